@@ -1,0 +1,32 @@
+"""One sentence a metric: what a figure in a summary means."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+DEFINITIONS = MappingProxyType(
+    {
+        "frames": "Frames of codes; one is 16 ids, 80 ms, 1920 samples at 24 kHz.",
+        "seed": "Seed of the request's own generator; null for greedy and free sampling.",
+        "truncated": "True if the generation hit max_new_tokens before the end token.",
+        "ttfp_ms": "Time from the request to the first packet of codes, in ms.",
+        "ttf_ms": "Time from the request to the first packet decoded (ttfp_ms plus its decoding), in ms.",
+        "ttfa_ms": "Time from the request to the first PCM at the consumer, in ms.",
+        "rtf": "Real-time factor: compute seconds per second of audio; below 1 is faster than real time.",
+        "code_ms": "Time in code generation, all packets together, in ms.",
+        "decode_ms": "Time in the decoder, all packets together, in ms.",
+        "decode_first_ms": "Time in the decoder for the first packet, in ms.",
+        "queue_wait_ms": "Time packets waited between code generation and decoder, all together, in ms.",
+        "decode_calls": "How many times the decoder was called.",
+        "samples": "Samples of PCM that came out.",
+        "samples_expected": "1920 samples for every frame.",
+        "sha256": "sha256 over the little-endian int64 bytes of the codes (T, Q) in C order.",
+        "hash_unique": "Number of different codes sha256 among the runs of one request; 1 means no drift.",
+        "first_packet_hash_unique": "Number of different sha256 among the first packets of the runs.",
+        "first_diff_frame": "First frame in which two code arrays differ; the shorter length if one is a prefix of "
+        "the other; null if they are equal.",
+        "out_of_range_count": "Code ids below 0 or at or over the codebook size.",
+        "min_code": "Smallest code id.",
+        "max_code": "Largest code id.",
+    }
+)
