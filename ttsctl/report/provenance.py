@@ -1,0 +1,3 @@
+from ttsctl.contract.machine import collect_provenance
+
+__all__ = ["collect_provenance"]
