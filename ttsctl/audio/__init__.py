@@ -1,0 +1,1 @@
+"""Wav files, metrics, pops, seams, alignment. Never imports torch."""
