@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
-STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
+STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
 NonNegative = Annotated[int, Ge(0)]

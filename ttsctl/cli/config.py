@@ -1,0 +1,106 @@
+"""The one place where a configuration is built: defaults, then a TOML table, then ``--set key=value``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ttsctl.contract.config import Config
+from ttsctl.contract.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+Table = dict[str, Any]
+
+
+def read_toml(path: Path, what: str = "file") -> Table:
+    """Parse a TOML file, or say in one line what is wrong with it and where."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{what} {path}: malformed TOML: {error}", "mend the file") from error
+
+
+def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:
+    """Config from (lowest first) defaults, ``file_table`` read from ``file``, and ``sets`` like ``stream.chunk_ms=40``.
+
+    InputError names the key, where it stands, and the nearest known key, or the value that was expected.
+    """
+    merged = Config().to_dict()
+    if file_table:
+        _merge(merged, file_table, str(file) if file else "configuration")
+    for item in sets:
+        _merge(merged, parse_set(item), f"--set {item}")
+    return _validated(merged)
+
+
+def _validated(tables: Table) -> Config:
+    """Through JSON, where strict validation takes an object for a table but still no "4" for 4."""
+    return TypeAdapter(Config).validate_json(json.dumps(tables, default=str))
+
+
+def parse_set(item: str) -> Table:
+    """``stream.packet_tokens=8`` -> ``{"stream": {"packet_tokens": 8}}``; the value is TOML, or else a bare word."""
+    key, equals, text = item.partition("=")
+    table, dot, name = key.strip().partition(".")
+    if not (equals and dot and name):
+        raise InputError(f"--set {item}: expected table.key=value", "for example --set stream.packet_tokens=8")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    # TOML has no null, but a key whose default is "as the checkpoint says" must be resettable.
+    if value == "null":
+        value = None
+    return {table: {name: value}}
+
+
+def _merge(merged: Table, layer: Table, source: str) -> None:
+    """Put ``layer`` over ``merged`` and validate at once, so that an error can name the layer it came from."""
+    for table, values in layer.items():
+        if table not in merged:
+            raise InputError(f"{source}: unknown table '{table}'", _nearest_table(table))
+        if not isinstance(values, dict):
+            raise InputError(f"{source}: '{table}' is a table of keys, got {values!r}", f"write {table}.<key> = …")
+        for key, value in values.items():
+            if key not in merged[table]:
+                raise InputError(f"{source}: unknown key '{table}.{key}'", _nearest_key(table, key))
+            merged[table][key] = value
+    try:
+        _validated(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"][:2])
+        raise InputError(f"{source}: {path}: {first['msg']}, got {first['input']!r}", "correct the value") from error
+
+
+def _nearest_table(table: str) -> str:
+    known = [f.name for f in fields(Config)]
+    close = difflib.get_close_matches(table, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else "known tables: " + ", ".join(known)
+
+
+def _nearest_key(table: str, key: str) -> str:
+    """The closest key of the same table, or else the same or a close key of another table."""
+    tables = Config().to_dict()
+    close = difflib.get_close_matches(key, list(tables[table]), n=1)
+    if close:
+        return f"did you mean '{table}.{close[0]}'?"
+    everywhere = {name: other for other, keys in tables.items() for name in keys}
+    close = difflib.get_close_matches(key, list(everywhere), n=1)
+    if close:
+        return f"did you mean '{everywhere[close[0]]}.{close[0]}'?"
+    return f"known keys of '{table}': " + ", ".join(tables[table])

@@ -1,0 +1,1 @@
+"""How the network is driven: sampling, determinism, decode modes, streaming."""

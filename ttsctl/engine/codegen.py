@@ -1,0 +1,143 @@
+"""Code generation: a request to frames of codes, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from ttsctl.contract.engine import Request
+from ttsctl.contract.errors import InputError
+from ttsctl.engine.sampling import Group0Rules, Sampler, SamplingPlan, penalise, pick
+from ttsctl.model.layers import KVState
+from ttsctl.model.prompt import Position, Prompt, build_prompt
+from ttsctl.model.talker import Talker
+
+# Room for the prompt and this many frames at once; the state doubles when a text runs longer.
+FRAMES_AHEAD = 256
+
+
+@dataclass
+class Generation:
+    """The state of one request between frames; owned by whoever drives it.
+
+    ``codes`` are the frames so far. ``ended`` is set by the end token, ``truncated`` by the cap.
+    """
+
+    prompt: Prompt
+    plan: SamplingPlan
+    generator: torch.Generator | None
+    talker_state: KVState
+    predictor_state: KVState
+    trailing: Tensor
+    pad: Tensor
+    limit: int
+    hidden: Tensor
+    logits: Tensor
+    codes: list[Tensor]
+    ended: bool = False
+    truncated: bool = False
+
+
+class CodeGenerator:
+    """Talker and predictor under one plan. Holds no request: every call gets the Generation it works on."""
+
+    def __init__(self, talker: Talker, tokenizer: Tokenizer) -> None:
+        self.talker = talker
+        self.sizes = talker.sizes
+        self.tokenizer = tokenizer
+        self.device = talker.codec_head.weight.device
+        self.rules = Group0Rules(self.sizes.codec_vocab_size, self.sizes.ids.codec_eos, self.device)
+
+    def begin(self, request: Request, plan: SamplingPlan, generator: torch.Generator | None) -> Generation:
+        """Tokenise, run the prompt through the talker, and stand before the draw of frame 0."""
+        prompt = build_prompt(request, self.sizes, self.tokenizer)
+        limit = self._limit(prompt, plan.max_new_tokens)
+        embeds = self._embed(prompt.positions)
+        state = self.talker.new_state(len(embeds) + min(limit, FRAMES_AHEAD))
+        hidden, logits = self.talker.step(embeds, state)
+        ids = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
+        texts = self.talker.embed_text(ids)
+        return Generation(
+            prompt=prompt,
+            plan=plan,
+            generator=generator,
+            talker_state=state,
+            predictor_state=self.talker.code_predictor.new_state(),
+            trailing=texts[:-1],
+            pad=texts[-1],
+            limit=limit,
+            hidden=hidden,
+            logits=logits,
+            codes=[],
+        )
+
+    def frames(self, generation: Generation) -> Iterator[Tensor]:
+        """Frames (groups,) int64 on the generator's device, until the end token or the cap.
+
+        A cap of N tokens gives at most N - 1 whole frames: the last token is drawn to see whether it ends the speech.
+        """
+        rules, sampler = self.rules, generation.plan.talker
+        seen = torch.empty(0, dtype=torch.int64, device=self.device)
+        for token in range(generation.limit):
+            scores = rules.apply(generation.logits, seen, token, sampler.repetition_penalty)
+            code = pick(scores, sampler, generation.generator)
+            if int(code) == rules.end_token:
+                generation.ended = True
+                return
+            if token == generation.limit - 1:
+                generation.truncated = True
+                return
+            frame = self._predict(generation, code)
+            generation.codes.append(frame)
+            seen = torch.cat([seen, code[None]])
+            # The frame is handed out before the talker moves on, so that a packet need not wait for a step it
+            # does not contain.
+            yield frame
+            self._advance(generation, frame, token)
+
+    def _limit(self, prompt: Prompt, max_new_tokens: int) -> int:
+        room = self.sizes.talker.max_position_embeddings - len(prompt.positions)
+        if room < 2:
+            raise InputError(
+                f"text: {len(prompt.input_ids)} tokens make a prompt of {len(prompt.positions)} positions, over this "
+                f"model's {self.sizes.talker.max_position_embeddings}",
+                "split the text",
+            )
+        return min(max_new_tokens, room)
+
+    def _embed(self, positions: tuple[Position, ...]) -> Tensor:
+        """Prompt positions -> talker inputs (n, hidden)."""
+        own = self.sizes.ids
+        texts = torch.tensor([own.tts_pad if p.text is None else p.text for p in positions], device=self.device)
+        codec = torch.tensor([own.codec_pad if p.codec is None else p.codec for p in positions], device=self.device)
+        has_codec = torch.tensor([p.codec is not None for p in positions], device=self.device)
+        embeds = self.talker.embed_text(texts)
+        return torch.where(has_codec[:, None], embeds + self.talker.embed_codec(codec), embeds)
+
+    def _predict(self, generation: Generation, code: Tensor) -> Tensor:
+        """Group 0 of a frame -> the whole frame (groups,), drawn group after group."""
+        predictor, sampler = self.talker.code_predictor, generation.plan.predictor
+        drawn = [code]
+        logits = predictor.begin(generation.hidden, self.talker.embed_codec(code), generation.predictor_state)
+        for group in range(1, self.sizes.num_code_groups):
+            drawn.append(self._draw(logits, drawn[1:], sampler, generation.generator))
+            if group < self.sizes.num_code_groups - 1:
+                logits = predictor.step(group, drawn[-1], generation.predictor_state)
+        return torch.stack(drawn)
+
+    @staticmethod
+    def _draw(logits: Tensor, seen: list[Tensor], sampler: Sampler, generator: torch.Generator | None) -> Tensor:
+        logits = logits.float()
+        if seen and sampler.repetition_penalty != 1.0:
+            logits = penalise(logits, torch.stack(seen), sampler.repetition_penalty)
+        return pick(logits, sampler, generator)
+
+    def _advance(self, generation: Generation, frame: Tensor, index: int) -> None:
+        """The talker's next step: the frame's embeddings plus the text that trails it."""
+        text = generation.trailing[index] if index < len(generation.trailing) else generation.pad
+        step = (self.talker.embed_frame(frame) + text)[None]
+        generation.hidden, generation.logits = self.talker.step(step, generation.talker_state)
