@@ -29,7 +29,9 @@ def read_toml(path: Path, what: str = "file") -> Table:
     except OSError as error:
         raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8") from error
+        raise InputError(
+            f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{what} {path}: malformed TOML: {error}", "mend the file") from error
 

@@ -69,7 +69,7 @@ def run(arguments: list[str] | None = None) -> None:
         if verbose:
             raise
         _fail(str(error), error.exit_status)
-    except Exception as error:  # noqa: BLE001  the last resort: a defect of ours still ends in one line
+    except Exception as error:  # the last resort: a defect of ours still ends in one line
         if verbose:
             raise
         _fail(f"internal error: {type(error).__name__}: {error}; run again with --verbose", EXIT_INTERNAL)

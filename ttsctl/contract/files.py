@@ -33,7 +33,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}", "check space and permissions") from error
     finally:
@@ -58,7 +58,9 @@ def read_json(path: Path, what: str = "file") -> Any:
     except OSError as error:
         raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8 JSON") from error
+        raise InputError(
+            f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8 JSON"
+        ) from error
     except json.JSONDecodeError as error:
         raise InputError(
             f"{what} {path}: malformed JSON at line {error.lineno} column {error.colno}: {error.msg}", "mend the file"

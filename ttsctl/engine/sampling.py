@@ -90,7 +90,9 @@ def request_seed(config: SamplingConfig, request: Request) -> int | None:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def new_generator(config: SamplingConfig, seed: int | None, device: torch.device) -> tuple[torch.Generator | None, int | None]:
+def new_generator(
+    config: SamplingConfig, seed: int | None, device: torch.device
+) -> tuple[torch.Generator | None, int | None]:
     """The request's own generator and the seed it started from; (None, None) if nothing is drawn.
 
     ``free`` takes a fresh seed from the operating system and reports it, so that a run can be repeated as ``seeded``.
@@ -150,5 +152,3 @@ class Group0Rules:
         if tokens < MIN_TOKENS:
             processed[self.end_token] = -torch.inf
         return processed
-
-

@@ -139,8 +139,10 @@ def load_module(module: nn.Module, folder: Path, device: torch.device, dtype: to
                     loaded[name] = tensors.get_tensor(name).to(device=device, dtype=dtype)
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise InputError(f"{folder}: {len(problems)} tensors do not fit: " + "; ".join(problems[:SHOWN]) + more,
-                         "config.json and weights are not of one model, or the copy is incomplete")
+        raise InputError(
+            f"{folder}: {len(problems)} tensors do not fit: " + "; ".join(problems[:SHOWN]) + more,
+            "config.json and weights are not of one model, or the copy is incomplete",
+        )
     module.load_state_dict(loaded, assign=True, strict=True)
     module.requires_grad_(False)
     module.eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -47,9 +49,10 @@ class ResidualQuantizer(nn.Module):
         self.output_proj = nn.Conv1d(inner, sizes.codebook_dim, 1, bias=False)
 
     def forward(self, codes: Tensor) -> Tensor:
-        total = self.vq.layers[0]._codebook(codes[:, 0])
-        for index, layer in enumerate(list(self.vq.layers)[1:], start=1):
-            total = total + layer._codebook(codes[:, index])
+        quantizers: Any = self.vq.layers
+        total = quantizers[0]._codebook(codes[:, 0])
+        for index in range(1, codes.shape[1]):
+            total = total + quantizers[index]._codebook(codes[:, index])
         return self.output_proj(total.T[None])
 
 
@@ -147,9 +150,7 @@ class CodecDecoder(nn.Module):
     @staticmethod
     def _wave_layers(sizes: CodecSizes) -> list[nn.Module]:
         widths = [sizes.decoder_dim // 2**i for i in range(len(sizes.upsample_rates) + 1)]
-        blocks = [
-            UpsampleBlock(widths[i], widths[i + 1], rate) for i, rate in enumerate(sizes.upsample_rates)
-        ]
+        blocks = [UpsampleBlock(widths[i], widths[i + 1], rate) for i, rate in enumerate(sizes.upsample_rates)]
         first = CausalConv(sizes.latent_dim, widths[0], 7)
         return [first, *blocks, SnakeBeta(widths[-1]), CausalConv(widths[-1], 1, 7)]
 
@@ -158,6 +159,22 @@ class CodecDecoder(nn.Module):
         for layer in self.modules():
             if isinstance(layer, CausalTransposedConv):
                 layer.legacy = legacy
+
+    @property
+    def lost_samples(self) -> int:
+        """Samples that a sequence is short of ``samples_per_frame`` a frame: 555 under legacy padding, else 0.
+
+        Each transposed convolution loses its overlap, once, and every later one stretches that loss.
+        """
+        lost = 0
+        for layer in self.modules():
+            if isinstance(layer, CausalTransposedConv):
+                lost = lost * layer.stride + (layer.overlap if layer.legacy else 0)
+        return lost
+
+    def silence(self, samples: int) -> Tensor:
+        """Zeros (samples,) of the decoder's dtype and device."""
+        return self.pre_conv.conv.weight.new_zeros(samples)
 
     def new_state(self) -> StreamState:
         """A stream's state at its start; the caller keeps it and passes it to every step."""
@@ -170,7 +187,9 @@ class CodecDecoder(nn.Module):
     def waveform(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
         """latents (n, latent_dim) -> pcm (samples,), clamped to [-1, 1]."""
         x = latents.T[None]
-        for transposed, convnext in self.upsample:  # type: ignore[misc]
+        stage: Any
+        for stage in self.upsample:
+            transposed, convnext = stage
             x = convnext(transposed(x, state), state)
         for layer in self.decoder:
             x = layer(x) if isinstance(layer, SnakeBeta) else layer(x, state)

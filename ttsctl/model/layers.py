@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -174,6 +176,7 @@ class CachedStack(nn.Module):
         cos, sin = state.cos[start:end], state.sin[start:end]
         # One query may see every key, so a mask is only needed for several.
         mask = None if x.shape[0] == 1 else causal_mask(x.shape[0], end, None, x.device)
+        layer: Any
         for index, layer in enumerate(self.layers):
             q, k, v = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
             state.keys[index, :, start:end] = k

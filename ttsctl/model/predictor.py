@@ -39,7 +39,7 @@ class CodePredictor(nn.Module):
 
     def new_state(self) -> KVState:
         """State for one frame at a time: set ``length`` to 0 and it serves the next frame."""
-        weight = self.lm_head[0].weight
+        weight = self.model.norm.weight
         return KVState(self.sizes.predictor, self.sizes.num_code_groups + 1, weight.device, weight.dtype)
 
     def begin(self, hidden: Tensor, group0: Tensor, state: KVState) -> Tensor:

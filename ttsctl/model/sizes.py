@@ -117,7 +117,9 @@ class TalkerSizes:
     def speaker_id(self, speaker: str) -> int:
         """Codec id of a speaker, by name in any case; InputError names the nearest known one."""
         if speaker.lower() not in self.speakers:
-            raise InputError(f"speaker {speaker!r}: unknown to this checkpoint", nearest(speaker.lower(), list(self.speakers)))
+            raise InputError(
+                f"speaker {speaker!r}: unknown to this checkpoint", nearest(speaker.lower(), list(self.speakers))
+            )
         return self.speakers[speaker.lower()]
 
     def language_id(self, language: str, speaker: str | None) -> int | None:

@@ -71,6 +71,11 @@ class CausalTransposedConv(StreamingLayer):
     def new_slot(self) -> Tensor:
         return self.conv.weight.new_zeros((1, self.conv.out_channels, self.overlap))
 
+    def bias(self) -> Tensor:
+        if self.conv.bias is None:
+            raise RuntimeError("the codec's transposed convolutions have a bias")
+        return self.conv.bias
+
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         spread = nn.functional.conv_transpose1d(x, self.conv.weight, None, self.stride)
         length = x.shape[-1] * self.stride
@@ -79,4 +84,4 @@ class CausalTransposedConv(StreamingLayer):
             state.write(self, spread[..., length:])
         first = state is None or state.position == 0
         start = self.overlap if self.legacy and first else 0
-        return spread[..., start:length] + self.conv.bias[:, None]
+        return spread[..., start:length] + self.bias()[:, None]

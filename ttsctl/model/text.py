@@ -56,10 +56,10 @@ def _add(tokenizer: Tokenizer, number: int, entry: dict[str, Any], folder: Path)
     flags = {key: bool(entry.get(key, False)) for key in ("single_word", "lstrip", "rstrip", "normalized")}
     token = AddedToken(entry["content"], special=bool(entry.get("special", False)), **flags)
     (tokenizer.add_special_tokens if entry.get("special") else tokenizer.add_tokens)([token])
-    if tokenizer.token_to_id(entry["content"]) != number:
+    given = tokenizer.token_to_id(entry["content"])
+    if given != number:
         raise InputError(
-            f"{folder}/tokenizer_config.json: {entry['content']!r} should be id {number}, but the vocabulary puts it at "
-            f"{tokenizer.token_to_id(entry['content'])}",
+            f"{folder}/tokenizer_config.json: {entry['content']!r} should be id {number}, but is {given}",
             "vocab.json and tokenizer_config.json are not of one model",
         )
 
@@ -72,5 +72,5 @@ def _pre_tokenizer(pattern: str) -> pre_tokenizers.PreTokenizer:
 def _parsed(read: Any, path: Path) -> Any:
     try:
         return read()
-    except Exception as error:  # noqa: BLE001  the library raises bare Exception for every malformed file
+    except Exception as error:  # the library raises bare Exception for every malformed file
         raise InputError(f"{path}: not a readable tokenizer file ({error})", "copy or download it again") from error

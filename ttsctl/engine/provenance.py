@@ -1,0 +1,37 @@
+"""The provenance of an engine: the process's, plus GPU, threads and checkpoint."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import torch
+
+from ttsctl.contract.machine import collect_provenance, machine_id
+from ttsctl.contract.provenance import Provenance
+from ttsctl.model.checkpoint import Checkpoint, checkpoint_sha256
+
+
+def engine_provenance(checkpoint: Checkpoint) -> Provenance:
+    """Provenance with what only torch and the checkpoint know."""
+    base = collect_provenance()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return replace(
+        base,
+        machine_id=machine_id(base.cpu, base.cpu_count, gpu),
+        gpu=gpu,
+        gpu_driver=_driver() if gpu else None,
+        cuda=torch.version.cuda if gpu else None,
+        threads=torch.get_num_threads(),
+        interop_threads=torch.get_num_interop_threads(),
+        checkpoint=checkpoint.name,
+        checkpoint_sha256=checkpoint_sha256(checkpoint.folder),
+    )
+
+
+def _driver() -> str | None:
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
