@@ -28,5 +28,13 @@ DEFINITIONS = MappingProxyType(
         "out_of_range_count": "Code ids below 0 or at or over the codebook size.",
         "min_code": "Smallest code id.",
         "max_code": "Largest code id.",
+        "kind": "How two code arrays part: by a value, or by length alone; null if equal or not known.",
+        "packet": "Packet (of packet_tokens frames, from 0) that first_diff_frame is in.",
+        "codebook": "First codebook that differs in first_diff_frame; 0 is semantic, the others acoustic.",
+        "time_s": "Where first_diff_frame starts, in seconds, at 12.5 frames a second.",
+        "elements_differ": "Code ids that differ, within the frames that both arrays have.",
+        "first_diff_between": "First and last frame that the first difference may be in, where only hashes were there.",
+        "frames_differ": "Frames with at least one id that differs, within the frames that both arrays have.",
+        "groups": "Sets of dumps whose codes are equal.",
     }
 )

@@ -1,0 +1,49 @@
+"""``ttsctl compare-hash``: are these dumps the same codes, and if not, from where on?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+
+LOG_WIDTH = 140
+
+
+def command(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Code files (.npy .npz .safetensors .pt), meta_*.json, manifest.json, or folders of them."),
+    ],
+    packet_tokens: Annotated[
+        int | None, typer.Option("--packet-tokens", min=1, help="Frames a packet; default: as the dumps say, else 4.")
+    ] = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare code dumps by hash and find the first difference.
+
+    Exit status: 0 all equal, 1 some differ, 2 wrong input, 3 nothing comparable, or not all.
+    """
+    # Imported here so that --help does not pay for them.
+    from rich.console import Console
+
+    from ttsctl.cli.finish import finish
+    from ttsctl.codes.compare import compare
+    from ttsctl.codes.judge import judge
+    from ttsctl.report.compare import render, summarise
+    from ttsctl.report.provenance import collect_provenance
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    comparison = compare(sources, packet_tokens)
+    status, headline = judge(comparison)
+    summary = summarise(comparison, status, headline, collect_provenance())
+    # A log has no width of its own; rich would fold the table to 80 columns.
+    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    with run_folder(out, "compare-hash") as run:
+        write_summary(summary, run.path)
+    finish(summary, run.home, as_json)

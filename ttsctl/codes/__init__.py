@@ -1,0 +1,1 @@
+"""Code dumps: writing, reading, hashing, comparing. Never imports torch."""
