@@ -171,6 +171,17 @@ def test_snr_of_known_noise() -> None:
     assert metrics.snr_db(a, a * np.float32(0.9), at) == pytest.approx(20.0, abs=1e-4)
 
 
+def test_snr_counts_what_only_one_has_as_difference() -> None:
+    """Half of the energy is missing: 10 log10(1 / 0.5) dB, in either direction a figure no gate of 15 dB passes."""
+    a = np.tile([0.5, -0.5], 6000).astype(np.float32)
+    at = metrics.align(a, a[:6000], RATE)
+    assert at is not None
+    assert metrics.snr_db(a, a[:6000], at) == pytest.approx(3.0103, abs=1e-3)
+    at = metrics.align(a[:6000], a, RATE)
+    assert at is not None
+    assert metrics.snr_db(a[:6000], a, at) == pytest.approx(0.0, abs=1e-6)
+
+
 def test_snr_of_equal_audio_is_the_cap_and_of_silence_missing() -> None:
     a = noise(RATE)
     at = metrics.align(a, a, RATE)

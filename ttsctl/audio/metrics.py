@@ -170,15 +170,21 @@ def mae_aligned(a: Pcm, b: Pcm, sample_rate: int, max_offset_ms: float = 500.0) 
 
 
 def snr_db(reference: Pcm, test: Pcm, at: Alignment) -> float | None:
-    """10 log10(energy of reference / energy of the difference) over the common stretch ``at``, at most 150 dB.
+    """10 log10(energy of reference / energy of the difference), aligned by ``at``; at most 150 dB.
 
-    Equal audio therefore has ``SNR_CAP_DB``. None for a silent reference, which has no level to compare with.
+    Samples that only one of the two has are all difference, so audio that is cut short scores low. Equal audio has
+    ``SNR_CAP_DB``. None for a silent reference, which has no level to compare with.
     """
-    signal, other = _common(reference, test, at)
-    energy = float(np.sum(np.square(signal)))
+    energy = _energy(reference)
     if energy == 0:
         return None
-    noise = float(np.sum(np.square(signal - other)))
+    signal, other = _common(reference, test, at)
+    alone = energy - _energy(signal) + _energy(test) - _energy(other)
+    noise = _energy(signal - other) + max(0.0, alone)
     if noise == 0:
         return SNR_CAP_DB
     return min(SNR_CAP_DB, 10 * float(np.log10(energy / noise)))
+
+
+def _energy(pcm: Pcm) -> float:
+    return float(np.sum(np.square(pcm, dtype=np.float64)))

@@ -1,0 +1,50 @@
+"""The times of one streamed request, and the real-time factor: the one place where they are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ttsctl.contract.engine import Packet
+
+
+@dataclass(frozen=True)
+class StreamTiming:
+    """Times in ms, counted from the request or added over all packets; None where nothing of the kind happened.
+
+    ttfp_ms: first packet of codes. ttf_ms: that plus decode_first_ms. ttfa_ms: first packet that carries PCM.
+    """
+
+    ttfp_ms: float | None
+    ttf_ms: float | None
+    ttfa_ms: float | None
+    rtf: float | None
+    code_ms: float
+    decode_first_ms: float | None
+    decode_ms: float | None
+    queue_wait_ms: float
+    decode_calls: int
+
+
+def stream_timing(packets: Sequence[Packet], sample_rate: int) -> StreamTiming:
+    """Times of the packets of one request, in the order in which they came."""
+    ttfp_ms = next((p.codes_at_ms for p in packets if len(p.codes)), None)
+    decodes = [p.decode_ms for p in packets if p.decode_ms is not None]
+    decode_first_ms = decodes[0] if decodes else None
+    code_ms, decode_ms = sum(p.code_ms for p in packets), sum(decodes) if decodes else None
+    return StreamTiming(
+        ttfp_ms=ttfp_ms,
+        ttf_ms=None if ttfp_ms is None or decode_first_ms is None else ttfp_ms + decode_first_ms,
+        ttfa_ms=next((p.pcm_at_ms for p in packets if len(p.pcm) and p.pcm_at_ms is not None), None),
+        rtf=real_time_factor(code_ms + (decode_ms or 0.0), sum(len(p.pcm) for p in packets), sample_rate),
+        code_ms=code_ms,
+        decode_first_ms=decode_first_ms,
+        decode_ms=decode_ms,
+        queue_wait_ms=sum(p.queue_wait_ms for p in packets),
+        decode_calls=sum(p.decode_calls for p in packets),
+    )
+
+
+def real_time_factor(compute_ms: float, samples: int, sample_rate: int) -> float | None:
+    """Compute seconds per second of audio: code generation and decoding, without waiting. None for no samples."""
+    return compute_ms / (1000 * samples / sample_rate) if samples else None

@@ -1,0 +1,1 @@
+"""Suites, running them, baselines and judging. Knows the engine only by its protocol; never imports torch."""

@@ -1,0 +1,108 @@
+"""One case through one engine: its runs, checked for being what the protocol promises."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttsctl.contract.audio import PcmArray
+from ttsctl.contract.codes import CodeArray
+from ttsctl.contract.engine import End, Engine, EngineInfo, Offline, Packet, Request
+from ttsctl.contract.errors import EngineError
+from ttsctl.contract.timing import StreamTiming, stream_timing
+from ttsctl.gate.suite import Case
+from ttsctl.gate.worker import Cancelled
+
+
+@dataclass(frozen=True)
+class StreamRun:
+    """A finished stream: codes (T, Q) int64 and pcm (N,) float32 of all packets in order."""
+
+    codes: CodeArray
+    pcm: PcmArray
+    truncated: bool
+    seed: int | None
+    notes: tuple[str, ...]
+    timing: StreamTiming
+
+
+@dataclass(frozen=True)
+class CaseOutput:
+    """What a case gave: the first streamed run, the offline run, and the streamed runs for determinism."""
+
+    case: Case
+    info: EngineInfo
+    stream: StreamRun
+    offline: Offline
+    repeats: tuple[StreamRun, ...]
+    wall_s: float
+
+    @property
+    def streams(self) -> tuple[StreamRun, ...]:
+        return (self.stream, *self.repeats)
+
+
+def drive_case(engine: Engine, case: Case, runs: int, warmup: int, cancelled: threading.Event) -> CaseOutput:
+    """``warmup`` streamed runs that are thrown away, one streamed, one offline, ``runs`` more streamed.
+
+    EngineError if the engine breaks its protocol, Cancelled if it is told to stop; whatever the engine raises.
+    """
+    started = time.perf_counter()
+    for _ in range(warmup):
+        run_stream(engine, case.request, cancelled)
+    stream = run_stream(engine, case.request, cancelled)
+    offline = engine.offline(case.request)
+    _check_arrays(offline.codes, offline.pcm, engine.info, "offline")
+    repeats = tuple(run_stream(engine, case.request, cancelled) for _ in range(runs))
+    return CaseOutput(case, engine.info, stream, offline, repeats, time.perf_counter() - started)
+
+
+def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> StreamRun:
+    """Consume one stream to its end, looking between packets whether to stop."""
+    packets: list[Packet] = []
+    end: End | None = None
+    events = engine.stream(request)
+    try:
+        for event in events:
+            if cancelled.is_set():
+                raise Cancelled
+            if end is not None:
+                raise EngineError(f"stream: expected nothing after End, got {type(event).__name__}")
+            if isinstance(event, End):
+                end = event
+            else:
+                _check_arrays(event.codes, event.pcm, engine.info, f"packet {event.index}")
+                packets.append(event)
+    finally:
+        # A generator frees the engine's state when closed; other iterators have nothing to close.
+        close = getattr(events, "close", None)
+        if close is not None:
+            close()
+    if end is None:
+        raise EngineError(f"stream: ended after {len(packets)} packets without End")
+    return _finished(packets, end, engine.info)
+
+
+def _finished(packets: list[Packet], end: End, info: EngineInfo) -> StreamRun:
+    none = (np.empty((0, info.num_codebooks), np.int64), np.empty(0, np.float32))
+    codes = np.concatenate([p.codes for p in packets]) if packets else none[0]
+    pcm = np.concatenate([p.pcm for p in packets]) if packets else none[1]
+    if len(codes) != end.frames:
+        raise EngineError(f"stream: End says {end.frames} frames, the packets held {len(codes)}")
+    timing = stream_timing(packets, info.sample_rate)
+    return StreamRun(codes, pcm, end.truncated, end.seed, end.notes, timing)
+
+
+def _check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) -> None:
+    if codes.dtype != np.int64 or codes.ndim != 2 or codes.shape[1] != info.num_codebooks:
+        raise EngineError(
+            f"{where}: expected codes (T, {info.num_codebooks}) int64, got {codes.shape} {codes.dtype}",
+            "report this to the engine's authors",
+        )
+    if pcm.dtype != np.float32 or pcm.ndim != 1:
+        raise EngineError(
+            f"{where}: expected pcm (N,) float32, got {pcm.shape} {pcm.dtype}", "report this to the engine's authors"
+        )
