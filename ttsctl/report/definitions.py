@@ -36,5 +36,23 @@ DEFINITIONS = MappingProxyType(
         "first_diff_between": "First and last frame that the first difference may be in, where only hashes were there.",
         "frames_differ": "Frames with at least one id that differs, within the frames that both arrays have.",
         "groups": "Sets of dumps whose codes are equal.",
+        "codes_sha256": "sha256 of the codes of the first streamed run.",
+        "pcm_hash_unique": "Number of different sha256 over the float32 PCM of the streamed runs.",
+        "offline_codes_equal": "True if the offline run gave the codes of the first streamed run.",
+        "offline_first_diff_frame": "First frame in which offline and streamed codes differ; null if they are equal.",
+        "mae_waveform": "Mean absolute difference of streamed and offline audio where they fit best within ±500 ms, "
+        "full scale 1.",
+        "offset_ms": "Shift at which streamed and offline audio fit best; positive if the stream is late.",
+        "snr_db": "Energy of the offline audio over that of its difference to the streamed, aligned; at most 150 dB, "
+        "which equal audio has.",
+        "duration_diff_ms": "Difference in length of streamed and offline audio, absolute, in ms.",
+        "finite": "True if no sample of any run is NaN or infinite.",
+        "rms": "Root mean square of the streamed audio, full scale 1.",
+        "peak": "Largest absolute sample of the streamed audio, full scale 1.",
+        "pop_click_score": "95th percentile of |differences of consecutive 20-ms frame RMS|, full scale 1.",
+        "repeat_count": "Pairs of adjacent 500-ms windows that correlate at 0.995 or more.",
+        "snr_baseline_db": "Energy of the baseline's streamed audio over that of its difference to this run's, "
+        "aligned; at most 150 dB, which equal audio has.",
+        "baseline_first_diff_packet": "First packet whose codes differ from the baseline's; null if all are equal.",
     }
 )

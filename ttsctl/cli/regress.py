@@ -1,0 +1,138 @@
+"""``ttsctl regress``: run a suite, judge its gates, and say PASS or FAIL."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ttsctl.contract.provenance import Provenance
+    from ttsctl.gate.session import SuiteResult
+    from ttsctl.report.regress import RegressSummary
+
+
+def command(
+    suite_file: Annotated[Path, typer.Argument(metavar="SUITE", help="A suite, such as suites/base.toml.")],
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="Folder of an earlier run; default: the suite's baseline.")
+    ] = None,
+    write_baseline: Annotated[
+        Path | None, typer.Option("--write-baseline", help="Make this run a baseline in a new folder.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id; as --set engine.checkpoint=…")
+    ] = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a suite and judge its gates. Exit status: 0 all hold, 1 a gate failed, 2 bad input, 3 could not judge."""
+    # Imported here so that --help does not pay for them.
+    from rich.console import Console
+
+    from ttsctl.cli.config import resolve_config
+    from ttsctl.cli.engine import load_engine
+    from ttsctl.cli.finish import finish
+    from ttsctl.gate.session import run_suite
+    from ttsctl.gate.suite import load_suite
+    from ttsctl.report.regress import summarise
+    from ttsctl.report.regress_console import render
+    from ttsctl.report.run_folder import run_folder
+
+    _check_targets(baseline, write_baseline)
+    suite = load_suite(suite_file)
+    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
+    config = resolve_config(dict(suite.config_tables), suite_file, [*chosen, *(sets or [])])
+    console = Console(stderr=True)
+    with run_folder(out, "regress") as run:
+        with _progress(console) as tell:
+            writing = write_baseline is not None
+            engine = partial(load_engine, config)
+            result = run_suite(suite, config, engine, baseline or suite.baseline, writing, run.path, tell)
+        summary = summarise(result, _provenance(result))
+        _write_reports(summary, run.path)
+    _remember(summary, out, run.home)
+    render(summary, console)
+    if write_baseline is not None:
+        _publish(result, run.home, write_baseline, console)
+    finish(summary, run.home, as_json)
+
+
+def _check_targets(baseline: Path | None, write_baseline: Path | None) -> None:
+    """Before minutes of work, not after."""
+    from ttsctl.contract.errors import InputError
+    from ttsctl.gate.baseline import check_new_baseline
+
+    if baseline is not None and write_baseline is not None:
+        raise InputError("--baseline and --write-baseline: expected one of them, got both", "leave one out")
+    if write_baseline is not None:
+        check_new_baseline(write_baseline)
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar over the cases, where the console is a terminal."""
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("cases", total=None)
+
+        def tell(case: str, done: int, total: int) -> None:
+            bar.update(task, description=case, completed=done, total=total)
+
+        yield tell
+
+
+def _provenance(result: SuiteResult) -> Provenance:
+    """The engine's; without an engine, that of this process."""
+    from ttsctl.contract.machine import collect_provenance
+
+    return result.info.provenance if result.info else collect_provenance()
+
+
+def _write_reports(summary: RegressSummary, folder: Path) -> None:
+    from ttsctl.contract.files import write_text
+    from ttsctl.report.html import regress_html
+    from ttsctl.report.junit import junit_xml
+    from ttsctl.report.regress import HTML, JUNIT
+    from ttsctl.report.summary import write_summary
+
+    write_text(folder / JUNIT, junit_xml(summary))
+    write_text(folder / HTML, regress_html(summary))
+    write_summary(summary, folder)
+
+
+def _remember(summary: RegressSummary, out: Path, home: Path) -> None:
+    from ttsctl.report.regress import history_line
+    from ttsctl.report.run_folder import append_history
+
+    append_history(out, history_line(summary, str(home)))
+
+
+def _publish(result: SuiteResult, home: Path, target: Path, console: Console) -> None:
+    """The baseline of this run to ``target``, if it is one that later runs may be held against.
+
+    A run that did not pass says so and keeps its own status; CannotJudge if it passed without showing equal codes.
+    """
+    from ttsctl.contract.errors import CannotJudge
+    from ttsctl.gate.baseline import publish_baseline, why_no_baseline
+
+    if result.status:
+        console.print("no baseline written: the run did not pass", style="bold red")
+        return
+    why = why_no_baseline([(case.judged.case.id, case.judged.observations) for case in result.cases])
+    if why:
+        raise CannotJudge(f"no baseline written: {why}", f"see {home / 'summary.json'}")
+    publish_baseline(home, target)

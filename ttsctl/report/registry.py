@@ -1,0 +1,28 @@
+"""Which model describes the summary.json of which command."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ttsctl.contract.errors import InputError, nearest
+from ttsctl.report.summary import Summary
+
+# Names, not classes: importing them all would load every command's libraries.
+_MODELS = {
+    "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
+    "regress": ("ttsctl.report.regress", "RegressSummary"),
+}
+
+
+def commands() -> list[str]:
+    """The commands that write a summary."""
+    return sorted(_MODELS)
+
+
+def summary_model(command: str) -> type[Summary]:
+    """The summary model of a command; InputError names the nearest one for an unknown name."""
+    if command not in _MODELS:
+        raise InputError(f"no summary is known for the command {command!r}", nearest(command, commands()))
+    module, name = _MODELS[command]
+    model: type[Summary] = getattr(import_module(module), name)
+    return model
