@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gate_fakes import FakeEngine, write_suite
+from gate_fakes import FakeEngine, Run, write_suite
 
 from ttsctl.contract.config import Config
 from ttsctl.gate.session import SuiteResult, run_suite
 from ttsctl.gate.suite import load_suite
-
-Run = Callable[..., SuiteResult]
 
 
 @pytest.fixture

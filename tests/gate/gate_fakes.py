@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ttsctl.contract.codes import FRAME_SAMPLES, NUM_CODEBOOKS, SAMPLE_RATE, Cod
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import End, EngineInfo, Offline, Packet, Request
 from ttsctl.contract.provenance import Provenance
+from ttsctl.gate.session import SuiteResult
 
 CODEBOOK = 2048
 TTFA_MS = 120.0
@@ -141,6 +142,7 @@ class FakeEngine:
         return pcm_of(codes)
 
 
+Run = Callable[..., SuiteResult]  # the fixture ``run`` of conftest.py
 TEXTS = ("long_01", "short_01")
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
-from gate_fakes import PROVENANCE, FakeEngine, elsewhere
+from gate_fakes import PROVENANCE, FakeEngine, Run, elsewhere
 
 from ttsctl.contract.config import Config, StreamConfig
 from ttsctl.contract.observation import Verdict

@@ -6,8 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from gate_fakes import FakeEngine, codes_of, no_threads_left, pcm_of, write_suite
+from gate_fakes import FakeEngine, Run, codes_of, no_threads_left, pcm_of, write_suite
 
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import Engine

@@ -99,7 +99,7 @@ class _SuiteTable(_Closed):
 class _GateTable(_Closed):
     on: bool = True
     operator: Operator | None = None
-    threshold: bool | int | float | None = None
+    threshold: Any = None  # checked by hand: its type depends on the gate
     unit: str | None = None
     required: bool | None = None
 
@@ -216,15 +216,19 @@ def _check_threshold(
     gate: Gate, operator: Operator, wanted: _GateTable, threshold: Threshold | None, where: str
 ) -> None:
     if gate.against == "equal":
-        if wanted.threshold is not None or operator not in ("==",):
+        if wanted.threshold is not None or operator != "==":
             raise InputError(f"{where}: is compared with the baseline's own value", "leave operator and threshold out")
         return
     if threshold is None:
         if wanted.on:
             raise InputError(f"{where}: has no default threshold", f"set one in {gate.unit}")
         return
-    if isinstance(gate.threshold, bool) != isinstance(threshold, bool) or not math.isfinite(threshold):
+    if isinstance(gate.threshold, bool) != isinstance(threshold, bool) or not _is_finite(threshold):
         kind = "true or false" if isinstance(gate.threshold, bool) else "a finite number"
         raise InputError(f"{where}: expected {kind} as threshold, got {threshold!r}", "correct the value")
     if isinstance(threshold, bool) and operator not in ("==", "!="):
         raise InputError(f"{where}: expected == or != for true or false, got {operator!r}", "correct the operator")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
