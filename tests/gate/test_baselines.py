@@ -129,6 +129,15 @@ def test_a_broken_baseline_is_an_input_error(golden: Path, change: object, says:
     assert says in str(caught.value)
 
 
+def test_broken_audio_of_a_baseline_is_an_input_error_before_anything_runs(run: Run, golden: Path) -> None:
+    wav = golden / "wav" / "short_01__ryan_stream.wav"
+    wav.write_bytes(wav.read_bytes()[:30])
+    engine = FakeEngine()
+    with pytest.raises(InputError, match="short_01__ryan_stream"):
+        run(engine, baseline=golden)
+    assert engine.calls == []
+
+
 def test_a_folder_that_is_no_baseline(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no baseline\.json in it"):
         read_baseline(tmp_path)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ttsctl.contract.observation import Verdict
 from ttsctl.gate.run import CaseError
-from ttsctl.report.gate_rows import gate_rows, shown
+from ttsctl.report.gate_rows import asks, gate_rows, shown
 from ttsctl.report.html import regress_html
 from ttsctl.report.junit import junit_xml
 from ttsctl.report.registry import commands, summary_model
@@ -78,6 +78,18 @@ def test_rows_show_the_worst_value_of_a_gate() -> None:
     assert (rows["peak"].worst, rows["peak"].where, rows["peak"].count) == ("1", "c", "2 of 3")
     assert (rows["snr"].worst, rows["snr"].where, rows["snr"].asks) == ("20", "b", ">= 15 dB")
     assert [row.status for row in rows.values()] == ["fail", "pass", "error", "not_comparable", "skipped"]
+
+
+def test_a_gate_without_its_baseline_asks_for_the_baseline() -> None:
+    asked = {
+        ("ttfa_p50_baseline", 80): "<= baseline + 80",
+        ("pop_click_p95_baseline", 1.2): "<= baseline × 1.2",
+        ("codes_baseline", None): "<= baseline",
+        ("snr_baseline_db", 15): "<= 15",
+    }
+    for (gate, threshold), words in asked.items():
+        assert asks(Verdict(gate, "not_comparable", "<=", threshold, None, reason="x")) == words
+    assert asks(Verdict("ttfa_p50_baseline", "pass", "<=", 200.0, 1.0, "ms")) == "<= 200 ms"
 
 
 def test_shown_values() -> None:

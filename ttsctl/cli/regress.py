@@ -40,22 +40,20 @@ def command(
 ) -> None:
     """Run a suite and judge its gates. Exit status: 0 all hold, 1 a gate failed, 2 bad input, 3 could not judge."""
     # Imported here so that --help does not pay for them.
-    from rich.console import Console
-
     from ttsctl.cli.config import resolve_config
     from ttsctl.cli.engine import load_engine
     from ttsctl.cli.finish import finish
     from ttsctl.gate.session import run_suite
     from ttsctl.gate.suite import load_suite
     from ttsctl.report.regress import summarise
-    from ttsctl.report.regress_console import render
+    from ttsctl.report.regress_console import open_console, render
     from ttsctl.report.run_folder import run_folder
 
     _check_targets(baseline, write_baseline)
     suite = load_suite(suite_file)
     chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
     config = resolve_config(dict(suite.config_tables), suite_file, [*chosen, *(sets or [])])
-    console = Console(stderr=True)
+    console = open_console()
     with run_folder(out, "regress") as run:
         with _progress(console) as tell:
             writing = write_baseline is not None

@@ -76,6 +76,8 @@ def _verdict(setting: Setting, status: Status, value: Value | None, where: str, 
 
 
 def _compared(setting: Setting, value: Value, limit: Value, where: str, reason: str | None) -> Verdict:
+    if isinstance(value, bool) and not isinstance(limit, bool):
+        value = int(value)  # "truncated == 0" reads 0 or 1
     status: Status = "pass" if compare(value, setting.operator, limit) else "fail"
     return Verdict(setting.gate.name, status, setting.operator, limit, value, setting.gate.unit, where, reason)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ttsctl.audio.wav import read_wav
+from ttsctl.audio.wav import read_audio
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import EngineInfo
 from ttsctl.gate.baseline import (
@@ -81,12 +81,19 @@ class Reference:
         pcm = None
         path = self.wav(case)
         if why_no_pcm is None and path is not None:
-            audio = read_wav(path)
+            audio = read_audio(path)
             pcm = audio.pcm if audio.sample_rate == sample_rate else None
             why_no_pcm = f"the baseline's audio has {audio.sample_rate} Hz, this run's {sample_rate} Hz"
         if then is None or why_no_packets:
             return Against(pcm, None, 1, why_no_pcm or "no audio", why_no_packets or "no baseline")
         return Against(pcm, then.packet_sha256, then.packet_tokens, why_no_pcm or "no audio")
+
+
+def check_audio(folder: Path, cases: Sequence[Case]) -> None:
+    """InputError for audio of the baseline that cannot be read: before the run, not in the middle of it."""
+    for path in (stream_wav(folder, case.id) for case in cases):
+        if path.is_file():
+            read_audio(path)
 
 
 def _is_number(value: object) -> bool:

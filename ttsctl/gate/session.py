@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ttsctl.gate.baseline import (
 from ttsctl.gate.drive import CaseOutput
 from ttsctl.gate.judge import Judged, exit_status, headline, judge
 from ttsctl.gate.observe import Aggregate, aggregate, observe
-from ttsctl.gate.reference import Reference, no_reference, reference_to
+from ttsctl.gate.reference import Reference, check_audio, no_reference, reference_to
 from ttsctl.gate.run import GRACE_S, EngineFactory, Failed, Runner
 from ttsctl.gate.suite import Suite
 
@@ -33,11 +33,16 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class CaseResult:
-    """A case: judged as it stands, with its runs (none if it failed) and the wall time of all of them."""
+    """A case as judged, its runs, their wall time, what the engine noted, and what later runs will compare with.
+
+    A case that failed has only its error.
+    """
 
     judged: Judged
-    runs: list[RunFacts]
-    wall_s: float | None
+    runs: list[RunFacts] = field(default_factory=list)
+    wall_s: float | None = None
+    notes: list[str] = field(default_factory=list)
+    as_baseline: BaselineCase | None = None
 
 
 @dataclass(frozen=True)
@@ -71,36 +76,42 @@ def run_suite(
     ``progress`` is told the case and how many of how many are done. InputError for a broken baseline or an
     unwritable folder, and whatever loading the engine raises; a case that fails is in the result.
     """
-    baseline = None if writing_baseline or baseline_folder is None else read_baseline(baseline_folder)
+    baseline = _open_baseline(suite, None if writing_baseline else baseline_folder)
+    why_none = "this run makes the baseline" if writing_baseline else "no baseline given"
+    reference = no_reference(why_none, writing_baseline)
     runner = Runner(suite, factory, grace_s)
-    reference = no_reference(
-        "this run makes the baseline" if writing_baseline else "no baseline given", writing_baseline
-    )
     results: list[CaseResult] = []
-    remembered: list[BaselineCase] = []
-    notes: list[str] = []
-    for number, outcome in enumerate(runner.outcomes()):
-        if number == 0 and baseline is not None and baseline_folder is not None and runner.info is not None:
-            reference = reference_to(baseline, baseline_folder, config, runner.info)
-        result = _result(outcome, reference)
+    for outcome in runner.outcomes():
+        if baseline is not None and runner.info is not None:
+            reference = reference_to(*baseline, config, runner.info)
+        results.append(_result(outcome, reference, config))
         if isinstance(outcome, CaseOutput):
             save_case(outcome, folder, config)
-            notes += _engine_notes(outcome)
-            if result.judged.observations is not None:
-                packet_tokens = config.stream.packet_tokens
-                remembered.append(baseline_case(outcome, result.judged.observations, packet_tokens))
-        results.append(result)
         if progress is not None:
-            progress(outcome.case.id, number + 1, len(suite.cases))
-    _write_indexes(suite, config, runner.info, remembered, folder)
-    return _judged(suite, config, runner.info, results, reference, [*dict.fromkeys(notes), *runner.notes])
+            progress(outcome.case.id, len(results), len(suite.cases))
+    _write_indexes(suite, config, runner.info, results, folder)
+    return _judged(suite, config, runner, results, reference)
 
 
-def _result(outcome: CaseOutput | Failed, reference: Reference) -> CaseResult:
+def _open_baseline(suite: Suite, folder: Path | None) -> tuple[Baseline, Path] | None:
+    if folder is None:
+        return None
+    baseline = read_baseline(folder)
+    check_audio(folder, suite.cases)
+    return baseline, folder
+
+
+def _result(outcome: CaseOutput | Failed, reference: Reference, config: Config) -> CaseResult:
     if isinstance(outcome, Failed):
-        return CaseResult(Judged(outcome.case, None, outcome.error), [], None)
-    against = reference.against(outcome.case, outcome.info.sample_rate)
-    return CaseResult(Judged(outcome.case, observe(outcome, against)), run_facts(outcome), outcome.wall_s)
+        return CaseResult(Judged(outcome.case, None, outcome.error))
+    observations = observe(outcome, reference.against(outcome.case, outcome.info.sample_rate))
+    return CaseResult(
+        judged=Judged(outcome.case, observations),
+        runs=run_facts(outcome),
+        wall_s=outcome.wall_s,
+        notes=_engine_notes(outcome),
+        as_baseline=baseline_case(outcome, observations, config.stream.packet_tokens),
+    )
 
 
 def _engine_notes(output: CaseOutput) -> list[str]:
@@ -109,11 +120,12 @@ def _engine_notes(output: CaseOutput) -> list[str]:
 
 
 def _write_indexes(
-    suite: Suite, config: Config, info: EngineInfo | None, cases: Sequence[BaselineCase], folder: Path
+    suite: Suite, config: Config, info: EngineInfo | None, results: Sequence[CaseResult], folder: Path
 ) -> None:
     """The manifest of the dumps, and this run as a baseline for later ones."""
     if any((folder / "codes").glob("meta_*.json")):
         write_manifest(folder / "codes")
+    cases = [result.as_baseline for result in results if result.as_baseline is not None]
     if info is None or not cases:
         return
     baseline = Baseline(
@@ -123,22 +135,26 @@ def _write_indexes(
         codes_conditions=codes_conditions(config, info),
         timing_conditions=timing_conditions(config, info),
         provenance=info.provenance.to_dict(),
-        cases=list(cases),
+        cases=cases,
     )
     write_baseline_file(baseline, folder)
 
 
 def _judged(
-    suite: Suite,
-    config: Config,
-    info: EngineInfo | None,
-    results: list[CaseResult],
-    reference: Reference,
-    notes: list[str],
+    suite: Suite, config: Config, runner: Runner, results: list[CaseResult], reference: Reference
 ) -> SuiteResult:
     cases = [result.judged for result in results]
     verdicts = judge(suite.gates, suite.pins, config, cases, reference)
     status = exit_status(verdicts, suite.gates, cases)
-    aggregates = aggregate([case.observations for case in cases if case.observations is not None])
-    line = headline(verdicts, status, cases)
-    return SuiteResult(suite, config, info, results, aggregates, verdicts, status, line, reference, notes)
+    return SuiteResult(
+        suite=suite,
+        config=config,
+        info=runner.info,
+        cases=results,
+        aggregates=aggregate([case.observations for case in cases if case.observations is not None]),
+        verdicts=verdicts,
+        status=status,
+        headline=headline(verdicts, status, cases),
+        reference=reference,
+        notes=[*(note for result in results for note in result.notes), *runner.notes],
+    )

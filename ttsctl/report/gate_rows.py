@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttsctl.contract.observation import Status, Verdict
+from ttsctl.gate.gates import GATES
 
 # Which status speaks for a gate whose verdicts differ.
 _FIRST: tuple[Status, ...] = ("fail", "error", "not_comparable", "pass", "skipped")
@@ -58,8 +59,13 @@ def _worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def asks(verdict: Verdict) -> str:
-    """``<= 50 ms``."""
-    return " ".join(part for part in (verdict.operator, shown(verdict.threshold), verdict.unit) if part)
+    """``<= 50 ms``; against a baseline that gave no limit, ``<= baseline + 80 ms``."""
+    threshold = "–" if verdict.threshold is None else shown(verdict.threshold)
+    gate = GATES.get(verdict.gate)
+    if gate is not None and gate.against is not None and verdict.status in ("not_comparable", "skipped", "error"):
+        words = {"plus": f"baseline + {threshold}", "times": f"baseline × {threshold}", "equal": "baseline"}
+        threshold = words.get(gate.against, threshold)
+    return " ".join(part for part in (verdict.operator, threshold, verdict.unit) if part)
 
 
 def shown(value: float | int | str | bool | None) -> str:

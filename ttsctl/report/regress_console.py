@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -9,9 +10,17 @@ from rich.table import Table
 from ttsctl.report.gate_rows import gate_rows, shown
 from ttsctl.report.regress import CaseSummary, RegressSummary
 
+# A log file has no width of its own, and 80 columns would fold every row.
+LOG_WIDTH = 150
 _STYLE = {"pass": "green", "fail": "bold red", "error": "bold red", "not_comparable": "yellow", "skipped": "dim"}
 _CASE_COLUMNS = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf")
 _OVER_ALL = ("ttfp_ms", "ttf_ms", "ttfa_ms", "rtf", "mae_waveform", "snr_db", "pop_click_score")
+
+
+def open_console() -> Console:
+    """The console on stderr, wide enough for the tables where it is no terminal."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=LOG_WIDTH)
 
 
 def render(summary: RegressSummary, console: Console) -> None:
@@ -26,11 +35,11 @@ def render(summary: RegressSummary, console: Console) -> None:
 
 
 def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for name in left:
         table.add_column(name, overflow="fold")
     for name in right:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
