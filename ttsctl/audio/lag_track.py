@@ -1,0 +1,209 @@
+"""Follow a lag along A, and where it stops explaining B, find the one that does and the sample of the jump.
+
+Where blocks disagree, lags near the last one are tried on the samples that follow; the one taken must explain
+clearly more of them than the old lag. The jump is put at the sample that leaves the least absolute error on both
+sides, which is exact wherever the audio is otherwise the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttsctl.audio.lag_blocks import BLOCK, Blocks, Pcm, compare_blocks, likely_lags
+from ttsctl.audio.lpc import Float
+
+LOOK_AHEAD = 24
+MIN_AGREEING = 4
+WINDOW = 1024
+CANDIDATES = 6
+# Lags tried around the last one: near (0.17 s at 24 kHz) at each try, far (2.7 s) when all tries failed.
+NEAR, FAR = 4096, 65_536
+TRIES = 10
+STEP = 512
+# A new lag must explain this many decades more of the next LOOK_AHEAD blocks than the old one does.
+BETTER_BY = 3.0
+# A lag is another only if it scales B as usual, within 6 dB.
+GAIN_FACTOR = 2.0
+# A block disagrees if more of its energy than this, and than this many times the usual, is unexplained.
+UNEXPLAINED, UNEXPLAINED_FACTOR = 0.05, 6.0
+FIRST_CHUNK, LARGEST_CHUNK = 64, 4096
+LOOK_BACK = 4096
+LARGEST_SKIP = 96_000
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Samples start <= n < stop of A are samples n + lag of B."""
+
+    start: int
+    stop: int
+    lag: int
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a lag explains of the blocks that follow: decades in all, and blocks that agree before three do not."""
+
+    total: float
+    agreeing: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A lag that explains A from sample ``at`` on."""
+
+    at: int
+    lag: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two signals, the level below which their blocks tell nothing, and the usual factor from B to A."""
+
+    a: Pcm
+    b: Pcm
+    quiet: float
+    gain: float
+
+    def blocks(self, start: int, lag: int, count: int) -> Blocks:
+        return compare_blocks(self.a, self.b, start, lag, count, self.quiet)
+
+
+def track(pair: Pair) -> list[Segment]:
+    """Segments of A (N,) against B (M,), which agree at lag 0 to begin with."""
+    a, b = pair.a, pair.b
+    segments: list[Segment] = []
+    start, place, lag, usual_jump = 0, 0, 0, 0
+    while True:
+        broken = _follow(pair, place, lag)
+        if broken is None:
+            break
+        found = _search(pair, broken, lag, usual_jump)
+        if found is None:
+            segments.append(Segment(start, broken, lag))
+            found = _search_far(pair, broken, lag)
+            if found is None:
+                return segments
+            start = found.at
+        elif found.lag != lag:
+            stop, resume = jump_place(a, b, lag, found, max(start, broken - LOOK_BACK))
+            segments.append(Segment(start, stop, lag))
+            start, usual_jump = resume, found.lag - lag
+        place, lag = max(found.at, start), found.lag
+    segments.append(Segment(start, max(min(len(a), len(b) - lag), start), lag))
+    return segments
+
+
+def _follow(pair: Pair, start: int, lag: int) -> int | None:
+    """The first sample of A from ``start`` on where two of three blocks stop agreeing; None at the end of A or B."""
+    size, usual = FIRST_CHUNK, 0.0
+    end = min(len(pair.a), len(pair.b) - lag)
+    while start + 3 * BLOCK <= end:
+        count = min(size, (end - start) // BLOCK)
+        blocks = pair.blocks(start, lag, count)
+        unexplained = 1 - blocks.correlation**2
+        doubtful = blocks.conclusive & (unexplained > max(UNEXPLAINED, UNEXPLAINED_FACTOR * usual))
+        pairs = doubtful[:-2] & (doubtful[1:-1] | doubtful[2:])
+        if pairs.any():
+            return start + int(pairs.argmax()) * BLOCK
+        if blocks.agrees.any():
+            usual = float(np.median(unexplained[blocks.agrees]))
+        # The last two blocks are looked at again with those after them.
+        start += (count - 2) * BLOCK
+        size = min(2 * size, LARGEST_CHUNK)
+    return None
+
+
+def outlook(pair: Pair, start: int, lag: int, count: int = LOOK_AHEAD) -> Outlook:
+    """How well ``lag`` explains ``count`` blocks from ``start`` on, up to where three conclusive ones in a row fail.
+
+    Blocks that agree only when scaled by another factor than usual do not count: quiet sounds resemble loud ones.
+    """
+    blocks = pair.blocks(start, lag, count)
+    same_gain = np.abs(np.log(np.maximum(blocks.gain, 1e-12) / pair.gain)) < np.log(GAIN_FACTOR)
+    failing = blocks.conclusive & ~(blocks.agrees & same_gain)
+    run = failing[:-2] & failing[1:-1] & failing[2:] if count > 2 else failing[:0]
+    stop = int(run.argmax()) if run.any() else count
+    score = np.where(same_gain, blocks.score, np.minimum(blocks.score, 0.0))
+    return Outlook(float(score[:stop].sum()), int((blocks.agrees & same_gain)[:stop].sum()))
+
+
+def _search(pair: Pair, broken: int, lag: int, usual_jump: int) -> Found | None:
+    """A lag near the old one that explains what follows ``broken``, or the old one a little later; None if none."""
+    for attempt in range(TRIES):
+        at = broken + attempt * STEP
+        if at + MIN_AGREEING * BLOCK > len(pair.a):
+            return None
+        old = outlook(pair, at, lag)
+        best = _best_of(pair, at, [lag + usual_jump] if usual_jump else [], old)
+        if best is None:
+            near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - NEAR, lag + NEAR), CANDIDATES)
+            best = _best_of(pair, at, near, old)
+        if best is not None:
+            return Found(at, best)
+        if old.agreeing >= MIN_AGREEING:
+            return Found(at + 3 * BLOCK, lag)
+    return None
+
+
+def _best_of(pair: Pair, at: int, lags: list[int], old: Outlook) -> int | None:
+    """The lag that explains the most, if it is enough and clearly more than the old one."""
+    seen = [(outlook(pair, at, lag), lag) for lag in lags if at + lag >= 0]
+    good = [(o.total, lag) for o, lag in seen if o.agreeing >= MIN_AGREEING and o.total >= old.total + BETTER_BY]
+    return max(good)[1] if good else None
+
+
+def _search_far(pair: Pair, broken: int, lag: int) -> Found | None:
+    """Skip ahead, ever farther, until some lag within FAR explains what follows; None at the end of A."""
+    at, skip = broken + TRIES * STEP, TRIES * STEP
+    nothing = Outlook(0.0, 0)
+    while at + WINDOW <= len(pair.a):
+        near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - FAR, lag + FAR), CANDIDATES)
+        best = _best_of(pair, at, [lag, *near], nothing)
+        if best is not None:
+            return Found(at, best)
+        at, skip = at + skip, min(2 * skip, LARGEST_SKIP)
+    return None
+
+
+def jump_place(a: Pcm, b: Pcm, lag: int, found: Found, earliest: int) -> tuple[int, int]:
+    """Where between ``earliest`` and just after ``found.at`` A leaves ``lag``, and where it takes up ``found.lag``.
+
+    -> (stop, resume): samples before stop lie at the old lag, those from resume on at the new one. Samples that B
+    lost lie between; with samples gained the two are equal.
+    """
+    lost = max(lag - found.lag, 0)
+    end = min(found.at + MIN_AGREEING * BLOCK + lost, len(a))
+    before = _error(a, b, lag, earliest, end, _gain(a, b, lag, max(earliest - 8 * BLOCK, 0), earliest + BLOCK))
+    after = _error(a, b, found.lag, earliest, end, _gain(a, b, found.lag, found.at, found.at + 8 * BLOCK))
+    so_far = np.concatenate([[0.0], np.cumsum(before)])
+    to_come = np.concatenate([[0.0], np.cumsum(after[::-1])])[::-1]
+    places = np.arange(max(end - earliest - lost, 0) + 1)
+    cost = so_far[places] + to_come[np.minimum(places + lost, end - earliest)]
+    # Repeated samples fit either side: the last of equal places keeps the first copy at the old lag.
+    least = cost.min() * (1 + 1e-12)
+    stop = earliest + int(np.flatnonzero(cost <= least)[-1])
+    return stop, stop + lost
+
+
+def _gain(a: Pcm, b: Pcm, lag: int, start: int, stop: int) -> float:
+    """Least-squares factor from B to A over a stretch; 1 where B is silent or the two are equal but for rounding."""
+    x, y = _stretch(a, start, stop), _stretch(b, start + lag, stop + lag)
+    energy = float(np.sum(y**2))
+    gain = float(np.sum(x * y)) / energy if energy > 0 else 1.0
+    return 1.0 if abs(gain - 1) < 1e-4 else gain
+
+
+def _error(a: Pcm, b: Pcm, lag: int, start: int, stop: int, gain: float) -> Float:
+    return np.abs(_stretch(a, start, stop) - gain * _stretch(b, start + lag, stop + lag))
+
+
+def _stretch(pcm: Pcm, start: int, stop: int) -> Float:
+    """Samples start <= n < stop as float64, zero outside the signal."""
+    result = np.zeros(stop - start)
+    low, high = max(start, 0), min(stop, len(pcm))
+    if high > low:
+        result[low - start : high - start] = pcm[low:high]
+    return result

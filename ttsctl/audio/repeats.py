@@ -1,0 +1,129 @@
+"""Runs that speech does not make: exact repeats of samples just before, and near-silent gaps in loud surroundings."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ttsctl.audio.lpc import Float
+
+Index = NDArray[np.int64]
+
+SHORTEST_REPEAT = 30
+LONGEST_REPEAT = 2048
+HASH_SAMPLES = 12
+# One position in this many is an anchor, chosen by content, so that both copies of a run choose the same ones.
+ANCHOR_ONE_IN = 4
+# A run copied once is as long as its lag, give or take chance agreement at the ends; a periodic tone's is longer.
+LENGTH_SLACK = 4
+REPEAT_LEVEL = 1e-3
+GAP_S = 0.0004
+LONGEST_GAP_S = 0.006
+GAP_RELATIVE = 0.03
+GAP_SIDE_LEVEL = 0.003
+GAP_DEPTH_DB = 15.0
+GAP_ALONE_DB = 6.0
+GAP_AWAY_S = 0.006
+GAP_REACH_S = 0.025
+
+
+def exact_repeats(pcm: NDArray[np.floating]) -> list[tuple[int, int]]:
+    """Runs of SHORTEST_REPEAT to LONGEST_REPEAT samples that repeat, bit for bit, the same number of samples before.
+
+    pcm (N,) -> [(start, length)], sorted; start is the first repeated sample. Periodic tones and near silence
+    (below REPEAT_LEVEL root mean square) are none.
+    """
+    samples = np.ascontiguousarray(pcm, dtype=np.float32)
+    if len(samples) <= 2 * SHORTEST_REPEAT:
+        return []
+    found: dict[int, int] = {}
+    for first, second in _equal_anchors(samples):
+        lag = second - first
+        start, stop = _run(samples, second, lag)
+        run = samples[start : start + lag].astype(np.float64)
+        if abs(stop - start - lag) <= LENGTH_SLACK and np.mean(run**2) > REPEAT_LEVEL**2:
+            found[start] = lag
+    return sorted(found.items())
+
+
+def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Pairs of anchors with equal hashes over HASH_SAMPLES samples, SHORTEST_REPEAT to LONGEST_REPEAT apart.
+
+    Only one pair of each (lag, neighbourhood) is kept, so that a tone does not cost a walk for each of its samples.
+    """
+    bits = samples.view(np.uint32).astype(np.uint64)
+    count = len(bits) - HASH_SAMPLES + 1
+    hashes = np.zeros(count, np.uint64)
+    for k in range(HASH_SAMPLES):
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + bits[k : k + count]
+    hashes ^= hashes >> np.uint64(29)
+    constant = samples[:count] == samples[HASH_SAMPLES - 1 :]
+    anchors = np.flatnonzero(((hashes * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(40)) % ANCHOR_ONE_IN == 0)
+    anchors = anchors[~constant[anchors]]
+    order = anchors[np.argsort(hashes[anchors], kind="stable")]
+    first, second = order[:-1], order[1:]
+    lag = second - first
+    good = (hashes[first] == hashes[second]) & (lag >= SHORTEST_REPEAT) & (lag <= LONGEST_REPEAT)
+    pairs = sorted(zip((second - first)[good].tolist(), second[good].tolist(), strict=True))
+    kept: list[tuple[int, int]] = []
+    last = (0, 0)
+    for lag_samples, at in pairs:
+        if lag_samples != last[0] or at - last[1] > lag_samples:
+            kept.append((at - lag_samples, at))
+            last = (lag_samples, at)
+    return kept
+
+
+def _run(samples: NDArray[np.float32], at: int, lag: int) -> tuple[int, int]:
+    """The run around ``at`` over which x[t] == x[t - lag], as (start, stop), looked for up to two lags either way."""
+    low, high = max(lag, at - 2 * lag), min(len(samples), at + 2 * lag)
+    unequal = np.flatnonzero(samples[low:high] != samples[low - lag : high - lag]) + low
+    before, after = unequal[unequal < at], unequal[unequal >= at]
+    return int(before[-1]) + 1 if len(before) else low, int(after[0]) if len(after) else high
+
+
+def quietest_runs(pcm: Float, sample_rate: int) -> Float:
+    """Mean energy of the GAP_S from each sample on, (N,); where the signal ends sooner, of what is left as zeros."""
+    width = round(GAP_S * sample_rate)
+    energy = np.pad(np.concatenate([[0.0], np.cumsum(pcm**2)]), (0, width), mode="edge")
+    return np.maximum(energy[width : width + len(pcm)] - energy[: len(pcm)], 0.0) / width
+
+
+def loneliness_db(quiet: Float, at: Index, sample_rate: int) -> Float:
+    """How far the quietest GAP_S within 1 ms lies below the quietest 4 to 25 ms away, dB (C,), floor -100 dBFS.
+
+    quiet (N,): ``quietest_runs``. Creaky voices fall silent in every pitch period; a gap is silent once.
+    """
+    near, away, reach = (round(s * sample_rate) for s in (0.001, GAP_AWAY_S, GAP_REACH_S))
+    padded = np.pad(quiet, reach, constant_values=np.inf)
+    centre = at[:, None] + reach
+    inside = padded[centre + np.arange(-near, near)].min(axis=1)
+    outside = np.minimum(
+        padded[centre + np.arange(-reach, -away, 2)].min(axis=1), padded[centre + np.arange(away, reach, 2)].min(axis=1)
+    )
+    floor = 1e-10
+    return 10 * np.log10(np.maximum(np.minimum(outside, 1.0), floor) / np.maximum(inside, floor))
+
+
+def gap_starts(pcm: Float, sample_rate: int) -> Index:
+    """Samples (G,) where 0.4 to 6 ms of near silence begin abruptly in loud audio, and end so.
+
+    Near silence: below GAP_RELATIVE of the level of the 20 ms around. Abrupt: the 1 ms on either side is
+    GAP_DEPTH_DB above it. Alone: no other as quiet within 25 ms (``loneliness_db``).
+    """
+    around, side = round(0.010 * sample_rate), round(0.001 * sample_rate)
+    count = len(pcm)
+    energy = np.concatenate([[0.0], np.cumsum(pcm**2)])
+    at = np.arange(count)
+    low, high = np.maximum(at - around, 0), np.minimum(at + around, count)
+    silent = pcm**2 < GAP_RELATIVE**2 * (energy[high] - energy[low]) / (high - low)
+    edges = np.diff(np.concatenate([[0], silent.astype(np.int8), [0]]))
+    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    fits = (stop - start >= round(GAP_S * sample_rate)) & (stop - start <= round(LONGEST_GAP_S * sample_rate))
+    start, stop = start[fits], stop[fits]
+    inside = (energy[stop] - energy[start]) / (stop - start)
+    before = (energy[start] - energy[np.maximum(start - side, 0)]) / side
+    after = (energy[np.minimum(stop + side, count)] - energy[stop]) / side
+    beside = np.minimum(before, after)
+    start = start[(beside > GAP_SIDE_LEVEL**2) & (beside > inside * 10 ** (GAP_DEPTH_DB / 10))]
+    return start[loneliness_db(quietest_runs(pcm, sample_rate), start, sample_rate) > GAP_ALONE_DB]
