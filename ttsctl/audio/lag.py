@@ -85,12 +85,13 @@ class LagPath:
 
 @dataclass(frozen=True)
 class _Anchor:
-    """Sample ``at`` of A is sample at + lag of B; ``quiet`` and ``gain`` as in ``lag_track.Pair``."""
+    """Sample ``at`` of A is sample at + lag of B; ``quiet``, ``gain`` and ``score`` as in ``lag_track.Pair``."""
 
     at: int
     lag: int
     quiet: float
     gain: float
+    score: float
 
 
 def find_lag_path(a: Pcm, b: Pcm) -> LagPath:
@@ -98,10 +99,11 @@ def find_lag_path(a: Pcm, b: Pcm) -> LagPath:
     anchor = _find_anchor(a, b)
     if anchor is None:
         return LagPath((), 0.0)
-    at, lag, quiet, gain = anchor.at, anchor.lag, anchor.quiet, anchor.gain
-    back = track(Pair(a[:at][::-1], b[: at + lag][::-1], quiet, gain))
+    at, lag = anchor.at, anchor.lag
+    usual = (anchor.quiet, anchor.gain, anchor.score)
+    back = track(Pair(a[:at][::-1], b[: at + lag][::-1], *usual))
     segments = [Segment(at - s.stop, at - s.start, lag - s.lag) for s in reversed(back)]
-    onwards = track(Pair(a[at:], b[at + lag :], quiet, gain))
+    onwards = track(Pair(a[at:], b[at + lag :], *usual))
     joined = _joined(segments + [Segment(at + s.start, at + s.stop, lag + s.lag) for s in onwards])
     return LagPath(tuple(joined), _coverage(a, b, joined))
 
@@ -128,7 +130,9 @@ def _anchor_at(a: Pcm, b: Pcm, at: int, lag: int) -> _Anchor | None:
         return None
     noise = float(np.sqrt(np.median(blocks.unexplained[blocks.agrees])))
     quiet = float(np.clip(OVER_NOISE * noise, QUIETEST, CONCLUSIVE))
-    return _Anchor(at, lag, quiet, float(np.median(blocks.gain[blocks.agrees])))
+    gain, score = (float(np.median(values[blocks.agrees])) for values in (blocks.gain, blocks.score))
+    # The window may begin in what came before a jump: the anchor is where B first repeats A.
+    return _Anchor(at + int(blocks.agrees.argmax()) * BLOCK, lag, quiet, gain, score)
 
 
 def _anchor_places(a: Pcm, window: int) -> list[int]:

@@ -15,7 +15,9 @@ from ttsctl.audio.lag_blocks import BLOCK, Blocks, Pcm, compare_blocks, likely_l
 from ttsctl.audio.lpc import Float
 
 LOOK_AHEAD = 24
-MIN_AGREEING = 4
+MIN_AGREEING, MIN_AGREEING_FAR = 4, 6
+# A new lag's blocks must score this share of the usual on average; 3 decades are as good as any more.
+SOUND_SHARE, GOOD_SCORE = 0.4, 3.0
 WINDOW = 1024
 CANDIDATES = 6
 # Lags tried around the last one: near (0.17 s at 24 kHz) at each try, far (2.7 s) when all tries failed.
@@ -49,6 +51,10 @@ class Outlook:
     total: float
     agreeing: int
 
+    def is_sound(self, needed: float, blocks: int) -> bool:
+        """Enough blocks agree, and well enough on average: vowels resemble their neighbours, but not exactly."""
+        return self.agreeing >= blocks and self.total >= needed * self.agreeing
+
 
 @dataclass(frozen=True)
 class Found:
@@ -60,12 +66,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two signals, the level below which their blocks tell nothing, and the usual factor from B to A."""
+    """Two signals, the level below which their blocks tell nothing, the usual factor from B to A and block score."""
 
     a: Pcm
     b: Pcm
     quiet: float
     gain: float
+    score: float
+
+    @property
+    def needed(self) -> float:
+        """Score a block that a new lag must reach on average."""
+        return SOUND_SHARE * min(self.score, GOOD_SCORE)
 
     def blocks(self, start: int, lag: int, count: int) -> Blocks:
         return compare_blocks(self.a, self.b, start, lag, count, self.quiet)
@@ -88,7 +100,7 @@ def track(pair: Pair) -> list[Segment]:
                 return segments
             start = found.at
         elif found.lag != lag:
-            stop, resume = jump_place(a, b, lag, found, max(start, broken - LOOK_BACK))
+            stop, resume = jump_place(pair, lag, found, max(start, broken - LOOK_BACK))
             segments.append(Segment(start, stop, lag))
             start, usual_jump = resume, found.lag - lag
         place, lag = max(found.at, start), found.lag
@@ -136,48 +148,58 @@ def _search(pair: Pair, broken: int, lag: int, usual_jump: int) -> Found | None:
         at = broken + attempt * STEP
         if at + MIN_AGREEING * BLOCK > len(pair.a):
             return None
-        old = outlook(pair, at, lag)
-        best = _best_of(pair, at, [lag + usual_jump] if usual_jump else [], old)
+        best = _best_of(pair, at, lag, [lag + usual_jump] if usual_jump else [])
         if best is None:
             near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - NEAR, lag + NEAR), CANDIDATES)
-            best = _best_of(pair, at, near, old)
+            best = _best_of(pair, at, lag, near)
         if best is not None:
-            return Found(at, best)
-        if old.agreeing >= MIN_AGREEING:
+            return Found(at + max(lag - best, 0), best)
+        if outlook(pair, at, lag).agreeing >= MIN_AGREEING:
             return Found(at + 3 * BLOCK, lag)
     return None
 
 
-def _best_of(pair: Pair, at: int, lags: list[int], old: Outlook) -> int | None:
-    """The lag that explains the most, if it is enough and clearly more than the old one."""
-    seen = [(outlook(pair, at, lag), lag) for lag in lags if at + lag >= 0]
-    good = [(o.total, lag) for o, lag in seen if o.agreeing >= MIN_AGREEING and o.total >= old.total + BETTER_BY]
+def _best_of(pair: Pair, at: int, old: int, lags: list[int]) -> int | None:
+    """The lag that explains the most, if it is enough and clearly more than the old one.
+
+    Samples lost at ``at`` are in no place of B, so each lag is asked about the samples that follow them.
+    """
+    good = []
+    for lag in lags:
+        start = at + max(old - lag, 0)
+        if start + lag < 0 or start >= len(pair.a):
+            continue
+        new = outlook(pair, start, lag)
+        if new.is_sound(pair.needed, MIN_AGREEING) and new.total >= outlook(pair, start, old).total + BETTER_BY:
+            good.append((new.total, lag))
     return max(good)[1] if good else None
 
 
 def _search_far(pair: Pair, broken: int, lag: int) -> Found | None:
     """Skip ahead, ever farther, until some lag within FAR explains what follows; None at the end of A."""
     at, skip = broken + TRIES * STEP, TRIES * STEP
-    nothing = Outlook(0.0, 0)
     while at + WINDOW <= len(pair.a):
         near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - FAR, lag + FAR), CANDIDATES)
-        best = _best_of(pair, at, [lag, *near], nothing)
-        if best is not None:
-            return Found(at, best)
+        seen = [(outlook(pair, at, other), other) for other in [lag, *near] if at + other >= 0]
+        good = [(o.total, other) for o, other in seen if o.is_sound(pair.needed, MIN_AGREEING_FAR)]
+        if good:
+            return Found(at, max(good)[1])
         at, skip = at + skip, min(2 * skip, LARGEST_SKIP)
     return None
 
 
-def jump_place(a: Pcm, b: Pcm, lag: int, found: Found, earliest: int) -> tuple[int, int]:
+def jump_place(pair: Pair, lag: int, found: Found, earliest: int) -> tuple[int, int]:
     """Where between ``earliest`` and just after ``found.at`` A leaves ``lag``, and where it takes up ``found.lag``.
 
     -> (stop, resume): samples before stop lie at the old lag, those from resume on at the new one. Samples that B
     lost lie between; with samples gained the two are equal.
     """
     lost = max(lag - found.lag, 0)
-    end = min(found.at + MIN_AGREEING * BLOCK + lost, len(a))
-    before = _error(a, b, lag, earliest, end, _gain(a, b, lag, max(earliest - 8 * BLOCK, 0), earliest + BLOCK))
-    after = _error(a, b, found.lag, earliest, end, _gain(a, b, found.lag, found.at, found.at + 8 * BLOCK))
+    end = min(found.at + MIN_AGREEING * BLOCK, len(pair.a))
+    # A gain within 0.01 dB of 1 is taken for 1, so that equal samples leave no error.
+    gain = 1.0 if abs(pair.gain - 1) < 1e-3 else pair.gain
+    before = _error(pair, lag, earliest, end, gain)
+    after = _error(pair, found.lag, earliest, end, gain)
     so_far = np.concatenate([[0.0], np.cumsum(before)])
     to_come = np.concatenate([[0.0], np.cumsum(after[::-1])])[::-1]
     places = np.arange(max(end - earliest - lost, 0) + 1)
@@ -188,16 +210,8 @@ def jump_place(a: Pcm, b: Pcm, lag: int, found: Found, earliest: int) -> tuple[i
     return stop, stop + lost
 
 
-def _gain(a: Pcm, b: Pcm, lag: int, start: int, stop: int) -> float:
-    """Least-squares factor from B to A over a stretch; 1 where B is silent or the two are equal but for rounding."""
-    x, y = _stretch(a, start, stop), _stretch(b, start + lag, stop + lag)
-    energy = float(np.sum(y**2))
-    gain = float(np.sum(x * y)) / energy if energy > 0 else 1.0
-    return 1.0 if abs(gain - 1) < 1e-4 else gain
-
-
-def _error(a: Pcm, b: Pcm, lag: int, start: int, stop: int, gain: float) -> Float:
-    return np.abs(_stretch(a, start, stop) - gain * _stretch(b, start + lag, stop + lag))
+def _error(pair: Pair, lag: int, start: int, stop: int, gain: float) -> Float:
+    return np.abs(_stretch(pair.a, start, stop) - gain * _stretch(pair.b, start + lag, stop + lag))
 
 
 def _stretch(pcm: Pcm, start: int, stop: int) -> Float:

@@ -1,0 +1,93 @@
+"""How fast pops are found and recordings aligned, on speech-like sound made here."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ttsctl.audio.lag import find_lag_path
+from ttsctl.audio.pops import DETECTOR_RATE, detect_pops
+from ttsctl.contract.audio import PcmArray
+
+FORMANTS_HZ = ((500, 80), (1500, 120), (2500, 160), (3600, 250))
+PACKET, LOST = 7680, 555
+
+
+def speech_like(seconds: float, seed: int, sample_rate: int = DETECTOR_RATE) -> PcmArray:
+    """Pulses of a gliding pitch and noise through four formants, in syllables with pauses: (seconds * rate,), peak 0.5.
+
+    No two syllables are equal, as pitch, formants and lengths are drawn anew for each.
+    """
+    generator = np.random.default_rng(seed)
+    count = round(seconds * sample_rate)
+    pieces: list[NDArray[np.float64]] = []
+    total = 0
+    while total < count:
+        pieces.append(_syllable(generator, sample_rate))
+        pieces.append(np.zeros(int(generator.uniform(0.01, 0.12) * sample_rate)))
+        total += len(pieces[-2]) + len(pieces[-1])
+    sound = np.concatenate(pieces)[:count]
+    sound = 0.5 * sound / np.abs(sound).max() + 1e-4 * generator.standard_normal(count)
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+def _syllable(generator: np.random.Generator, sample_rate: int) -> NDArray[np.float64]:
+    """One vowel with a breath of noise, faded in and out."""
+    from scipy.signal import lfilter
+
+    length = int(generator.uniform(0.1, 0.35) * sample_rate)
+    pitch = generator.uniform(90, 220) * np.linspace(1, generator.uniform(0.85, 1.15), length)
+    phase = np.cumsum(pitch / sample_rate)
+    pulses = np.diff(np.floor(phase), prepend=0.0) * generator.uniform(0.9, 1.1, length)
+    sound = lfilter([0.3], [1, -0.7], pulses) + 0.004 * generator.standard_normal(length)
+    for frequency, width in FORMANTS_HZ:
+        radius = np.exp(-np.pi * width / sample_rate)
+        angle = 2 * np.pi * frequency * generator.uniform(0.75, 1.3) / sample_rate
+        sound = lfilter([1.0], [1, -2 * radius * np.cos(angle), radius**2], sound)
+    fade = np.minimum(1, np.minimum(np.arange(length), np.arange(length)[::-1]) / (0.02 * sample_rate))
+    return np.asarray(sound / np.sqrt(np.mean(sound**2)) * fade**2 * generator.uniform(0.3, 1.0))
+
+
+def without_packet_ends(pcm: PcmArray, packet: int = PACKET, lost: int = LOST) -> PcmArray:
+    """Every whole packet without its last ``lost`` samples, as a decoder that drops its tail leaves it."""
+    starts = range(0, len(pcm), packet)
+    return np.concatenate([pcm[s : s + packet - lost] if s + packet <= len(pcm) else pcm[s:] for s in starts])
+
+
+def bench_pops(seconds: float = 60.0, align_seconds: float = 600.0, seed: int = 0) -> dict[str, Any]:
+    """Time the detector on ``seconds`` of sound and the alignment of ``align_seconds`` against itself less packet ends.
+
+    -> wall and CPU seconds, and seconds of sound per second of CPU time (x real time); jumps found of those made.
+    """
+    unit = speech_like(min(align_seconds, 60.0), seed)
+    sound = np.tile(unit, int(np.ceil(seconds * DETECTOR_RATE / len(unit))))[: round(seconds * DETECTOR_RATE)]
+    detect_pops(unit[:DETECTOR_RATE], DETECTOR_RATE)
+    report, detector = _timed(lambda: detect_pops(sound, DETECTOR_RATE))
+    parts = [speech_like(60.0, seed + 1 + k) for k in range(int(np.ceil(align_seconds / 60.0)))]
+    whole = np.concatenate(parts)[: round(align_seconds * DETECTOR_RATE)]
+    path, alignment = _timed(lambda: find_lag_path(whole, without_packet_ends(whole)))
+    return {
+        "detector": {
+            "audio_s": seconds,
+            **detector,
+            "x_realtime": seconds / max(detector["cpu_s"], 1e-9),
+            "pops": len(report.pops),
+        },
+        "alignment": {
+            "audio_s": align_seconds,
+            **alignment,
+            "coverage": path.coverage,
+            "jumps": len(path.jumps),
+            "jumps_of_expected_size": sum(jump.samples == -LOST for jump in path.jumps),
+            "jumps_expected": len(whole) // PACKET,
+        },
+    }
+
+
+def _timed(work: Any) -> tuple[Any, dict[str, float]]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return result, {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
