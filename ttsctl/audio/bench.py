@@ -14,6 +14,8 @@ from ttsctl.contract.audio import PcmArray
 
 FORMANTS_HZ = ((500, 80), (1500, 120), (2500, 160), (3600, 250))
 PACKET, LOST = 7680, 555
+# The first run pays for imports and memory; the fastest is reported.
+REPEATS = 3
 
 
 def speech_like(seconds: float, seed: int, sample_rate: int = DETECTOR_RATE) -> PcmArray:
@@ -64,8 +66,8 @@ def bench_pops(seconds: float = 60.0, align_seconds: float = 600.0, seed: int = 
     """
     unit = speech_like(min(align_seconds, 60.0), seed)
     sound = np.tile(unit, int(np.ceil(seconds * DETECTOR_RATE / len(unit))))[: round(seconds * DETECTOR_RATE)]
-    detect_pops(unit[:DETECTOR_RATE], DETECTOR_RATE)
-    report, detector = _timed(lambda: detect_pops(sound, DETECTOR_RATE))
+    runs = [_timed(lambda: detect_pops(sound, DETECTOR_RATE)) for _ in range(REPEATS)]
+    report, detector = min(runs, key=lambda run: run[1]["cpu_s"])
     parts = [speech_like(60.0, seed + 1 + k) for k in range(int(np.ceil(align_seconds / 60.0)))]
     whole = np.concatenate(parts)[: round(align_seconds * DETECTOR_RATE)]
     path, alignment = _timed(lambda: find_lag_path(whole, without_packet_ends(whole)))

@@ -9,7 +9,7 @@ import numpy as np
 from ttsctl.audio import hypotheses
 from ttsctl.audio.hypotheses import decibel
 from ttsctl.audio.lpc import Float, Prediction
-from ttsctl.audio.repeats import loneliness_db, quietest_runs
+from ttsctl.audio.repeats import loneliness_db
 from ttsctl.audio.surprise import AUDIBLE, Index, Surprise
 
 NAMES = (
@@ -51,7 +51,6 @@ class Energies:
 
     signal: Float
     error: Float
-    quiet: Float
 
 
 def _mean(running: Float, at: Index, first: int, stop: int) -> Float:
@@ -64,8 +63,7 @@ def evidence(pcm: Float, candidates: Index, prediction: Prediction, around: Surp
     """Rows (C, len(NAMES)) float64 for candidates (C,) of pcm (N,) float64, clipped to +-LIMIT_DB."""
     sums = Energies(
         np.concatenate([[0.0], np.cumsum(pcm**2)]),
-        np.concatenate([[0.0], np.cumsum(prediction.forward**2)]),
-        quietest_runs(pcm, sample_rate),
+        np.concatenate([[0.0], np.cumsum(np.square(prediction.forward), dtype=np.float64)]),
     )
     rows = [np.zeros((0, len(NAMES)))]
     for start in range(0, len(candidates), BLOCK):
@@ -88,13 +86,14 @@ def _block(
     surroundings = decibel(
         np.maximum(_mean(sums.signal, at, -2 * reach, -2), _mean(sums.signal, at, 4, 2 * reach)) + 1e-9
     )
-    side = np.maximum(around.both_side[:, at], AUDIBLE)
+    side = np.maximum(around.both_side[:, at // around.block], AUDIBLE)
+    error = around.forward[at].astype(np.float64)
     copy, copy_edge = _copies(pcm, at)
     return {
         "both_before": 2 * decibel(around.both[at] / side[0]),
         "both_after": 2 * decibel(around.both[at] / side[1]),
-        "level": 2 * decibel(around.forward[at]),
-        "error_before": decibel(around.forward[at] ** 2 / (_mean(sums.error, at, -close, -3) + 1e-10)),
+        "level": 2 * decibel(error),
+        "error_before": decibel(error**2 / (_mean(sums.error, at, -close, -3) + 1e-10)),
         "error_local": fits.energy - decibel(quiet_error + 1e-10),
         "step": fits.step,
         "step_level": fits.step_level - surroundings,
@@ -107,7 +106,7 @@ def _block(
         "change": np.abs(after - before),
         "copy": copy,
         "copy_edge": copy_edge,
-        "gap_alone": loneliness_db(sums.quiet, at, sample_rate),
+        "gap_alone": loneliness_db(pcm, at, sample_rate),
         "gap": _quietest(pcm, at, sample_rate) - decibel(_mean(sums.signal, at, -reach, reach) + 1e-9),
     }
 

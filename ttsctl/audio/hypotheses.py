@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttsctl.audio.lpc import Float
 from ttsctl.audio.surprise import Index
@@ -43,8 +44,8 @@ class Fits:
     correlation: Float
 
 
-def decibel(energy: Float) -> Float:
-    return 10 * np.log10(np.maximum(energy, 1e-14))
+def decibel(energy: NDArray[np.floating]) -> Float:
+    return 10 * np.log10(np.maximum(energy, 1e-14).astype(np.float64))
 
 
 def fit(pcm: Float, candidates: Index, polynomials: Float) -> Fits:

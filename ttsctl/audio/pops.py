@@ -33,8 +33,8 @@ THRESHOLD = 0.5
 # Pops closer than this are one, as one fault shows at its start and its end; the likeliest is kept.
 MERGE_S = 0.002
 # Searched at once, and how far beyond: more than any window, lag or repeat that the search looks at.
-SECTION_S = 30.0
-HALO_S = 0.5
+SECTION_S = 10.0
+HALO_S = 0.3
 # Detections of one zero gap or step may straddle it, so seams replace what lies this near.
 SEAM_NEAR_S = 0.002
 
@@ -159,7 +159,7 @@ def _find_in(signal: Float) -> _Found:
     at = candidates(signal, around, DETECTOR_RATE)
     probabilities = kind_probabilities(evidence(signal, at, prediction, around, DETECTOR_RATE))
     shown = showing(around.ratio, DETECTOR_RATE)
-    return _Found(at, 1 - probabilities[:, 0], likeliest_kind(probabilities), shown, around.ratio.astype(np.float32))
+    return _Found(at, 1 - probabilities[:, 0], likeliest_kind(probabilities), shown, around.ratio)
 
 
 def decibel(ratio: float) -> float:

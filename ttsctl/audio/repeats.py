@@ -12,8 +12,8 @@ Index = NDArray[np.int64]
 SHORTEST_REPEAT = 30
 LONGEST_REPEAT = 2048
 HASH_SAMPLES = 12
-# One position in this many is an anchor, chosen by content, so that both copies of a run choose the same ones.
-ANCHOR_ONE_IN = 4
+# One position in eight is an anchor, chosen by content, so that both copies of a run choose the same ones.
+ANCHOR_BITS = 3
 # A run copied once is as long as its lag, give or take chance agreement at the ends; a periodic tone's is longer.
 LENGTH_SLACK = 4
 REPEAT_LEVEL = 1e-3
@@ -23,6 +23,8 @@ GAP_RELATIVE = 0.03
 GAP_SIDE_LEVEL = 0.003
 GAP_DEPTH_DB = 15.0
 GAP_ALONE_DB = 6.0
+GAP_NEAR_S = 0.001
+GAP_AROUND_S = 0.010
 GAP_AWAY_S = 0.006
 GAP_REACH_S = 0.025
 
@@ -57,9 +59,8 @@ def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
     for k in range(HASH_SAMPLES):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + bits[k : k + count]
     hashes ^= hashes >> np.uint64(29)
-    constant = samples[:count] == samples[HASH_SAMPLES - 1 :]
-    anchors = np.flatnonzero(((hashes * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(40)) % ANCHOR_ONE_IN == 0)
-    anchors = anchors[~constant[anchors]]
+    anchors = np.flatnonzero((hashes * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(64 - ANCHOR_BITS) == 0)
+    anchors = anchors[samples[anchors] != samples[anchors + HASH_SAMPLES - 1]]
     order = anchors[np.argsort(hashes[anchors], kind="stable")]
     first, second = order[:-1], order[1:]
     lag = second - first
@@ -82,27 +83,20 @@ def _run(samples: NDArray[np.float32], at: int, lag: int) -> tuple[int, int]:
     return int(before[-1]) + 1 if len(before) else low, int(after[0]) if len(after) else high
 
 
-def quietest_runs(pcm: Float, sample_rate: int) -> Float:
-    """Mean energy of the GAP_S from each sample on, (N,); where the signal ends sooner, of what is left as zeros."""
-    width = round(GAP_S * sample_rate)
-    energy = np.pad(np.concatenate([[0.0], np.cumsum(pcm**2)]), (0, width), mode="edge")
-    return np.maximum(energy[width : width + len(pcm)] - energy[: len(pcm)], 0.0) / width
+def loneliness_db(pcm: Float, at: Index, sample_rate: int) -> Float:
+    """How far the quietest GAP_S within 1 ms lies below the quietest 6 to 25 ms away, dB (C,), floor -100 dBFS.
 
-
-def loneliness_db(quiet: Float, at: Index, sample_rate: int) -> Float:
-    """How far the quietest GAP_S within 1 ms lies below the quietest 4 to 25 ms away, dB (C,), floor -100 dBFS.
-
-    quiet (N,): ``quietest_runs``. Creaky voices fall silent in every pitch period; a gap is silent once.
+    Creaky voices fall silent in every pitch period; a gap is silent once. Outside the signal all counts as loud.
     """
-    near, away, reach = (round(s * sample_rate) for s in (0.001, GAP_AWAY_S, GAP_REACH_S))
-    padded = np.pad(quiet, reach, constant_values=np.inf)
-    centre = at[:, None] + reach
-    inside = padded[centre + np.arange(-near, near)].min(axis=1)
-    outside = np.minimum(
-        padded[centre + np.arange(-reach, -away, 2)].min(axis=1), padded[centre + np.arange(away, reach, 2)].min(axis=1)
-    )
+    near, away, reach, width = (round(s * sample_rate) for s in (GAP_NEAR_S, GAP_AWAY_S, GAP_REACH_S, GAP_S))
+    padded = np.pad(pcm, (reach, reach + width), constant_values=1.0)
+    around = padded[(at + reach)[:, None] + np.arange(-reach, reach + width - 1)] ** 2
+    energy = np.pad(np.cumsum(around, axis=1), ((0, 0), (1, 0)))
+    quiet = (energy[:, width:] - energy[:, :-width]) / width
+    inside = quiet[:, reach - near : reach + near].min(axis=1)
+    outside = np.minimum(quiet[:, : reach - away].min(axis=1), quiet[:, reach + away :].min(axis=1))
     floor = 1e-10
-    return 10 * np.log10(np.maximum(np.minimum(outside, 1.0), floor) / np.maximum(inside, floor))
+    return 10 * np.log10(np.maximum(outside, floor) / np.maximum(inside, floor))
 
 
 def gap_starts(pcm: Float, sample_rate: int) -> Index:
@@ -111,19 +105,32 @@ def gap_starts(pcm: Float, sample_rate: int) -> Index:
     Near silence: below GAP_RELATIVE of the level of the 20 ms around. Abrupt: the 1 ms on either side is
     GAP_DEPTH_DB above it. Alone: no other as quiet within 25 ms (``loneliness_db``).
     """
-    around, side = round(0.010 * sample_rate), round(0.001 * sample_rate)
-    count = len(pcm)
-    energy = np.concatenate([[0.0], np.cumsum(pcm**2)])
-    at = np.arange(count)
-    low, high = np.maximum(at - around, 0), np.minimum(at + around, count)
-    silent = pcm**2 < GAP_RELATIVE**2 * (energy[high] - energy[low]) / (high - low)
-    edges = np.diff(np.concatenate([[0], silent.astype(np.int8), [0]]))
-    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    fits = (stop - start >= round(GAP_S * sample_rate)) & (stop - start <= round(LONGEST_GAP_S * sample_rate))
+    start, stop = _silent_runs(pcm, sample_rate)
+    length = stop - start
+    fits = (length >= round(GAP_S * sample_rate)) & (length <= round(LONGEST_GAP_S * sample_rate))
     start, stop = start[fits], stop[fits]
-    inside = (energy[stop] - energy[start]) / (stop - start)
-    before = (energy[start] - energy[np.maximum(start - side, 0)]) / side
-    after = (energy[np.minimum(stop + side, count)] - energy[stop]) / side
-    beside = np.minimum(before, after)
+    side, longest = round(GAP_NEAR_S * sample_rate), round(LONGEST_GAP_S * sample_rate)
+    padded = np.pad(pcm, (side, longest + side))
+    energy = np.pad(np.cumsum(padded[start[:, None] + np.arange(2 * side + longest)] ** 2, axis=1), ((0, 0), (1, 0)))
+    row, end = np.arange(len(start)), side + stop - start
+    inside = (energy[row, end] - energy[:, side]) / np.maximum(stop - start, 1)
+    beside = np.minimum(energy[:, side], energy[row, end + side] - energy[row, end]) / side
     start = start[(beside > GAP_SIDE_LEVEL**2) & (beside > inside * 10 ** (GAP_DEPTH_DB / 10))]
-    return start[loneliness_db(quietest_runs(pcm, sample_rate), start, sample_rate) > GAP_ALONE_DB]
+    return start[loneliness_db(pcm, start, sample_rate) > GAP_ALONE_DB]
+
+
+def _silent_runs(pcm: Float, sample_rate: int) -> tuple[Index, Index]:
+    """Starts and ends of runs below GAP_RELATIVE of the level around, which is taken every half millisecond."""
+    block, reach = round(0.0005 * sample_rate), round(GAP_AROUND_S / 0.0005)
+    power = np.pad(pcm**2, (0, -len(pcm) % block)).reshape(-1, block)
+    running = np.concatenate([[0.0], np.cumsum(power.sum(axis=1))])
+    at = np.arange(len(power))
+    low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(power))
+    level = (running[high] - running[low]) / ((high - low) * block)
+    silent = (power < GAP_RELATIVE**2 * level[:, None]).ravel()[: len(pcm)]
+    edges = np.flatnonzero(silent[1:] != silent[:-1]) + 1
+    if len(silent) and silent[0]:
+        edges = np.concatenate([[0], edges])
+    if len(edges) % 2:
+        edges = np.concatenate([edges, [len(pcm)]])
+    return edges[::2], edges[1::2]

@@ -28,7 +28,7 @@ SHOWS = 0.7
 PROPOSES = 0.9
 APART_S = 0.0025
 TOLERANCE = 1
-PROPOSALS = 100
+PROPOSALS = 40
 TRIED = 12
 MIN_HITS = 3
 MAX_GRIDS = 3
@@ -76,7 +76,7 @@ def find_grids(pcm: Pcm, shows: Index, ratio: Float, sample_rate: int) -> list[G
     return grids
 
 
-def showing(ratio: Float, sample_rate: int) -> Index:
+def showing(ratio: NDArray[np.floating], sample_rate: int) -> Index:
     """Samples that stand out enough from their surroundings to count for a grid; ratio (N,) as in ``Surprise``."""
     return local_maxima(ratio, SHOWS, round(APART_S * sample_rate))
 
@@ -86,7 +86,8 @@ def _best_fit(shows: Index, ratio: Float, count: int, sample_rate: int) -> _Fit 
     chance = _chance(ratio, count)
     strong = ratio >= PROPOSES
     periods = _proposed_periods(shows[strong], chance[strong], count, sample_rate)
-    phases = [(*_best_phase(shows[strong], chance[strong], period), period) for period in periods]
+    at, weight = shows[strong], -np.log(chance[strong])
+    phases = [(*_best_phase(at, weight, period), period) for period in periods]
     likely = sorted(phases, reverse=True)[:TRIED]
     fits = [_fit(shows, chance, period, phase, count, sample_rate) for _, phase, period in likely]
     return min((fit for fit in fits if fit is not None), key=lambda fit: fit.log10_odds, default=None)
@@ -105,24 +106,29 @@ def _proposed_periods(at: Index, chance: Float, count: int, sample_rate: int) ->
     if high <= low or len(at) < MIN_HITS:
         return []
     weight = -np.log(chance / chance.max()) + 0.3
-    votes = np.zeros(high + 1)
+    differences, products = [], []
     for step in range(1, len(at)):
         difference = at[step:] - at[:-step]
         if difference.min() > high:
             break
         good = (difference >= low) & (difference <= high)
-        votes += np.bincount(difference[good], (weight[step:] * weight[:-step])[good], high + 1)
-    votes = np.convolve(votes, [0.5, 1.0, 0.5], "same")
-    best = np.argsort(-votes, kind="stable")[:PROPOSALS]
-    return [int(period) for period in best if votes[period] > 0 and period >= low]
+        differences.append(difference[good])
+        products.append((weight[step:] * weight[:-step])[good])
+    exact = np.bincount(np.concatenate(differences), np.concatenate(products), high + 2)
+    votes = np.convolve(exact, [0.5, 1.0, 0.5], "same")
+    best = np.argpartition(-votes, PROPOSALS)[:PROPOSALS] if len(votes) > PROPOSALS else np.arange(len(votes))
+    return [int(period) for period in np.sort(best) if votes[period] > 0 and low <= period <= high]
 
 
-def _best_phase(at: Index, chance: Float, period: int) -> tuple[float, int]:
-    """The phase at which the strongest candidates fall together -> (sum of their -log chances, phase)."""
+def _best_phase(at: Index, weight: Float, period: int) -> tuple[float, int]:
+    """The phase at which the strongest candidates fall together -> (sum of their weights, phase)."""
     phases = at % period
     order = np.argsort(phases, kind="stable")
-    folded = np.concatenate([phases[order], phases[order] + period])
-    gain = np.concatenate([[0.0], np.cumsum(np.tile(-np.log(chance[order]), 2))])
+    folded, weights = phases[order], weight[order]
+    # Phases wrap round: what lies just after the period's start continues its end.
+    wrapped = folded < 2 * TOLERANCE
+    folded = np.concatenate([folded, folded[wrapped] + period])
+    gain = np.concatenate([[0.0], np.cumsum(np.concatenate([weights, weights[wrapped]]))])
     stop = np.searchsorted(folded, folded[: len(order)] + 2 * TOLERANCE, side="right")
     gains = gain[stop] - gain[: len(order)]
     start = int(gains.argmax())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.audio.lpc import Float, Prediction
+from ttsctl.audio.lpc import Float32, Prediction
 
 Index = NDArray[np.int64]
 
@@ -22,48 +22,68 @@ REACH_S = 0.020
 AUDIBLE = 1e-3
 
 
+# Side peaks are looked up on a grid of half a millisecond.
+BLOCK_S = 0.0005
+
+
 @dataclass(frozen=True)
 class Surprise:
-    """Per sample (N,) float64, amplitudes at full scale 1.0.
+    """Per sample (N,) float32, amplitudes at full scale 1.0.
 
     forward: root of the forward error energy of samples n and n + 1; both: geometric mean of that and of the backward
     error of n - 1 and n - 2 (a join is unpredictable from either side); ratio: the larger of the two, each over the
-    largest of its kind nearby. ``forward_side`` and ``both_side`` are those largest peaks, (2, N): before, after.
+    largest of its kind nearby. both_side (2, blocks): the largest ``both`` before and after each block of ``block``
+    samples.
     """
 
-    forward: Float
-    both: Float
-    forward_side: Float
-    both_side: Float
-    ratio: Float
+    forward: Float32
+    both: Float32
+    both_side: Float32
+    ratio: Float32
+    block: int
 
 
-def side_peaks(values: Float, sample_rate: int) -> Float:
-    """values (N,) >= 0 -> (2, N): largest value CORE_S to REACH_S before each sample, and after it."""
+def side_peaks(values: Float32, block: int, core: int, reach: int) -> Float32:
+    """values (N,) >= 0 -> (2, blocks): the largest ``core`` to ``reach`` blocks before each block, and after it."""
     from scipy.ndimage import maximum_filter1d
 
-    core, reach = round(CORE_S * sample_rate), round(REACH_S * sample_rate)
+    peaks = np.pad(values, (0, -len(values) % block)).reshape(-1, block).max(axis=1)
     half = (reach - core) // 2
-    offset = core + half
-    padded = np.pad(maximum_filter1d(values, 2 * half + 1, mode="constant"), offset)
-    return np.stack([padded[: len(values)], padded[2 * offset : 2 * offset + len(values)]])
+    offset = core + half + 1
+    padded = np.pad(maximum_filter1d(peaks, 2 * half + 1, mode="constant"), offset)
+    return np.stack([padded[: len(peaks)], padded[2 * offset : 2 * offset + len(peaks)]])
 
 
 def surprise(prediction: Prediction, sample_rate: int) -> Surprise:
     """Prediction errors -> how far each sample stands out from its surroundings."""
-    energy = np.pad(prediction.forward**2, (0, 1))
-    forward = np.sqrt(energy[:-1] + energy[1:])
-    energy = np.pad(prediction.backward**2, (2, 0))
-    both = np.sqrt(forward * np.sqrt(energy[:-2] + energy[1:-1]))
-    forward_side, both_side = side_peaks(forward, sample_rate), side_peaks(both, sample_rate)
-    ratio = np.maximum(
-        forward / np.maximum(forward_side.max(axis=0), AUDIBLE), both / np.maximum(both_side.max(axis=0), AUDIBLE)
-    )
-    return Surprise(forward, both, forward_side, both_side, ratio)
+    block = round(BLOCK_S * sample_rate)
+    core, reach = round(CORE_S / BLOCK_S), round(REACH_S / BLOCK_S)
+    forward = _root_of_two(prediction.forward)
+    both = np.zeros_like(forward)
+    both[2:] = np.sqrt(forward[2:] * _root_of_two(prediction.backward)[:-2])
+    forward_side, both_side = (side_peaks(values, block, core, reach) for values in (forward, both))
+    ratio = np.maximum(_over(forward, forward_side, block), _over(both, both_side, block))
+    return Surprise(forward, both, both_side, ratio, block)
 
 
-def local_maxima(ratio: Float, at_least: float, apart: int) -> Index:
+def _root_of_two(error: Float32) -> Float32:
+    """Root of the energy of each sample and the next."""
+    energy = np.square(error)
+    energy[:-1] += energy[1:]
+    return np.sqrt(energy, out=energy)
+
+
+def _over(values: Float32, side: Float32, block: int) -> Float32:
+    """values (N,) over the larger side peak of their block."""
+    factor = 1 / np.maximum(side.max(axis=0), np.float32(AUDIBLE))
+    return values * np.repeat(factor, block)[: len(values)]
+
+
+def local_maxima(ratio: NDArray[np.floating], at_least: float, apart: int) -> Index:
     """Samples whose ratio is ``at_least`` and the largest within ``apart`` samples on either side."""
-    from scipy.ndimage import maximum_filter1d
-
-    return np.flatnonzero((ratio >= at_least) & (ratio >= maximum_filter1d(ratio, 2 * apart + 1, mode="constant")))
+    high = np.flatnonzero(ratio >= at_least)
+    # Neighbours first: they rule out most, and the wide look is dear.
+    for reach in (1, apart):
+        around = np.clip(high[:, None] + np.arange(-reach, reach + 1), 0, len(ratio) - 1)
+        high = high[ratio[high] >= ratio[around].max(axis=1)]
+    return high
