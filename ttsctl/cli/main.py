@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 from ttsctl import __version__
-from ttsctl.cli import compare_hash
+from ttsctl.cli import compare_hash, dump_codes, regress, schema, synth
 from ttsctl.contract.errors import TtsctlError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells expect; 1 would read as "drift found"
@@ -49,7 +49,11 @@ def build_app() -> typer.Typer:
     ) -> None:
         pass
 
+    app.command("synth")(synth.command)
+    app.command("dump-codes")(dump_codes.command)
     app.command("compare-hash")(compare_hash.command)
+    app.command("regress")(regress.command)
+    app.command("schema")(schema.command)
     return app
 
 

@@ -21,6 +21,7 @@ from ttsctl.engine.decoding import DecodeSession, OneshotSession, new_session
 from ttsctl.engine.placement import Placement, apply_switches, place, read_back, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance
 from ttsctl.engine.sampling import new_generator, plan_sampling, request_seed
+from ttsctl.model.blank import blank
 from ttsctl.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.model.codec import SpeechTokenizer
 from ttsctl.model.talker import Codegen
@@ -33,8 +34,8 @@ def load_engine(config: Config) -> LocalEngine:
     placement = place(config)
     apply_switches(config)
     checkpoint = open_checkpoint(config.engine.checkpoint)
-    with torch.device("meta"):
-        codegen, codec = Codegen(checkpoint.sizes), SpeechTokenizer(checkpoint.codec_sizes)
+    codegen = blank(lambda: Codegen(checkpoint.sizes))
+    codec = blank(lambda: SpeechTokenizer(checkpoint.codec_sizes))
     load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
     load_module(codec, checkpoint.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
     codec.decoder.set_legacy(config.decoder.padding == "legacy")

@@ -54,5 +54,14 @@ DEFINITIONS = MappingProxyType(
         "snr_baseline_db": "Energy of the baseline's streamed audio over that of its difference to this run's, "
         "aligned; at most 150 dB, which equal audio has.",
         "baseline_first_diff_packet": "First packet whose codes differ from the baseline's; null if all are equal.",
+        "pcm_sha256": "sha256 over the little-endian float32 samples of the streamed PCM.",
+        "pops_s": "Times of discontinuities that speech does not explain, in seconds.",
+        "spikes_s": "Times of the 20 largest steps between samples, 50 ms apart; consonants as well as pops.",
+        "a_to_b": "Share of A's pops that B has within the tolerance, matched one to one, as the two stand.",
+        "b_to_a": "Share of B's pops that A has within the tolerance, matched one to one, as the two stand.",
+        "chance": "Share of A's pops that would lie within the tolerance of one of B's if those fell anywhere.",
+        "corrected_a_to_b": "a_to_b with A's times moved by what B lost or gained before them.",
+        "corrected_b_to_a": "b_to_a with A's times moved by what B lost or gained before them.",
+        "lag_jumps": "Where B lost (negative) or gained samples against A, found in the audio alone.",
     }
 )

@@ -10,7 +10,9 @@ from ttsctl.report.summary import Summary
 # Names, not classes: importing them all would load every command's libraries.
 _MODELS = {
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
+    "dump-codes": ("ttsctl.report.dump", "DumpSummary"),
     "regress": ("ttsctl.report.regress", "RegressSummary"),
+    "synth": ("ttsctl.report.synth", "SynthSummary"),
 }
 
 

@@ -1,0 +1,84 @@
+"""``ttsctl dump-codes``: some texts, N times each, to code dumps with their hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.cli.speech import (
+    DEFAULT_TEXTS,
+    DEFAULT_VOICES,
+    CheckpointOption,
+    ConfigOption,
+    InstructOption,
+    LanguageOption,
+    SetOption,
+    SpeakerOption,
+    TextModeOption,
+    VoiceIdOption,
+    VoicesOption,
+    command_config,
+    make_requests,
+    progress,
+)
+
+
+def command(
+    text: Annotated[list[str] | None, typer.Option("--text", help="A text to speak; may be repeated.")] = None,
+    text_id: Annotated[list[str] | None, typer.Option("--text-id", help="A text out of --texts; repeatable.")] = None,
+    texts: Annotated[Path, typer.Option("--texts", help="File of texts; without --text-id all of them.")] = (
+        DEFAULT_TEXTS
+    ),
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often each text is spoken.")] = 1,
+    speaker: SpeakerOption = None,
+    language: LanguageOption = None,
+    instruct: InstructOption = None,
+    voice_id: VoiceIdOption = None,
+    voices: VoicesOption = DEFAULT_VOICES,
+    text_mode: TextModeOption = "streaming",
+    checkpoint: CheckpointOption = None,
+    config_file: ConfigOption = None,
+    sets: SetOption = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Speak texts N times and dump the codes of every run, with hashes and a manifest.
+
+    Exit status: 0 every text gave one hash, 1 drift (hash_unique > 1), 2 bad input, 3 the engine failed.
+    """
+    # Imported here so that --help does not pay for them.
+    from ttsctl.cli.engine import load_engine
+    from ttsctl.cli.finish import finish
+    from ttsctl.codes.manifest import write_manifest
+    from ttsctl.gate.record import record_runs
+    from ttsctl.report.dump import render, summarise
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    config = command_config(config_file, checkpoint, sets)
+    wanted = _texts(text or [], text_id or [], texts)
+    requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
+    with run_folder(out, "dump-codes") as run:
+        engine = load_engine(config)
+        with progress("runs", len(requests) * runs) as tell:
+            dumps = record_runs(engine, requests, runs, run.path, tell)
+        write_manifest(run.path)
+        summary = summarise(engine, dumps, runs)
+        write_summary(summary, run.path)
+    render(summary)
+    finish(summary, run.home, as_json)
+
+
+def _texts(given: list[str], ids: list[str], file: Path) -> list[tuple[str | None, str]]:
+    """(text id, text) of what was asked for: the given texts, or else those of the file, all or by id."""
+    from ttsctl.contract.errors import InputError
+    from ttsctl.gate.texts import choose, load_texts
+
+    if given and ids:
+        raise InputError("--text and --text-id: expected one of them, got both", "leave one out")
+    if given:
+        return [(None, text) for text in given]
+    return [(item.id, item.text) for item in choose(load_texts(file), ids or None, file)]

@@ -1,0 +1,91 @@
+"""What ``synth`` and ``dump-codes`` share: their options, the requests they make of them, and progress."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from ttsctl.contract.config import Config
+    from ttsctl.contract.engine import Request
+
+SpeakerOption = Annotated[str | None, typer.Option("--speaker", help="Speaker by name; default: the first voice's.")]
+LanguageOption = Annotated[str | None, typer.Option("--language", help="Language by name, or Auto.")]
+InstructOption = Annotated[str | None, typer.Option("--instruct", help="How to speak, in words.")]
+VoiceIdOption = Annotated[str | None, typer.Option("--voice-id", help="A voice out of --voices.")]
+VoicesOption = Annotated[Path, typer.Option("--voices", help="File of voices.")]
+TextModeOption = Annotated[
+    Literal["streaming", "whole"],
+    typer.Option("--text-mode", help="streaming: one text token a frame; whole: all text before the first frame."),
+]
+CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of configuration tables.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+]
+DEFAULT_VOICES = Path("manifests/voices_base.json")
+DEFAULT_TEXTS = Path("manifests/texts_base.json")
+# For a folder without manifests; only a CustomVoice checkpoint asks for a speaker.
+FALLBACK_SPEAKER = "vivian"
+
+
+def command_config(config_file: Path | None, checkpoint: str | None, sets: list[str] | None) -> Config:
+    """The resolved configuration of a command: its ``--config``, then ``--checkpoint``, then every ``--set``."""
+    from ttsctl.cli.config import read_toml, resolve_config
+
+    table = read_toml(config_file, "config file") if config_file else None
+    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
+    return resolve_config(table, config_file, [*chosen, *(sets or [])])
+
+
+def make_requests(
+    texts: list[tuple[str | None, str]],
+    voices_file: Path,
+    voice_id: str | None,
+    speaker: str | None,
+    language: str | None,
+    instruct: str | None,
+    text_mode: Literal["streaming", "whole"],
+) -> list[Request]:
+    """One request for each (text id, text), all by the voice that the options name. InputError for blank text."""
+    from dataclasses import replace
+
+    from ttsctl.contract.engine import Request, Voice
+    from ttsctl.contract.errors import InputError
+    from ttsctl.gate.texts import choose, load_voices
+
+    if speaker is None and voice_id is None and not voices_file.exists() and voices_file == DEFAULT_VOICES:
+        voice = Voice(FALLBACK_SPEAKER, FALLBACK_SPEAKER)
+    elif speaker is None:
+        voices = load_voices(voices_file)
+        voice = choose(voices, [voice_id] if voice_id else None, voices_file)[0]
+    elif voice_id is not None:
+        raise InputError("--speaker and --voice-id: expected one of them, got both", "leave one out")
+    else:
+        voice = Voice(speaker.lower(), speaker)
+    if language is not None:
+        voice = replace(voice, language=language)
+    if instruct is not None:
+        voice = replace(voice, instruct=instruct)
+    for text_id, text in texts:
+        if not text.strip():
+            name = f"text {text_id}" if text_id else "text"
+            raise InputError(f"{name}: expected at least one character that is not white space", "give a text")
+    return [Request(text, voice, text_id, text_mode) for text_id, text in texts]
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, if that is a terminal; the function it yields moves it on by one."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

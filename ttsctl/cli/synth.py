@@ -1,0 +1,63 @@
+"""``ttsctl synth``: a text to audio, codes and timings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.cli.speech import (
+    DEFAULT_VOICES,
+    CheckpointOption,
+    ConfigOption,
+    InstructOption,
+    LanguageOption,
+    SetOption,
+    SpeakerOption,
+    TextModeOption,
+    VoiceIdOption,
+    VoicesOption,
+    command_config,
+    make_requests,
+    progress,
+)
+
+
+def command(
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    speaker: SpeakerOption = None,
+    language: LanguageOption = None,
+    instruct: InstructOption = None,
+    voice_id: VoiceIdOption = None,
+    voices: VoicesOption = DEFAULT_VOICES,
+    text_mode: TextModeOption = "streaming",
+    checkpoint: CheckpointOption = None,
+    config_file: ConfigOption = None,
+    sets: SetOption = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Speak a text: stream.wav, offline.wav, the codes and the timings.
+
+    Exit status: 0 stream and offline gave the same codes, 1 they differ, 2 bad input, 3 the engine failed.
+    """
+    # Imported here so that --help does not pay for them.
+    from ttsctl.cli.engine import load_engine
+    from ttsctl.cli.finish import finish
+    from ttsctl.gate.record import speak, write_spoken
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+    from ttsctl.report.synth import render, summarise
+
+    config = command_config(config_file, checkpoint, sets)
+    request = make_requests([(None, text)], voices, voice_id, speaker, language, instruct, text_mode)[0]
+    with run_folder(out, "synth") as run:
+        engine = load_engine(config)
+        with progress("frames") as tell:
+            spoken = speak(engine, request, tell)
+        write_spoken(spoken, run.path)
+        summary = summarise(spoken)
+        write_summary(summary, run.path)
+    render(summary)
+    finish(summary, run.home, as_json)

@@ -1,0 +1,114 @@
+"""Speaking on request, outside a suite: one text to audio and codes, or texts N times to dumps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ttsctl.codes.dump import write_dump
+from ttsctl.codes.meta import DumpMeta, build_meta
+from ttsctl.contract.audio import PcmArray
+from ttsctl.contract.engine import End, Engine, EngineInfo, Offline, Packet, Request
+from ttsctl.contract.errors import CannotJudge
+from ttsctl.gate.drive import StreamRun, run_stream
+
+Tell = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One request, streamed and offline. ``offline_codes_equal`` is None where the policy draws anew each time."""
+
+    request: Request
+    info: EngineInfo
+    stream: StreamRun
+    offline_pcm: PcmArray
+    offline: Offline | None
+    offline_codes_equal: bool | None
+    meta: DumpMeta
+
+
+class Counted:
+    """An engine that tells of every packet; everything else is the engine's."""
+
+    def __init__(self, engine: Engine, tell: Tell) -> None:
+        self._engine = engine
+        self._tell = tell
+        self.config = engine.config
+        self.info = engine.info
+        self.offline = engine.offline
+        self.decode_offline = engine.decode_offline
+
+    def stream(self, request: Request) -> Iterator[Packet | End]:
+        for event in self._engine.stream(request):
+            self._tell()
+            yield event
+
+
+def speak(engine: Engine, request: Request, tell: Tell) -> Spoken:
+    """Stream a request, then speak it offline. CannotJudge if not one frame came."""
+    stream = _streamed(Counted(engine, tell), request)
+    offline, equal = None, None
+    if engine.config.sampling.policy == "free":
+        # A second generation would draw other codes, so the offline audio is that of the stream's codes.
+        pcm = engine.decode_offline(stream.codes)
+    else:
+        offline = engine.offline(request)
+        pcm, equal = offline.pcm, np.array_equal(offline.codes, stream.codes)
+    meta = _meta(engine, request, stream, "stream")
+    return Spoken(request, engine.info, stream, pcm, offline, equal, meta)
+
+
+def write_spoken(spoken: Spoken, folder: Path) -> None:
+    """stream.wav, offline.wav (float32) and the dump of the streamed codes."""
+    from ttsctl.audio.wav import write_wav
+
+    write_wav(folder / "stream.wav", spoken.stream.pcm, spoken.info.sample_rate)
+    write_wav(folder / "offline.wav", spoken.offline_pcm, spoken.info.sample_rate)
+    write_dump(folder, spoken.meta, spoken.stream.codes)
+
+
+def record_runs(
+    engine: Engine, requests: Sequence[Request], runs: int, folder: Path, tell: Tell
+) -> list[list[DumpMeta]]:
+    """Stream each request ``runs`` times and dump its codes into ``folder`` as ``<text id or number>_run<n>``.
+
+    Returns the metas, request by request. CannotJudge if a run gave no frame.
+    """
+    recorded = []
+    for number, request in enumerate(requests, start=1):
+        name = request.text_id or f"text{number:02d}"
+        metas = []
+        for run in range(1, runs + 1):
+            stream = _streamed(engine, request)
+            meta = _meta(engine, request, stream, f"{name}_run{run}")
+            write_dump(folder, meta, stream.codes)
+            metas.append(meta)
+            tell()
+        recorded.append(metas)
+    return recorded
+
+
+def _streamed(engine: Engine, request: Request) -> StreamRun:
+    stream = run_stream(engine, request, threading.Event())
+    if not len(stream.codes):
+        raise CannotJudge("the engine ended the speech before the first frame", "raise sampling.max_new_tokens")
+    return stream
+
+
+def _meta(engine: Engine, request: Request, stream: StreamRun, tag: str) -> DumpMeta:
+    return build_meta(
+        stream.codes,
+        tag=tag,
+        request=request,
+        config=engine.config,
+        seed=stream.seed,
+        codebook_size=engine.info.codebook_size,
+        truncated=stream.truncated,
+        timings=asdict(stream.timing),
+        provenance=engine.info.provenance,
+    )

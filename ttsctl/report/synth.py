@@ -1,0 +1,101 @@
+"""What ``synth`` reports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ttsctl.contract.audio import pcm_sha256
+from ttsctl.gate.record import Spoken
+from ttsctl.report.summary import Summary, definitions_for, provenance_dict
+
+_DEFINED = (
+    "code_ms",
+    "decode_calls",
+    "decode_first_ms",
+    "decode_ms",
+    "frames",
+    "offline_codes_equal",
+    "pcm_sha256",
+    "queue_wait_ms",
+    "rtf",
+    "samples",
+    "samples_expected",
+    "seed",
+    "sha256",
+    "truncated",
+    "ttf_ms",
+    "ttfa_ms",
+    "ttfp_ms",
+)
+
+
+class SynthSummary(Summary):
+    """summary.json of ``synth``. ``offline_codes_equal`` is null with ``offline_reason`` where it means nothing."""
+
+    command: str = "synth"
+    text: str
+    text_mode: str
+    voice: dict[str, str | None]
+    seed: int | None
+    frames: int
+    truncated: bool
+    samples: int
+    samples_expected: int
+    duration_s: float
+    sha256: str
+    pcm_sha256: str
+    offline_codes_equal: bool | None
+    offline_reason: str | None
+    timings: dict[str, float | None]
+    files: list[str]
+
+
+def summarise(spoken: Spoken) -> SynthSummary:
+    """The summary of one spoken request: status 1 if stream and offline gave different codes."""
+    info, stream = spoken.info, spoken.stream
+    equal = spoken.offline_codes_equal
+    duration_s = len(stream.pcm) / info.sample_rate
+    verdict = {True: "stream = offline", False: "stream and offline DIFFER in codes", None: "codes drawn freely"}[equal]
+    cut = ", truncated" if stream.truncated else ""
+    return SynthSummary(
+        exit_status=1 if equal is False else 0,
+        headline=f"{duration_s:.2f} s of audio, {len(stream.codes)} frames{cut}, {verdict}",
+        config=spoken.meta.config,
+        config_sha256=spoken.meta.config_sha256,
+        in_force=dict(info.in_force),
+        provenance=provenance_dict(info.provenance),
+        definitions=definitions_for(*_DEFINED),
+        notes=list(stream.notes),
+        text=spoken.request.text,
+        text_mode=spoken.request.text_mode,
+        voice=asdict(spoken.request.voice),
+        seed=stream.seed,
+        frames=len(stream.codes),
+        truncated=stream.truncated,
+        samples=len(stream.pcm),
+        samples_expected=len(stream.codes) * info.frame_samples,
+        duration_s=duration_s,
+        sha256=spoken.meta.sha256,
+        pcm_sha256=pcm_sha256(stream.pcm),
+        offline_codes_equal=equal,
+        offline_reason=None if equal is not None else "policy free draws other codes in every run",
+        timings=asdict(stream.timing),
+        files=["stream.wav", "offline.wav", "codes_stream.npy", "meta_stream.json"],
+    )
+
+
+def render(summary: SynthSummary) -> None:
+    """Timings and notes as a table on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    table = Table("figure", "value", title="synth", title_justify="left")
+    rows: dict[str, Any] = {"frames": summary.frames, "samples": summary.samples, "sha256": summary.sha256[:16] + "…"}
+    rows |= {name: "none" if value is None else f"{value:.4g}" for name, value in summary.timings.items()}
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console.print(table)
+    for note in summary.notes:
+        console.print(f"note: {note}", markup=False)
