@@ -34,8 +34,8 @@ def command(
     from ttsctl.cli.finish import finish
     from ttsctl.codes.compare import compare
     from ttsctl.codes.judge import judge
+    from ttsctl.contract.machine import collect_provenance
     from ttsctl.report.compare import render, summarise
-    from ttsctl.report.provenance import collect_provenance
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 

@@ -39,8 +39,8 @@ def command(
     from ttsctl.audio.popalign import pop_align
     from ttsctl.audio.wav import read_audio
     from ttsctl.cli.finish import finish
+    from ttsctl.contract.machine import collect_provenance
     from ttsctl.report.pop_align import PICTURE, judge, render, summarise, write_labels
-    from ttsctl.report.provenance import collect_provenance
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 

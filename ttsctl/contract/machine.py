@@ -61,10 +61,17 @@ def _package_versions() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
         try:
-            versions[name] = importlib.metadata.version(name)
+            versions[name] = _version(importlib.metadata.distribution(name))
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _version(package: importlib.metadata.Distribution) -> str:
+    """From the header's own line: parsing the whole metadata, with its readme, takes several times as long."""
+    head = (package.read_text("METADATA") or "").partition("\n\n")[0]
+    line = next((line for line in head.splitlines() if line.startswith("Version:")), None)
+    return line.partition(":")[2].strip() if line else package.version
 
 
 def _git_state(root: Path) -> tuple[str | None, bool | None]:
