@@ -39,7 +39,7 @@ class Quantizer(nn.Module):
 
 
 class ResidualQuantizer(nn.Module):
-    """Sums the vectors of its codebooks and projects them: codes (n, layers) -> (1, codebook_dim, n)."""
+    """Sums the vectors of its codebooks and projects them: codes (n, layers) -> (n, codebook_dim)."""
 
     def __init__(self, layers: int, sizes: CodecSizes) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ResidualQuantizer(nn.Module):
         total = quantizers[0]._codebook(codes[:, 0])
         for index in range(1, codes.shape[1]):
             total = total + quantizers[index]._codebook(codes[:, index])
-        return self.output_proj(total.T[None])
+        return F.linear(total, self.output_proj.weight[..., 0])
 
 
 class SplitQuantizer(nn.Module):
@@ -69,7 +69,7 @@ class SplitQuantizer(nn.Module):
 
 
 class SnakeBeta(nn.Module):
-    """x + sin(e^alpha · x)^2 / (e^beta + 1e-9), per channel (Ziyin et al., 2020; BigVGAN)."""
+    """x + sin(e^alpha · x)^2 / (e^beta + 1e-9), per channel of rows x (L, C) (Ziyin et al., 2020; BigVGAN)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ class SnakeBeta(nn.Module):
         self.beta = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        wave = torch.sin(x * self.alpha.exp()[:, None])
-        return torch.addcmul(x, wave * wave, 1.0 / (self.beta.exp() + SNAKE_EPSILON)[:, None])
+        wave = (x * self.alpha.exp()).sin_()
+        return torch.addcmul(x, wave.mul_(wave), 1.0 / (self.beta.exp() + SNAKE_EPSILON))
 
 
 class ConvNeXt(nn.Module):
@@ -93,9 +93,8 @@ class ConvNeXt(nn.Module):
         self.gamma = nn.Parameter(torch.empty(dim))
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        y = self.norm(self.dwconv(x, state).transpose(1, 2))
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
-        return x + y.transpose(1, 2)
+        y = self.norm(self.dwconv(x, state))
+        return x + self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
 
 
 class ResidualUnit(nn.Module):
@@ -109,7 +108,7 @@ class ResidualUnit(nn.Module):
         self.conv2 = CausalConv(dim, dim, 1)
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        return x + self.conv2(self.act2(self.conv1(self.act1(x), state)))
+        return self.conv2(self.act2(self.conv1(self.act1(x), state))).add_(x)
 
 
 class UpsampleBlock(nn.Module):
@@ -182,24 +181,24 @@ class CodecDecoder(nn.Module):
 
     def embed(self, codes: Tensor, state: StreamState | None = None) -> Tensor:
         """codes (n, Q) -> latents before the transformer (n, latent_dim)."""
-        return self.pre_conv(self.quantizer(codes), state)[0].T
+        return self.pre_conv(self.quantizer(codes), state)
 
     def waveform(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
         """latents (n, latent_dim) -> pcm (samples,), clamped to [-1, 1]."""
-        x = latents.T[None]
+        x = latents
         stage: Any
         for stage in self.upsample:
             transposed, convnext = stage
             x = convnext(transposed(x, state), state)
         for layer in self.decoder:
             x = layer(x) if isinstance(layer, SnakeBeta) else layer(x, state)
-        return x[0, 0].clamp(-1.0, 1.0)
+        return x[:, 0].clamp(-1.0, 1.0)
 
     def forward(self, codes: Tensor, state: StreamState | None = None) -> Tensor:
         """codes (n, Q) -> pcm; with a state, the next piece of a stream, whose position then moves on by n."""
         pcm = self.waveform(self.pre_transformer(self.embed(codes, state), state), state)
-        if state is not None and state.commit:
-            state.position += codes.shape[0]
+        if state is not None:
+            state.advance(codes.shape[0])
         return pcm
 
 
