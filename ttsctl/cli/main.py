@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import traceback
 from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -14,6 +18,8 @@ from ttsctl.contract.errors import TtsctlError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells expect; 1 would read as "drift found"
 EXIT_INTERNAL = 3
+THREAD_PREFIX = "ttsctl-"
+THREAD_GRACE_S = 1.0  # an engine that is told to stop looks up between packets
 
 
 class Interrupted(BaseException):
@@ -21,6 +27,9 @@ class Interrupted(BaseException):
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
+    # A second one must not cut short the removal of what the first one stopped.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Interrupted
 
 
@@ -67,18 +76,36 @@ def run(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         build_app()(args=arguments, prog_name="ttsctl")
+    except SystemExit as end:
+        _leave(end.code)
     except Interrupted:
         _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
     except TtsctlError as error:
-        if verbose:
-            raise
-        _fail(str(error), error.exit_status)
-    except Exception as error:  # the last resort: a defect of ours still ends in one line
-        if verbose:
-            raise
-        _fail(f"internal error: {type(error).__name__}: {error}; run again with --verbose", EXIT_INTERNAL)
+        _fail(str(error), error.exit_status, error if verbose else None)
+    except Exception as error:  # noqa: BLE001  the last resort: a defect of ours still ends in one line
+        line = f"internal error: {type(error).__name__}: {error}"
+        _fail(line if verbose else f"{line}; run again with --verbose", EXIT_INTERNAL, error if verbose else None)
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int, shown: Exception | None = None) -> NoReturn:
+    """One line on stderr, below the traceback of ``shown``; then exit with ``status``."""
+    if shown is not None:
+        traceback.print_exception(shown)
     print("ttsctl: " + " ".join(message.split()), file=sys.stderr)
+    _leave(status)
+
+
+def _leave(status: int | str | None) -> NoReturn:
+    """Exit; past the interpreter's own end if a thread of ours is still inside the engine.
+
+    That thread can be neither stopped nor waited for, and native code in it aborts the process (SIGABRT in place of
+    our status) once the interpreter is torn down under it.
+    """
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith(THREAD_PREFIX)]
+    for thread in ours:
+        thread.join(THREAD_GRACE_S / len(ours))
+    if any(thread.is_alive() for thread in ours) and isinstance(status, int):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)

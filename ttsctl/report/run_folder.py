@@ -41,12 +41,15 @@ def run_folder(root: Path, command: str) -> Iterator[RunFolder]:
     InputError if ``root`` cannot be written.
     """
     parent = root / command
+    new: list[Path] = []
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")
     try:
+        new += [folder for folder in (parent, *parent.parents) if not folder.exists()]
         parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{stamp}-", dir=parent))
         partial.chmod(0o755)
     except OSError as error:
+        _remove_empty(new)
         raise InputError(
             f"output folder {parent}: {error.strerror or error}", "choose a writable folder with --out"
         ) from error
@@ -57,7 +60,15 @@ def run_folder(root: Path, command: str) -> Iterator[RunFolder]:
     finally:
         if run.final is None:
             shutil.rmtree(partial, ignore_errors=True)
+            _remove_empty(new)
     _point_latest(parent, run.final)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Take back the folders, innermost first, that were made for a run which left nothing in them."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _settle(partial: Path, parent: Path, stamp: str) -> Path:
