@@ -72,9 +72,14 @@ def make_requests(
         voice = replace(voice, language=language)
     if instruct is not None:
         voice = replace(voice, instruct=instruct)
+    for option, given in (("--speaker", speaker), ("--language", language)):
+        if given is not None and not given.strip():
+            raise InputError(f"{option}: expected a name, got white space", "leave it out for the default")
     for text_id, text in texts:
+        name = f"text {text_id}" if text_id else "text"
+        if any("\ud800" <= character <= "\udfff" for character in text):  # how Python hands on bytes it cannot read
+            raise InputError(f"{name}: not UTF-8 text", "give it as UTF-8")
         if not text.strip():
-            name = f"text {text_id}" if text_id else "text"
             raise InputError(f"{name}: expected at least one character that is not white space", "give a text")
     return [Request(text, voice, text_id, text_mode) for text_id, text in texts]
 

@@ -100,14 +100,16 @@ class CodeGenerator:
             self._advance(generation, frame, token)
 
     def _limit(self, prompt: Prompt, max_new_tokens: int) -> int:
-        room = self.sizes.talker.max_position_embeddings - len(prompt.positions)
-        if room < 2:
+        """Tokens that may be drawn. InputError if the text, at a token a frame where it trails, outlasts the model."""
+        most, taken = self.sizes.talker.max_position_embeddings, len(prompt.positions)
+        # Even a text that is all in the prompt needs a position to speak from and one to end at.
+        if taken + max(len(prompt.trailing), 2) > most:
             raise InputError(
-                f"text: {len(prompt.input_ids)} tokens make a prompt of {len(prompt.positions)} positions, over this "
-                f"model's {self.sizes.talker.max_position_embeddings}",
-                "split the text",
+                f"text: {len(prompt.input_ids)} tokens and an instruction of {len(prompt.instruct_ids)} take "
+                f"{taken + len(prompt.trailing)} positions, over this model's {most}",
+                "split the text" if len(prompt.input_ids) > len(prompt.instruct_ids) else "shorten the instruction",
             )
-        return min(max_new_tokens, room)
+        return min(max_new_tokens, most - taken)
 
     def _embed(self, positions: tuple[Position, ...]) -> Tensor:
         """Prompt positions -> talker inputs (n, hidden)."""

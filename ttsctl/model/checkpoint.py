@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ttsctl.contract.errors import InputError
-from ttsctl.contract.files import read_json
+from ttsctl.model.config_files import DAMAGED, read_generation, read_object, read_sizes
 from ttsctl.model.sizes import CodecSizes, TalkerSizes
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -37,13 +37,13 @@ def open_checkpoint(name: str) -> Checkpoint:
     """``builtin``, a folder, or a hub id -> Checkpoint. InputError if it is no complete Qwen3-TTS-12Hz folder."""
     folder = _locate(name)
     config_path, codec_path = folder / "config.json", folder / "speech_tokenizer" / "config.json"
-    config, codec = _object(config_path), _object(codec_path)
+    config, codec = read_object(config_path), read_object(codec_path)
     kind = config.get("tokenizer_type")
     if kind != "qwen3_tts_tokenizer_12hz":
         raise InputError(f"{config_path}: tokenizer_type is {kind!r}", "expected 'qwen3_tts_tokenizer_12hz'")
-    generation_path = folder / "generation_config.json"
-    generation = _object(generation_path) if generation_path.exists() else {}
-    sizes, codec_sizes = TalkerSizes.read(config, str(config_path)), CodecSizes.read(codec, str(codec_path))
+    generation = read_generation(folder / "generation_config.json")
+    sizes = read_sizes(TalkerSizes.read, config_path, config)
+    codec_sizes = read_sizes(CodecSizes.read, codec_path, codec)
     _check_fit(sizes, codec_sizes, config_path)
     return Checkpoint(name, folder, sizes, codec_sizes, generation)
 
@@ -88,21 +88,13 @@ def _from_hub(name: str) -> Path:
         raise InputError(f"checkpoint {name}: the hub answered: {reason}", "check the id, or give a folder") from error
 
 
-def _object(path: Path) -> dict[str, Any]:
-    value = read_json(path, "checkpoint file")
-    if not isinstance(value, dict):
-        raise InputError(f"checkpoint file {path}: expected a JSON object", "the checkpoint is damaged")
-    return value
-
-
 def tensor_files(folder: Path) -> dict[str, Path]:
     """Tensor name -> the file that holds it, for a single ``model.safetensors`` or a sharded one with its index."""
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.exists():
         paths = [single]
     elif index.exists():
-        shards = _object(index).get("weight_map", {})
-        paths = [folder / name for name in sorted(set(shards.values()))]
+        paths = _shards(index)
     else:
         raise InputError(f"{folder}: no model.safetensors and no index of shards", "the checkpoint is incomplete")
     found: dict[str, Path] = {}
@@ -110,6 +102,13 @@ def tensor_files(folder: Path) -> dict[str, Path]:
         with _opened(path) as tensors:
             found.update(dict.fromkeys(tensors.keys(), path))
     return found
+
+
+def _shards(index: Path) -> list[Path]:
+    shards = read_object(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise InputError(f"{index}: expected a weight_map from tensor names to file names", DAMAGED)
+    return [index.parent / name for name in sorted(set(shards.values()))]
 
 
 def _opened(path: Path) -> Any:

@@ -44,6 +44,11 @@ def build_prompt(request: Request, sizes: TalkerSizes, tokenizer: Tokenizer) -> 
     speaker = _speaker(request, sizes, notes)
     instruct = _instruct(request, sizes, notes)
     ids = tokenizer.encode(f"<|im_start|>assistant\n{request.text}<|im_end|>\n<|im_start|>assistant\n").ids
+    if ids[0] != sizes.ids.im_start:
+        raise InputError(
+            f"tokenizer: '<|im_start|>' should be id {sizes.ids.im_start}, but begins with {ids[0]}",
+            "config.json and the tokenizer files are not of one model",
+        )
     asked = tokenizer.encode(f"<|im_start|>user\n{instruct}<|im_end|>\n").ids if instruct else []
     language = sizes.language_id(request.voice.language, speaker)
     positions = [Position(i) for i in asked] + [Position(i) for i in ids[:ROLE_IDS]]

@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from ttsctl.contract.errors import InputError
-from ttsctl.contract.files import read_json
+from ttsctl.model.config_files import DAMAGED, read_object
 
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -45,11 +45,22 @@ def _from_parts(folder: Path) -> Tokenizer:
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = _pre_tokenizer(QWEN2_SPLIT)
     tokenizer.decoder = decoders.ByteLevel()
-    settings = read_json(folder / "tokenizer_config.json", "checkpoint file")
-    added = settings.get("added_tokens_decoder", {})
-    for number in sorted(added, key=int):
-        _add(tokenizer, int(number), added[number], folder)
+    for number, entry in _added_tokens(folder / "tokenizer_config.json"):
+        _add(tokenizer, number, entry, folder)
     return tokenizer
+
+
+def _added_tokens(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(id, its entry) in the order of ids."""
+    added = read_object(path).get("added_tokens_decoder", {})
+    try:
+        entries = [(int(number), entry) for number, entry in added.items()]
+        well_formed = all(isinstance(entry["content"], str) for _, entry in entries)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        well_formed = False
+    if not well_formed:
+        raise InputError(f"{path}: added_tokens_decoder: expected a table from ids to tokens with content", DAMAGED)
+    return sorted(entries, key=lambda pair: pair[0])
 
 
 def _add(tokenizer: Tokenizer, number: int, entry: dict[str, Any], folder: Path) -> None:
