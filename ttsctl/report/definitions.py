@@ -63,5 +63,24 @@ DEFINITIONS = MappingProxyType(
         "corrected_a_to_b": "a_to_b with A's times moved by what B lost or gained before them.",
         "corrected_b_to_a": "b_to_a with A's times moved by what B lost or gained before them.",
         "lag_jumps": "Where B lost (negative) or gained samples against A, found in the audio alone.",
+        "pops_per_minute": "Discontinuities that speech does not explain, for each minute of audio.",
+        "decode_call_ms": "Time in the decoder over the number of its calls, in ms.",
+        "first_packet_ms": "Time in the decoder until the first samples are out, in ms; all of it for one-shot.",
+        "decoder_rtf": "Seconds in the decoder per second of audio that came out.",
+        "mae": "Mean absolute difference of two decodes, sample on sample over what both have, full scale 1.",
+        "largest": "Largest absolute difference of two decodes, sample on sample, full scale 1.",
+        "corrected_mae": "mae with lost and added samples taken out; null if the two do not align.",
+        "corrected_largest": "largest with lost and added samples taken out; null if the two do not align.",
+        "ratio_db": "Level of the difference in the 10 ms after a seam over that in the middle half of its packet.",
+        "pop_code_stats": "Where pops sit: at seams, where codes jump, or neither, each with a permutation p-value.",
+        "explanation": "Which of a fixed set of explanations hold for the difference of two decodes, with evidence.",
+        "seconds_a_second": "Wall seconds of decoding per second of audio, over the whole run.",
+        "frame_ms": "Cost of a frame once the context is full: median packet over its frames; for oneshot the whole "
+        "over its frames. In ms.",
+        "relative_cost": "frame_ms over that of oneshot in the same run.",
+        "packet_ms": "Wall time of each packet by position, in ms.",
+        "growth": "How packet_ms changes with position once the context is full: Theil-Sen slope with 95 % interval, "
+        "and last quarter's median over the first's.",
+        "x_realtime": "Seconds of audio handled per second of CPU time.",
     }
 )

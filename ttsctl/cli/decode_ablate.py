@@ -1,0 +1,151 @@
+"""``ttsctl decode-ablate``: one set of codes, several ways to decode it, and why they differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+
+if TYPE_CHECKING:
+    from ttsctl.audio.explain_pairs import PairResult
+    from ttsctl.audio.explain_variants import Measured
+    from ttsctl.codes.jumps import CodeJumps
+    from ttsctl.codes.sources import Dump
+    from ttsctl.contract.codes import CodeArray
+    from ttsctl.contract.config import Config
+    from ttsctl.engine.local import LocalEngine
+    from ttsctl.report.ablate import VariantRow
+
+LOG_WIDTH = 160
+# The permutations' own generator; a p-value of the same audio is the same in every run.
+PERMUTATION_SEED = 20_260_101
+
+
+def command(
+    codes: Annotated[
+        Path, typer.Argument(metavar="CODES", help="A code file, its meta, or a folder or manifest of one.")
+    ],
+    variants: Annotated[
+        list[str] | None,
+        typer.Option("--variant", metavar="NAME:KEY=VALUE,…", help="Add a variant; may be repeated."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Only these variants; may be repeated.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id; as --set engine.checkpoint=…")
+    ] = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Decode the same codes in several modes, and explain every difference.
+
+    Exit status: 0 decoded and compared, 2 wrong input, or codes that do not fit the checkpoint, 3 the engine failed.
+    """
+    # Imported here so that --help does not pay for them.
+    from ttsctl.cli.config import resolve_config
+    from ttsctl.cli.engine import load_engine
+    from ttsctl.cli.variants import plan_variants
+    from ttsctl.codes.jumps import code_jumps
+    from ttsctl.engine.variants import check_fit
+
+    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
+    base = [*chosen, *(sets or [])]
+    config = resolve_config(None, None, base)
+    plan = plan_variants(base, variants or [], only or [])
+    dump, array, notes = _one_dump(codes)
+    engine = load_engine(config)
+    check_fit(engine, array, dump.label)
+    jumps = code_jumps(array)
+    decoded = [_decode(engine, array, name, variant, dump.sha256, jumps) for name, variant in plan.items()]
+    _report(decoded, dump, jumps, engine, notes, out, as_json)
+
+
+def _one_dump(path: Path) -> tuple[Dump, CodeArray, list[str]]:
+    """The codes to decode; several dumps are one if their codes are equal."""
+    from ttsctl.codes.sources import load_sources
+    from ttsctl.contract.errors import InputError
+
+    dumps, notes = load_sources([path])
+    if len({dump.sha256 for dump in dumps}) > 1:
+        raise InputError(
+            f"{path}: expected one set of codes, got {len(dumps)} dumps: " + ", ".join(d.tag for d in dumps[:8]),
+            "name one code file of them",
+        )
+    dump = next((dump for dump in dumps if dump.codes is not None), None)
+    if dump is None or dump.codes is None:
+        raise InputError(f"{path}: a meta without its codes", "put the code file beside it")
+    if len(dumps) > 1:
+        notes.append(f"{len(dumps)} dumps have the same codes: {dump.label} is decoded")
+    return dump, dump.codes, notes
+
+
+def _decode(
+    engine: LocalEngine, codes: CodeArray, name: str, config: Config, sha256: str, jumps: CodeJumps
+) -> tuple[VariantRow, Measured]:
+    """Decode one variant and measure what came out."""
+    from ttsctl.audio.explain_variants import Pieces, measure
+    from ttsctl.cli.variants import settings
+    from ttsctl.engine.variants import decode_variant
+    from ttsctl.report.ablate import Timed, variant_row
+
+    result = decode_variant(engine, codes, config)
+    packet = config.stream.packet_tokens
+    frames = [min(packet, len(codes) - first) for first in range(0, len(codes), packet)]
+    frames += [0] * (len(result.packet_samples) - len(frames))
+    pieces = Pieces(name, result.pcm, result.packet_samples, tuple(frames), sha256)
+    measured = measure(pieces, jumps.per_codebook, engine.info.sample_rate, PERMUTATION_SEED)
+    timed = Timed(settings(config), result.packet_samples, result.packet_ms, result.calls, result.samples_expected)
+    return variant_row(timed, measured), measured
+
+
+def _report(
+    decoded: list[tuple[VariantRow, Measured]],
+    dump: Dump,
+    jumps: CodeJumps,
+    engine: LocalEngine,
+    notes: list[str],
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Compare every pair, show the tables, write the run folder, and end the command."""
+    from rich.console import Console
+
+    from ttsctl.audio.explain_variants import pairs_of
+    from ttsctl.cli.finish import finish
+    from ttsctl.report.ablate import pair_row, summarise
+    from ttsctl.report.ablate_console import render
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    rows, measured = [row for row, _ in decoded], [one for _, one in decoded]
+    pairs = pairs_of(measured)
+    told = [pair_row(pair) for pair in pairs]
+    summary = summarise(dump.label, dump.sha256, dump.frames, jumps, rows, told, engine.config, engine.info, notes)
+    # A log has no width of its own; rich would fold the table to 80 columns.
+    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    with run_folder(out, "decode-ablate") as run:
+        _write_audio(measured, pairs, run.path)
+        write_summary(summary, run.path)
+    finish(summary, run.home, as_json)
+
+
+def _write_audio(measured: list[Measured], pairs: list[PairResult], folder: Path) -> None:
+    from ttsctl.audio.ablate_picture import draw_differences, draw_waves
+    from ttsctl.audio.wav import write_wav
+    from ttsctl.report.ablate import DIFFERENCES_PICTURE, WAVES_PICTURE, wav_name
+
+    decoded = [one.decoded for one in measured]
+    for one in decoded:
+        if len(one.side.pcm):
+            write_wav(folder / wav_name(one.side.name), one.side.pcm, one.sample_rate)
+    draw_waves(folder / WAVES_PICTURE, decoded)
+    draw_differences(folder / DIFFERENCES_PICTURE, decoded, pairs)
