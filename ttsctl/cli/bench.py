@@ -1,0 +1,73 @@
+"""``ttsctl bench``: how fast the decode modes, and the detector and alignment of pops, are here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+
+app = typer.Typer(help="Time the decode modes, or pops.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("decode")
+def decode(
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", help="builtin, a folder or a hub id; default: released size, random weights."),
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of random codes.")] = 48,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each mode; the fastest counts.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of codes and random weights.")] = 0,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Time every decode mode on the same codes, and how a packet's cost grows with its position."""
+    # Imported here so that --help does not pay for them.
+    from dataclasses import asdict
+
+    from ttsctl.cli.config import resolve_config
+    from ttsctl.cli.finish import finish
+    from ttsctl.engine.bench import bench_decode
+    from ttsctl.report.bench import open_console, render_decode, summarise_decode
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    config = resolve_config(None, None, sets or [])
+    with run_folder(out, "bench-decode") as run:
+        result = bench_decode(config, checkpoint, frames, rounds, seed, _tell)
+        summary = summarise_decode(asdict(result), config, result.provenance)
+        write_summary(summary, run.path)
+    render_decode(summary, open_console())
+    finish(summary, run.home, as_json)
+
+
+@app.command("pops")
+def pops(
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Audio for the detector, in s.")] = 60.0,
+    align_seconds: Annotated[float, typer.Option("--align-seconds", min=1, help="Audio to align, in s.")] = 600.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sound.")] = 0,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the pop detector and the alignment of two recordings, on speech-like sound made here."""
+    from ttsctl.audio.bench import bench_pops
+    from ttsctl.cli.finish import finish
+    from ttsctl.contract.machine import collect_provenance
+    from ttsctl.report.bench import open_console, render_pops, summarise_pops
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    with run_folder(out, "bench-pops") as run:
+        summary = summarise_pops(bench_pops(seconds, align_seconds, seed), collect_provenance())
+        write_summary(summary, run.path)
+    render_pops(summary, open_console())
+    finish(summary, run.home, as_json)
+
+
+def _tell(mode: str, done: int, total: int) -> None:
+    typer.echo(f"{done + 1}/{total} {mode}", err=True)

@@ -1,0 +1,208 @@
+"""How fast each decode mode is on the same codes, and whether a packet costs more the later it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ttsctl.contract.config import Config
+from ttsctl.contract.errors import InputError
+from ttsctl.contract.machine import collect_provenance
+from ttsctl.contract.provenance import Provenance
+from ttsctl.engine.decoding import SessionStats, new_session
+from ttsctl.engine.placement import Placement, apply_switches, place, read_back, refuse_unavailable
+from ttsctl.engine.provenance import engine_provenance
+from ttsctl.engine.random_codec import RELEASED_CODEC, random_codec
+from ttsctl.model.checkpoint import load_module, open_checkpoint
+from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
+
+Mode = Literal["oneshot", "windowed", "cached", "incremental"]
+MODES: tuple[Mode, ...] = ("oneshot", "windowed", "cached", "incremental")
+# A slope and two quartiles of fewer packets than this would be noise.
+LEAST_PACKETS = 4
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a packet's cost changes with its position: Theil-Sen slope with its 95 % interval, and quartile medians.
+
+    ``ratio`` is the last quartile's median over the first's; 1 = no growth.
+    """
+
+    slope_ms_a_packet: float
+    slope_low: float
+    slope_high: float
+    first_quartile_ms: float
+    last_quartile_ms: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class ModeTime:
+    """One mode. ``seconds_a_second`` is wall seconds per second of audio over the fastest round.
+
+    ``frame_ms`` is what a frame costs once the stream is on its way: the median packet after the context is full,
+    over its frames; for oneshot, the whole. ``packet_ms`` is by position, the fastest of all rounds; empty for
+    oneshot. ``reason`` says why
+    ``frame_ms`` or ``growth`` is None.
+    """
+
+    mode: Mode
+    calls: int
+    samples: int
+    samples_expected: int
+    wall_s: float
+    seconds_a_second: float
+    frame_ms: float | None
+    packet_ms: tuple[float, ...]
+    growth: Growth | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class DecodeBench:
+    """All modes on the same codes, on one decoder, in one run."""
+
+    frames: int
+    rounds: int
+    codec: str
+    modes: tuple[ModeTime, ...]
+    in_force: dict[str, object]
+    provenance: Provenance
+
+
+@torch.inference_mode()
+def bench_decode(
+    config: Config,
+    checkpoint: str | None = None,
+    frames: int = 48,
+    rounds: int = 2,
+    seed: int = 0,
+    tell: Callable[[str, int, int], None] | None = None,
+) -> DecodeBench:
+    """Time every mode on ``frames`` random frames, in turns, ``rounds`` times; fastest counting.
+
+    ``checkpoint`` None = random weights of the released size. Packets and context are ``config.stream``'s.
+    """
+    if frames < 1 or rounds < 1:
+        raise InputError(f"bench: {frames} frames in {rounds} rounds", "give at least one of each")
+    refuse_unavailable(config)
+    placement = place(config)
+    apply_switches(config)
+    decoder, name, provenance = _decoder(checkpoint, placement, seed)
+    decoder.set_legacy(config.decoder.padding == "legacy")
+    generator = torch.Generator().manual_seed(seed)
+    codes = torch.randint(0, decoder.sizes.codebook_size, (frames, decoder.sizes.num_quantizers), generator=generator)
+    codes = codes.to(placement.decoder_device)
+    _run(decoder, _of_mode(config, "incremental"), codes[: config.stream.packet_tokens])
+    runs: dict[Mode, list[_Run]] = {mode: [] for mode in MODES}
+    # In turns, so that what else the machine does falls on all modes alike.
+    for step, mode in enumerate(MODES * rounds):
+        if tell:
+            tell(mode, step, rounds * len(MODES))
+        runs[mode].append(_run(decoder, _of_mode(config, mode), codes))
+    modes = tuple(_mode_time(mode, runs[mode], config, decoder.sizes.sample_rate) for mode in MODES)
+    return DecodeBench(frames, rounds, name, modes, read_back(placement), provenance)
+
+
+def _decoder(checkpoint: str | None, placement: Placement, seed: int) -> tuple[CodecDecoder, str, Provenance]:
+    device, dtype = placement.decoder_device, placement.decoder_dtype
+    if checkpoint is None:
+        base = collect_provenance()
+        threads = replace(base, threads=torch.get_num_threads(), interop_threads=torch.get_num_interop_threads())
+        return random_codec(RELEASED_CODEC, seed, device, dtype).decoder, "released size, random weights", threads
+    opened = open_checkpoint(checkpoint)
+    with torch.device("meta"):
+        codec = SpeechTokenizer(opened.codec_sizes)
+    load_module(codec, opened.folder / "speech_tokenizer", device, dtype)
+    return codec.decoder, checkpoint, engine_provenance(opened)
+
+
+def _of_mode(config: Config, mode: Mode) -> Config:
+    return replace(config, decoder=replace(config.decoder, mode=mode))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One round of one mode."""
+
+    wall_s: float
+    packet_ms: tuple[float, ...]
+    stats: SessionStats
+
+
+def _run(decoder: CodecDecoder, config: Config, codes: Tensor) -> _Run:
+    """One mode over all codes, packet by packet."""
+    session = new_session(decoder, config)
+    started = time.perf_counter()
+    packet_ms = tuple(_each_ms(session.push, codes.split(config.stream.packet_tokens)))
+    session.flush()
+    return _Run(time.perf_counter() - started, packet_ms, session.stats)
+
+
+def _mode_time(mode: Mode, runs: list[_Run], config: Config, sample_rate: int) -> ModeTime:
+    """All rounds of a mode -> its figures. A packet's time is its fastest round's, for others only ever add to it."""
+    stats, size = runs[0].stats, config.stream.packet_tokens
+    wall_s = min(run.wall_s for run in runs)
+    packet_ms: tuple[float, ...] = ()
+    steady: list[float] = []
+    growth: Growth | None = None
+    if mode == "oneshot":
+        frame_ms: float | None = wall_s * 1e3 / stats.frames
+    else:
+        packet_ms = tuple(map(min, zip(*(run.packet_ms for run in runs), strict=True)))
+        steady = full_packets(packet_ms, stats.frames, size, config.stream.left_context)
+        growth = growth_of(steady)
+        frame_ms = median(steady) / size if steady else None
+    return ModeTime(
+        mode=mode,
+        calls=stats.calls,
+        samples=stats.samples,
+        samples_expected=stats.samples_expected,
+        wall_s=wall_s,
+        seconds_a_second=wall_s * sample_rate / stats.samples_expected,
+        frame_ms=frame_ms,
+        packet_ms=packet_ms,
+        growth=growth,
+        reason=_reason(mode, len(steady), growth),
+    )
+
+
+def _each_ms(push: Callable[[Tensor], Tensor], packets: Sequence[Tensor]) -> Iterator[float]:
+    for packet in packets:
+        started = time.perf_counter()
+        push(packet)
+        yield (time.perf_counter() - started) * 1e3
+
+
+def _reason(mode: Mode, packets: int, growth: Growth | None) -> str | None:
+    if mode == "oneshot":
+        return "one call has no packets"
+    if growth is None:
+        return f"{packets} packets after the context was full, fewer than {LEAST_PACKETS}: give more frames"
+    return None
+
+
+def full_packets(packet_ms: Sequence[float], frames: int, size: int, left_context: int) -> list[float]:
+    """Times of the packets of ``size`` frames that start at ``left_context`` or later, and not at 0."""
+    first = max(1, -(-left_context // size))
+    return list(packet_ms[first : frames // size])
+
+
+def growth_of(packet_ms: Sequence[float]) -> Growth | None:
+    """Growth over packets of equal work; None for fewer than ``LEAST_PACKETS``."""
+    if len(packet_ms) < LEAST_PACKETS:
+        return None
+    from scipy.stats import theilslopes
+
+    slope = theilslopes(packet_ms, alpha=CONFIDENCE)
+    quarter = max(1, len(packet_ms) // 4)
+    first, last = median(packet_ms[:quarter]), median(packet_ms[-quarter:])
+    return Growth(float(slope[0]), float(slope[2]), float(slope[3]), first, last, last / first)

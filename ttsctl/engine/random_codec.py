@@ -1,0 +1,64 @@
+"""A codec of the released size with random weights: the same work as the released one, without its file."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ttsctl.model.codec import SpeechTokenizer
+from ttsctl.model.sizes import CodecSizes, TransformerSizes
+
+# speech_tokenizer/config.json of Qwen3-TTS-12Hz, as released.
+RELEASED_CODEC = CodecSizes(
+    transformer=TransformerSizes(
+        hidden_size=512,
+        intermediate_size=1024,
+        num_hidden_layers=8,
+        num_attention_heads=16,
+        num_key_value_heads=16,
+        head_dim=64,
+        rms_norm_eps=1e-5,
+        rope_theta=10_000.0,
+        max_position_embeddings=8_000,
+        attention_bias=False,
+        sliding_window=72,
+        qk_norm=False,
+        layer_scale=True,
+    ),
+    codebook_size=2048,
+    codebook_dim=512,
+    num_quantizers=16,
+    latent_dim=1024,
+    decoder_dim=1536,
+    upsample_rates=(8, 5, 4, 3),
+    upsampling_ratios=(2, 2),
+    sample_rate=24_000,
+    samples_per_frame=1_920,
+)
+LAYER_SCALE = 0.01
+# Keeps the last convolution's output off the clamp at ±1, where differences would vanish.
+OUTPUT_GAIN = 0.02
+
+
+def random_codec(sizes: CodecSizes, seed: int, device: torch.device, dtype: torch.dtype) -> SpeechTokenizer:
+    """Weights of variance 1 / fan-in from ``seed``, so that signals neither vanish nor blow up."""
+    with torch.device("meta"):
+        codec = SpeechTokenizer(sizes)
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: _draw(name, tensor.shape, generator) for name, tensor in codec.state_dict().items()}
+    last = f"decoder.decoder.{len(codec.decoder.decoder) - 1}.conv.weight"
+    weights[last] *= OUTPUT_GAIN
+    codec.load_state_dict({n: w.to(device, dtype) for n, w in weights.items()}, assign=True)
+    codec.requires_grad_(False)
+    codec.eval()
+    return codec
+
+
+def _draw(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    if name.endswith(("scale", "gamma")):
+        return torch.full(shape, LAYER_SCALE)
+    if name.endswith("cluster_usage") or "norm" in name.split(".")[-2]:
+        return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)
+    if len(shape) == 1:
+        return torch.zeros(shape)  # biases, and the snakes' alpha and beta, which are logarithms
+    return torch.randn(shape, generator=generator) / shape[1:].numel() ** 0.5
