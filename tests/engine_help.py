@@ -1,0 +1,31 @@
+"""Engines on the reference checkpoints and the built-in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+from ttsctl.cli.config import resolve_config  # noqa: E402  after the thread count
+from ttsctl.engine.local import LocalEngine, load_engine  # noqa: E402
+
+ORACLE = Path(__file__).parent / "data" / "oracle"
+
+
+def oracle_cases() -> list[Any]:
+    """(checkpoint, case) of every reference case."""
+    found = []
+    for name in ("equal_width", "projected"):
+        cases = json.loads((ORACLE / name / "expected" / "expected.json").read_text())["cases"]
+        found += [pytest.param(name, case, id=f"{name}-{case['id']}") for case in cases]
+    return found
+
+
+def make_engine(checkpoint: str = "builtin", *sets: str) -> LocalEngine:
+    name = checkpoint if checkpoint == "builtin" else str(ORACLE / checkpoint)
+    return load_engine(resolve_config({"engine": {"checkpoint": name, "device": "cpu"}}, None, list(sets)))

@@ -1,0 +1,55 @@
+"""Names and shapes of the released checkpoints, on the meta device."""
+
+from __future__ import annotations
+
+import pytest
+from released import CODEC, released_shapes, talker_config
+
+from ttsctl.model.blank import blank
+from ttsctl.model.checkpoint import SKIPPED
+from ttsctl.model.codec import SpeechTokenizer
+from ttsctl.model.sizes import CodecSizes, TalkerSizes
+from ttsctl.model.talker import Codegen
+
+TALKERS = {
+    "0.6B-CustomVoice": (1024, 3072, "0b6", "custom_voice"),
+    "1.7B-CustomVoice": (2048, 6144, "1b7", "custom_voice"),
+    "1.7B-VoiceDesign": (2048, 6144, "1b7", "voice_design"),
+}
+
+
+def _needed(name: str) -> dict[str, tuple[int, ...]]:
+    return {n: s for n, s in released_shapes(name).items() if not SKIPPED.match(n)}
+
+
+@pytest.mark.parametrize("name", sorted(TALKERS))
+def test_talker_names_and_shapes(name: str) -> None:
+    sizes = TalkerSizes.read(talker_config(*TALKERS[name]), "config.json")
+    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    assert ours == _needed(name)
+
+
+def test_codec_names_and_shapes() -> None:
+    ours = blank(lambda: SpeechTokenizer(CodecSizes.read(CODEC, "config.json"))).state_dict()
+    assert {n: tuple(t.shape) for n, t in ours.items()} == _needed("speech_tokenizer")
+
+
+def test_another_width_is_seen() -> None:
+    sizes = TalkerSizes.read(talker_config(1024, 3080, "0b6", "custom_voice"), "config.json")
+    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    assert ours != _needed("0.6B-CustomVoice")
+
+
+def test_the_compact_form_holds_all_tensors() -> None:
+    counts = {name: len(released_shapes(name)) for name in (*TALKERS, "speech_tokenizer")}
+    assert counts == {
+        "0.6B-CustomVoice": 402,
+        "1.7B-CustomVoice": 404,
+        "1.7B-VoiceDesign": 404,
+        "speech_tokenizer": 271,
+    }
+
+
+def test_the_built_network_has_no_memory() -> None:
+    sizes = TalkerSizes.read(talker_config(*TALKERS["1.7B-CustomVoice"]), "config.json")
+    assert all(p.is_meta for p in blank(lambda: Codegen(sizes)).parameters())
