@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from ttsctl import __version__
-from ttsctl.cli import compare_hash, dump_codes, regress, schema, synth
+from ttsctl.cli import bench, compare_hash, decode_ablate, dump_codes, pop_align, regress, schema, synth
 from ttsctl.contract.errors import TtsctlError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells expect; 1 would read as "drift found"
@@ -61,7 +61,10 @@ def build_app() -> typer.Typer:
     app.command("synth")(synth.command)
     app.command("dump-codes")(dump_codes.command)
     app.command("compare-hash")(compare_hash.command)
+    app.command("decode-ablate")(decode_ablate.command)
+    app.command("pop-align")(pop_align.command)
     app.command("regress")(regress.command)
+    app.add_typer(bench.app, name="bench")
     app.command("schema")(schema.command)
     return app
 

@@ -9,6 +9,10 @@ from ttsctl.report.summary import Summary
 
 # Names, not classes: importing them all would load every command's libraries.
 _MODELS = {
+    "pop-align": ("ttsctl.report.pop_align", "PopAlignSummary"),
+    "decode-ablate": ("ttsctl.report.ablate", "AblateSummary"),
+    "bench pops": ("ttsctl.report.bench", "BenchPopsSummary"),
+    "bench decode": ("ttsctl.report.bench", "BenchDecodeSummary"),
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
     "dump-codes": ("ttsctl.report.dump", "DumpSummary"),
     "regress": ("ttsctl.report.regress", "RegressSummary"),
