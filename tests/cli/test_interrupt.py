@@ -1,0 +1,50 @@
+"""Ctrl-C in the middle of the work: status 130, one line, and no folder or file left."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from cli_helpers import REPO, start
+
+SINGLE = ("--set", "determinism.single_thread=true")
+LONG = "The ferry left the harbour before sunrise. " * 40
+TIMEOUT_S = 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at_work"),
+    [
+        # Enough work for minutes: speaking has begun once there is a run folder and the time to load is over.
+        (["synth", LONG, "--set", "sampling.max_new_tokens=3000", *SINGLE], "synth/.*"),
+        # Some dumps are written already, and are taken back.
+        (["dump-codes", "--text", "Good morning.", "--runs", "1000", *SINGLE], "dump-codes/.*/codes_*.npy"),
+        # The engine works in a thread of its own here.
+        (["regress", "suites/base.toml"], "regress/.*"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_interrupted(tmp_path: Path, arguments: list[str], at_work: str) -> None:
+    out = tmp_path / "out"
+    process = start(*arguments, "--out", out, cwd=REPO)
+    try:
+        wait_for(out, at_work)
+        if not at_work.endswith(".npy"):
+            time.sleep(2.5)
+        assert process.poll() is None, "it ended before it was interrupted"
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    assert (process.returncode, stdout, stderr) == (130, "", "ttsctl: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_for(folder: Path, pattern: str) -> None:
+    """Until a file or folder like this is there."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < deadline, f"{pattern} did not come"
+        time.sleep(0.02)
