@@ -68,7 +68,7 @@ def align_on(
     if not path.alignable:
         reason = f"not alignable: {path.coverage:.0%} of A is found in B, {MIN_COVERAGE:.0%} is needed"
     elif not times_a or not times_b:
-        reason = f"no pops in {'A' if not times_a else 'B'}"
+        reason = "no pops in " + " and ".join(name for name, times in (("A", times_a), ("B", times_b)) if not times)
     return Alignment(
         tolerance_ms=tolerance_s * 1000,
         a_to_b=raw.a_to_b,

@@ -15,6 +15,7 @@ from ttsctl.audio.surprise import AUDIBLE, Index, Surprise
 NAMES = (
     "both_before",  # two-sided error over its largest peak in the 20 ms before
     "both_after",  # and after
+    "both_weaker",  # the lower of the two
     "level",  # forward error energy, dBFS
     "error_before",  # forward error over the mean of the 1 ms before
     "error_local",  # error energy after the candidate over the quieter of the 10 ms on either side
@@ -92,6 +93,7 @@ def _block(
     return {
         "both_before": 2 * decibel(around.both[at] / side[0]),
         "both_after": 2 * decibel(around.both[at] / side[1]),
+        "both_weaker": 2 * decibel(around.both[at] / side.max(axis=0)),
         "level": 2 * decibel(error),
         "error_before": decibel(error**2 / (_mean(sums.error, at, -close, -3) + 1e-10)),
         "error_local": fits.energy - decibel(quiet_error + 1e-10),

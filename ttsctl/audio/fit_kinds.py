@@ -15,7 +15,7 @@ import numpy as np
 from ttsctl.audio import lpc
 from ttsctl.audio.candidates import candidates
 from ttsctl.audio.evidence import evidence
-from ttsctl.audio.kinds import CLASSES, NONE, fit_softmax
+from ttsctl.audio.kinds import CLASSES, NONE, fit_softmax, terms
 from ttsctl.audio.lpc import Float
 from ttsctl.audio.surprise import Index, surprise
 from ttsctl.audio.wav import read_audio
@@ -64,22 +64,33 @@ def labelled_rows(folder: Path) -> tuple[Float, Index]:
     return np.concatenate(rows), np.concatenate(classes)
 
 
-def main(folders: list[str]) -> None:
-    rows, classes = zip(*(labelled_rows(Path(folder)) for folder in folders), strict=True)
-    weights = fit_softmax(np.concatenate(rows), np.concatenate(classes))
-    out = sys.stdout
-    out.write('"""Weights of ``kinds``, written by ``fit_kinds``: one row a class of CLASSES, one column an entry of\n')
-    out.write(
-        f'``evidence.NAMES`` (dB), the constant last. Fitted on {sum(len(c) for c in classes)} candidates.\n"""\n\n'
-    )
-    out.write("# fmt: off\nWEIGHTS = (\n")
-    for name, row in zip(CLASSES, weights, strict=True):
-        out.write(f"    # {name}\n    (\n")
-        for i in range(0, len(row), 6):
-            out.write("        " + " ".join(f"{value:.5g}," for value in row[i : i + 6]) + "\n")
-        out.write("    ),\n")
-    out.write(")\n# fmt: on\n")
+def fit(folders: list[str]) -> str:
+    """The text of ``kind_weights`` for these sets."""
+    rows, classes = (np.concatenate(part) for part in zip(*(labelled_rows(Path(f)) for f in folders), strict=True))
+    centre, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
+    weights = fit_softmax(terms(rows, centre, scale), classes)
+    lines = [
+        '"""What ``kinds`` weighs, written by ``fit_kinds``: mean and deviation of each entry of ``evidence.NAMES``,',
+        f"one row of weights a class of CLASSES. Fitted on {len(rows)} candidates, {np.sum(classes > 0)} of them pops.",
+        '"""',
+        "",
+        "# fmt: off",
+        f"CENTRE = {_tuple(centre, '')}",
+        f"SCALE = {_tuple(scale, '')}",
+        "WEIGHTS = (",
+        *(f"    # {name}\n    {_tuple(row, '    ')}," for name, row in zip(CLASSES, weights, strict=True)),
+        ")",
+        "# fmt: on",
+    ]
+    return "".join(line + "\n" for line in lines)
+
+
+def _tuple(values: Float, indent: str) -> str:
+    """The values as a tuple, ten a line."""
+    words = [f"{value:.4g}," for value in values]
+    lines = [indent + "    " + " ".join(words[i : i + 10]) for i in range(0, len(words), 10)]
+    return "\n".join(["(", *lines, indent + ")"])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.stdout.write(fit(sys.argv[1:]))

@@ -1,7 +1,8 @@
 """From evidence to kind: softmax regression over the rows of ``evidence`` (multinomial logit).
 
-Log-odds that are linear in decibels: each kind has one weight per row entry, so a verdict can be read term by term.
-``kind_weights`` holds the fitted numbers, ``fit_kinds`` says how they were fitted.
+Rows are standardised and clipped to LIMIT standard deviations, so that no unheard-of value decides alone; the log-odds
+of each kind are linear in them and in their pairwise products, for what tells a step from an onset is two levels
+together. ``kind_weights`` holds the fitted numbers, ``fit_kinds`` says how they were fitted.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ from ttsctl.audio.lpc import Float
 KINDS = ("impulse", "dc_step", "gain_jump", "polarity", "dropped", "repeated", "zero_gap")
 NONE = "none"
 CLASSES = (NONE, *KINDS)
+LIMIT = 3.0
 
 
 def kind_probabilities(rows: Float) -> Float:
     """Evidence rows (C, len(NAMES)) -> probabilities (C, len(CLASSES)), each row summing to 1."""
-    from ttsctl.audio.kind_weights import WEIGHTS
+    from ttsctl.audio.kind_weights import CENTRE, SCALE, WEIGHTS
 
-    return softmax(rows, np.array(WEIGHTS))
+    return softmax(terms(rows, np.array(CENTRE), np.array(SCALE)), np.array(WEIGHTS))
 
 
-def softmax(rows: Float, weights: Float) -> Float:
-    """rows (C, F), weights (classes, F + 1) with the constant last -> (C, classes)."""
-    scores = rows @ weights[:, :-1].T + weights[:, -1]
+def terms(rows: Float, centre: Float, scale: Float) -> Float:
+    """Rows (C, F), their usual mean and deviation (F,) -> (C, 1 + F + F (F + 1) / 2): 1, the rows, their products."""
+    standard = np.clip((rows - centre) / scale, -LIMIT, LIMIT)
+    first, second = np.triu_indices(rows.shape[1])
+    return np.concatenate([np.ones((len(rows), 1)), standard, standard[:, first] * standard[:, second]], axis=1)
+
+
+def softmax(values: Float, weights: Float) -> Float:
+    """values (C, T), weights (classes, T) -> (C, classes)."""
+    scores = values @ weights.T
     scores -= scores.max(axis=1, keepdims=True)
     odds = np.exp(scores)
     return odds / odds.sum(axis=1, keepdims=True)
@@ -40,29 +49,24 @@ def likeliest_kind(probabilities: Float) -> list[str | None]:
     return [KINDS[i] if s >= 0.5 else None for i, s in zip(best.tolist(), share.tolist(), strict=True)]
 
 
-def fit_softmax(rows: Float, classes: NDArray[np.int64], penalty: float = 20.0) -> Float:
-    """Least negative log likelihood plus penalty / 2 times the squared weights of standardised rows -> weights.
+def fit_softmax(values: Float, classes: NDArray[np.int64], penalty: float = 40.0, most_steps: int = 500) -> Float:
+    """Least negative log likelihood plus penalty / 2 times the squared weights, the first (of the 1) left free.
 
-    rows (C, F), classes (C,) indices into CLASSES -> (len(CLASSES), F + 1) for unstandardised rows.
+    values (C, T), classes (C,) indices into CLASSES -> weights (len(CLASSES), T).
     """
     from scipy.optimize import minimize
 
-    centre, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
-    standard = (rows - centre) / scale
     wanted = np.eye(len(CLASSES))[classes]
-    shape = (len(CLASSES), rows.shape[1] + 1)
+    shape = (len(CLASSES), values.shape[1])
+    free = np.ones(shape)
+    free[:, 0] = 0.0
 
     def loss(flat: Float) -> tuple[float, Float]:
         weights = flat.reshape(shape)
-        probabilities = softmax(standard, weights)
-        free = weights[:, :-1]
-        value = -np.sum(np.log(np.maximum(probabilities[wanted == 1], 1e-300))) + penalty / 2 * np.sum(free**2)
-        error = probabilities - wanted
-        gradient = np.concatenate([error.T @ standard + penalty * free, error.sum(axis=0)[:, None]], axis=1)
-        return float(value), gradient.ravel()
+        probabilities = softmax(values, weights)
+        likelihood = np.sum(np.log(np.maximum(probabilities[wanted == 1], 1e-300)))
+        gradient = (probabilities - wanted).T @ values + penalty * free * weights
+        return float(penalty / 2 * np.sum(free * weights**2) - likelihood), gradient.ravel()
 
-    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    weights = found.x.reshape(shape)
-    slopes = weights[:, :-1] / scale
-    constant = weights[:, -1] - slopes @ centre
-    return np.concatenate([slopes, constant[:, None]], axis=1)
+    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": most_steps})
+    return np.asarray(found.x).reshape(shape)

@@ -20,13 +20,17 @@ EMPHASIS = 0.95
 # Pre-emphasised blocks below -60 dBFS in both say nothing, unless they agree, where nothing is known of the noise.
 CONCLUSIVE = 1e-3
 AGREES = 0.9
+# Lags this close to a better one are its flanks.
+PEAK_WIDTH = 8
+# Levelling looks this many samples to either side, lifts nothing below -120 dBFS, and cuts what is left of pops.
+LEVEL_REACH, SILENCE, PEAK_LIMIT = 64, 1e-6, 4.0
 # An exact copy is worth at most this many decades of unexplained energy: beyond it, rounding decides.
 EXACT = 1e-5
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Per block (K,): correlation at the lag and factor from B to A (both without sign), can the block tell anything.
+    """Per block (K,): correlation at the lag (without sign), factor from B to A, can the block tell anything.
 
     unexplained (K,): A's energy per sample that B, so scaled, leaves.
     """
@@ -65,8 +69,8 @@ def compare_blocks(a: Pcm, b: Pcm, start: int, lag: int, count: int, quiet: floa
     x = emphasised(a, start, stop).reshape(count, BLOCK)
     y = emphasised(b, start + lag, stop + lag).reshape(count, BLOCK)
     x_energy, y_energy = np.einsum("ki,ki->k", x, x), np.einsum("ki,ki->k", y, y)
-    product = np.abs(np.einsum("ki,ki->k", x, y))
-    correlation = np.minimum(product / np.sqrt(np.maximum(x_energy * y_energy, 1e-30)), 1.0)
+    product = np.einsum("ki,ki->k", x, y)
+    correlation = np.minimum(np.abs(product) / np.sqrt(np.maximum(x_energy * y_energy, 1e-30)), 1.0)
     loud = np.maximum(x_energy, y_energy) > BLOCK * quiet**2
     return Blocks(
         correlation=correlation,
@@ -79,15 +83,15 @@ def compare_blocks(a: Pcm, b: Pcm, start: int, lag: int, count: int, quiet: floa
 def likely_lags(a: Pcm, b: Pcm, start: int, length: int, lags: tuple[int, int], count: int) -> list[int]:
     """The ``count`` lags in [first, last] at which ``length`` samples of A from ``start`` on correlate best with B.
 
-    Normalised cross-correlation by FFT, after clipping at four times the mean magnitude, so that a pop does not decide.
+    Normalised cross-correlation by FFT of both signals brought to one level throughout.
     """
     from scipy import fft
 
     first, last = max(lags[0], -start - length + 1), min(lags[1], len(b) - start - 1)
     if last < first:
         return []
-    x = _clipped(emphasised(a, start, start + length))
-    y = _clipped(emphasised(b, start + first, start + last + length))
+    x = _levelled(emphasised(a, start, start + length))
+    y = _levelled(emphasised(b, start + first, start + last + length))
     size = fft.next_fast_len(len(y), real=True)
     product = fft.irfft(fft.rfft(y, size) * np.conj(fft.rfft(x, size)), size)[: last - first + 1]
     energy = np.concatenate([[0.0], np.cumsum(y**2)])
@@ -99,10 +103,14 @@ def likely_lags(a: Pcm, b: Pcm, start: int, length: int, lags: tuple[int, int], 
         if match[best] <= 0:
             break
         found.append(first + best)
-        match[max(best - 2, 0) : best + 3] = 0.0
+        match[max(best - PEAK_WIDTH, 0) : best + PEAK_WIDTH + 1] = 0.0
     return found
 
 
-def _clipped(signal: Float) -> Float:
-    limit = 4 * float(np.mean(np.abs(signal)))
-    return np.clip(signal, -limit, limit)
+def _levelled(signal: Float) -> Float:
+    """The signal over its own mean magnitude around each sample: every stretch counts alike, and no pop for much."""
+    running = np.concatenate([[0.0], np.cumsum(np.abs(signal))])
+    at = np.arange(len(signal))
+    low, high = np.maximum(at - LEVEL_REACH, 0), np.minimum(at + LEVEL_REACH + 1, len(signal))
+    level = (running[high] - running[low]) / (high - low)
+    return np.clip(signal / np.maximum(level, SILENCE), -PEAK_LIMIT, PEAK_LIMIT)

@@ -18,18 +18,23 @@ LOOK_AHEAD = 24
 MIN_AGREEING, MIN_AGREEING_FAR = 4, 6
 # A new lag's blocks must score this share of the usual on average; 3 decades are as good as any more.
 SOUND_SHARE, GOOD_SCORE = 0.4, 3.0
+STRICT_SHARE, LOOSE_TRIES = 0.6, 6
 WINDOW = 1024
 CANDIDATES = 6
-# Lags tried around the last one: near (0.17 s at 24 kHz) at each try, far (2.7 s) when all tries failed.
-NEAR, FAR = 4096, 65_536
+# Lags tried around the last one: near (0.17 s at 24 kHz) at each try, far (2.7 s, then ever more) when all tries
+# failed.
+NEAR, FAR, FARTHEST = 4096, 65_536, 524_288
+FAR_CANDIDATES = 16
 TRIES = 10
 STEP = 512
 # A new lag must explain this many decades more of the next LOOK_AHEAD blocks than the old one does.
 BETTER_BY = 3.0
 # A lag is another only if it scales B as usual, within 6 dB.
 GAIN_FACTOR = 2.0
-# A block disagrees if more of its energy than this, and than this many times the usual, is unexplained.
-UNEXPLAINED, UNEXPLAINED_FACTOR = 0.05, 6.0
+# A vowel explains its neighbour to some per cent, so equal audio is held to less than audio with noise. Where more is
+# usual of late, a block is in doubt at six times that.
+DOUBT = (0.002, 0.05)
+UNEXPLAINED_FACTOR = 6.0
 FIRST_CHUNK, LARGEST_CHUNK = 64, 4096
 LOOK_BACK = 4096
 LARGEST_SKIP = 96_000
@@ -79,6 +84,16 @@ class Pair:
         """Score a block that a new lag must reach on average."""
         return SOUND_SHARE * min(self.score, GOOD_SCORE)
 
+    @property
+    def strict(self) -> float:
+        """Score a block that is as good as usual."""
+        return STRICT_SHARE * self.score
+
+    @property
+    def doubt(self) -> float:
+        """Unexplained share of a block's energy that raises doubt: a hundred times the usual, within bounds."""
+        return float(np.clip(100 * 10.0**-self.score, *DOUBT))
+
     def blocks(self, start: int, lag: int, count: int) -> Blocks:
         return compare_blocks(self.a, self.b, start, lag, count, self.quiet)
 
@@ -116,7 +131,7 @@ def _follow(pair: Pair, start: int, lag: int) -> int | None:
         count = min(size, (end - start) // BLOCK)
         blocks = pair.blocks(start, lag, count)
         unexplained = 1 - blocks.correlation**2
-        doubtful = blocks.conclusive & (unexplained > max(UNEXPLAINED, UNEXPLAINED_FACTOR * usual))
+        doubtful = blocks.conclusive & (unexplained > max(pair.doubt, UNEXPLAINED_FACTOR * usual))
         pairs = doubtful[:-2] & (doubtful[1:-1] | doubtful[2:])
         if pairs.any():
             return start + int(pairs.argmax()) * BLOCK
@@ -134,7 +149,7 @@ def outlook(pair: Pair, start: int, lag: int, count: int = LOOK_AHEAD) -> Outloo
     Blocks that agree only when scaled by another factor than usual do not count: quiet sounds resemble loud ones.
     """
     blocks = pair.blocks(start, lag, count)
-    same_gain = np.abs(np.log(np.maximum(blocks.gain, 1e-12) / pair.gain)) < np.log(GAIN_FACTOR)
+    same_gain = np.abs(np.log(np.maximum(np.abs(blocks.gain), 1e-12) / abs(pair.gain))) < np.log(GAIN_FACTOR)
     failing = blocks.conclusive & ~(blocks.agrees & same_gain)
     run = failing[:-2] & failing[1:-1] & failing[2:] if count > 2 else failing[:0]
     stop = int(run.argmax()) if run.any() else count
@@ -143,24 +158,38 @@ def outlook(pair: Pair, start: int, lag: int, count: int = LOOK_AHEAD) -> Outloo
 
 
 def _search(pair: Pair, broken: int, lag: int, usual_jump: int) -> Found | None:
-    """A lag near the old one that explains what follows ``broken``, or the old one a little later; None if none."""
+    """A lag near the old one that explains what follows ``broken``, or the old one a little later; None if none does.
+
+    The last jump once more, or a lag that fits as well as usual, is taken at once; of those that fit less, the best
+    within LOOSE_TRIES places.
+    """
+    loose: list[tuple[float, Found]] = []
     for attempt in range(TRIES):
         at = broken + attempt * STEP
-        if at + MIN_AGREEING * BLOCK > len(pair.a):
-            return None
-        best = _best_of(pair, at, lag, [lag + usual_jump] if usual_jump else [])
-        if best is None:
+        if at + MIN_AGREEING * BLOCK > len(pair.a) or (loose and attempt >= LOOSE_TRIES):
+            break
+        usual = _better_lags(pair, at, lag, [lag + usual_jump] if usual_jump else [])
+        if usual and usual[0][0].agreeing >= MIN_AGREEING_FAR:
+            return usual[0][1]
+        here = _same_lag(pair, at, lag) + usual
+        if not any(outlook.is_sound(pair.strict, MIN_AGREEING) for outlook, _ in here):
             near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - NEAR, lag + NEAR), CANDIDATES)
-            best = _best_of(pair, at, lag, near)
-        if best is not None:
-            return Found(at + max(lag - best, 0), best)
-        if outlook(pair, at, lag).agreeing >= MIN_AGREEING:
-            return Found(at + 3 * BLOCK, lag)
-    return None
+            here += _better_lags(pair, at, lag, near)
+        sure = [(o.total, found.at, found) for o, found in here if o.is_sound(pair.strict, MIN_AGREEING)]
+        if sure:
+            return max(sure, key=lambda entry: entry[:2])[2]
+        loose += [(o.total, found) for o, found in here]
+    return max(loose, key=lambda entry: entry[0])[1] if loose else None
 
 
-def _best_of(pair: Pair, at: int, old: int, lags: list[int]) -> int | None:
-    """The lag that explains the most, if it is enough and clearly more than the old one.
+def _same_lag(pair: Pair, at: int, lag: int) -> list[tuple[Outlook, Found]]:
+    """The old lag, to be followed from a little later on, if it still explains what comes."""
+    same = outlook(pair, at, lag)
+    return [(same, Found(at + 3 * BLOCK, lag))] if same.is_sound(pair.needed, MIN_AGREEING) else []
+
+
+def _better_lags(pair: Pair, at: int, old: int, lags: list[int]) -> list[tuple[Outlook, Found]]:
+    """The lags that explain enough, and clearly more than the old one.
 
     Samples lost at ``at`` are in no place of B, so each lag is asked about the samples that follow them.
     """
@@ -171,15 +200,17 @@ def _best_of(pair: Pair, at: int, old: int, lags: list[int]) -> int | None:
             continue
         new = outlook(pair, start, lag)
         if new.is_sound(pair.needed, MIN_AGREEING) and new.total >= outlook(pair, start, old).total + BETTER_BY:
-            good.append((new.total, lag))
-    return max(good)[1] if good else None
+            good.append((new, Found(start, lag)))
+    return good
 
 
 def _search_far(pair: Pair, broken: int, lag: int) -> Found | None:
     """Skip ahead, ever farther, until some lag within FAR explains what follows; None at the end of A."""
     at, skip = broken + TRIES * STEP, TRIES * STEP
     while at + WINDOW <= len(pair.a):
-        near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - FAR, lag + FAR), CANDIDATES)
+        # What is lost at every seam adds up while nothing is recognised.
+        reach = min(FAR + (at - broken) // 2, FARTHEST)
+        near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - reach, lag + reach), FAR_CANDIDATES)
         seen = [(outlook(pair, at, other), other) for other in [lag, *near] if at + other >= 0]
         good = [(o.total, other) for o, other in seen if o.is_sound(pair.needed, MIN_AGREEING_FAR)]
         if good:

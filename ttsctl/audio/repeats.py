@@ -30,7 +30,7 @@ GAP_REACH_S = 0.025
 
 
 def exact_repeats(pcm: NDArray[np.floating]) -> list[tuple[int, int]]:
-    """Runs of SHORTEST_REPEAT to LONGEST_REPEAT samples that repeat, bit for bit, the same number of samples before.
+    """Runs of SHORTEST_REPEAT to LONGEST_REPEAT samples that repeat bit for bit as many samples before, once.
 
     pcm (N,) -> [(start, length)], sorted; start is the first repeated sample. Periodic tones and near silence
     (below REPEAT_LEVEL root mean square) are none.
@@ -64,7 +64,10 @@ def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
     order = anchors[np.argsort(hashes[anchors], kind="stable")]
     first, second = order[:-1], order[1:]
     lag = second - first
-    good = (hashes[first] == hashes[second]) & (lag >= SHORTEST_REPEAT) & (lag <= LONGEST_REPEAT)
+    same = hashes[first] == hashes[second]
+    # What comes a third time is a stored sound, such as a synthesiser's consonant, and no accident.
+    once = ~np.concatenate([[False], same[:-1]]) & ~np.concatenate([same[1:], [False]])
+    good = same & once & (lag >= SHORTEST_REPEAT) & (lag <= LONGEST_REPEAT)
     pairs = sorted(zip((second - first)[good].tolist(), second[good].tolist(), strict=True))
     kept: list[tuple[int, int]] = []
     last = (0, 0)

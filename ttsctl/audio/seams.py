@@ -58,9 +58,12 @@ class Grid:
 
 @dataclass(frozen=True)
 class _Fit:
+    """``gain`` is the sum of the hits' -log chances; it decides where the odds are too small for a float."""
+
     period: int
     phase: int
     log10_odds: float
+    gain: float
 
 
 def find_grids(pcm: Pcm, shows: Index, ratio: Float, sample_rate: int) -> list[Grid]:
@@ -90,7 +93,7 @@ def _best_fit(shows: Index, ratio: Float, count: int, sample_rate: int) -> _Fit 
     phases = [(*_best_phase(at, weight, period), period) for period in periods]
     likely = sorted(phases, reverse=True)[:TRIED]
     fits = [_fit(shows, chance, period, phase, count, sample_rate) for _, phase, period in likely]
-    return min((fit for fit in fits if fit is not None), key=lambda fit: fit.log10_odds, default=None)
+    return min((fit for fit in fits if fit is not None), key=lambda fit: (fit.log10_odds, -fit.gain), default=None)
 
 
 def _chance(ratio: Float, count: int) -> Float:
@@ -114,6 +117,8 @@ def _proposed_periods(at: Index, chance: Float, count: int, sample_rate: int) ->
         good = (difference >= low) & (difference <= high)
         differences.append(difference[good])
         products.append((weight[step:] * weight[:-step])[good])
+    if not differences:
+        return []
     exact = np.bincount(np.concatenate(differences), np.concatenate(products), high + 2)
     votes = np.convolve(exact, [0.5, 1.0, 0.5], "same")
     best = np.argpartition(-votes, PROPOSALS)[:PROPOSALS] if len(votes) > PROPOSALS else np.arange(len(votes))
@@ -148,7 +153,7 @@ def _fit(shows: Index, chance: Float, period: int, phase: int, count: int, sampl
     longest = min(LONGEST_PERIOD_S * sample_rate, count / MIN_HITS)
     trials = longest**2 / 2 / (2 * TOLERANCE + 1)
     odds = truncated_product(strongest, points, float(chance.max())) + np.log10(trials)
-    return _Fit(period, phase, float(odds))
+    return _Fit(period, phase, float(odds), -float(np.sum(np.log(strongest))))
 
 
 def truncated_product(chances: Float, points: int, limit: float) -> float:
@@ -161,8 +166,8 @@ def truncated_product(chances: Float, points: int, limit: float) -> float:
     total = -np.sum(np.log(chances))
     k = np.arange(1, points + 1)
     ways = gammaln(points + 1) - gammaln(k + 1) - gammaln(points - k + 1)
-    rest = np.log1p(-limit) if limit < 1 else -np.inf
-    binomial = ways + k * np.log(limit) + np.where(points - k > 0, (points - k) * rest, 0.0)
+    rest = np.log1p(-min(limit, 1 - 1e-15))
+    binomial = ways + k * np.log(limit) + (points - k) * rest
     tail = np.exp(binomial) * gammaincc(k, np.maximum(total + k * np.log(limit), 0.0))
     return float(np.log10(max(float(tail.sum()), 1e-300)))
 

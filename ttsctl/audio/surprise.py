@@ -50,7 +50,7 @@ def side_peaks(values: Float32, block: int, core: int, reach: int) -> Float32:
     peaks = np.pad(values, (0, -len(values) % block)).reshape(-1, block).max(axis=1)
     half = (reach - core) // 2
     offset = core + half + 1
-    padded = np.pad(maximum_filter1d(peaks, 2 * half + 1, mode="constant"), offset)
+    padded = maximum_filter1d(np.pad(peaks, offset), 2 * half + 1, mode="constant")
     return np.stack([padded[: len(peaks)], padded[2 * offset : 2 * offset + len(peaks)]])
 
 

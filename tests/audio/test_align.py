@@ -1,0 +1,168 @@
+"""Pops of two recordings aligned, the result as JSON, labels and a picture, and what it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audio_helpers import RATE, loud_places, speech, white
+
+from ttsctl.audio import fit_kinds
+from ttsctl.audio.align import align
+from ttsctl.audio.bench import bench_pops, speech_like, without_packet_ends
+from ttsctl.audio.kinds import CLASSES
+from ttsctl.audio.picture import draw_pops, envelope
+from ttsctl.audio.popalign import label_text, pop_align
+from ttsctl.audio.pops import detect_pops
+from ttsctl.audio.wav import resample, write_wav
+from ttsctl.contract.audio import Audio
+from ttsctl.contract.files import write_json
+
+
+def popped(seconds: float = 15.0, seed: int = 1, count: int = 10) -> Audio:
+    sound = speech(seconds, seed)
+    for n in loud_places(sound, count):
+        sound[n : n + 2] += np.array([0.4, -0.25], dtype=np.float32)
+    return Audio(sound, RATE)
+
+
+def lossy(audio: Audio) -> Audio:
+    return Audio(without_packet_ends(audio.pcm), audio.sample_rate)
+
+
+def test_lost_samples_hide_pops_until_the_lag_is_corrected() -> None:
+    a = popped()
+    result = pop_align(("a.wav", a), ("b.wav", lossy(a)))
+    alignment = result["alignment"]
+    assert alignment["alignable"]
+    assert alignment["a_to_b"] < 0.4
+    assert alignment["corrected_a_to_b"] >= 0.9
+    assert alignment["chance"] < 0.2
+    assert {jump["samples"] for jump in alignment["lag_jumps"]} == {-555}
+    assert [jump["time_s"] for jump in alignment["lag_jumps"][:2]] == [7125 / RATE, 14_805 / RATE]
+    assert [jump["time_b_s"] for jump in alignment["lag_jumps"][:2]] == [7125 / RATE, 14_250 / RATE]
+    planted = {round(t, 3) for t in result["a"]["pops_s"]}
+    assert len(alignment["matches"]) >= 9
+    assert all(round(t, 3) in planted for t, _ in alignment["matches"])
+
+
+def test_the_same_audio_aligns_fully() -> None:
+    a = popped()
+    alignment = pop_align(("a", a), ("b", a))["alignment"]
+    assert alignment["a_to_b"] == alignment["b_to_a"] == alignment["corrected_a_to_b"] == 1.0
+    assert alignment["lag_jumps"] == []
+    assert alignment["reason"] is None
+
+
+def test_unrelated_audio_is_not_alignable_and_says_so() -> None:
+    alignment = pop_align(("a", popped(seed=1)), ("b", popped(seed=50)))["alignment"]
+    assert not alignment["alignable"]
+    assert alignment["coverage"] < 0.2
+    assert alignment["reason"].startswith("not alignable: ")
+    assert alignment["corrected_a_to_b"] is alignment["corrected_b_to_a"] is alignment["initial_lag"] is None
+    assert (alignment["lag_jumps"], alignment["matches"]) == ([], [])
+    assert alignment["a_to_b"] is not None
+
+
+def test_no_pops_have_no_rate_but_a_reason() -> None:
+    clean = Audio(speech(6.0), RATE)
+    alignment = pop_align(("a", clean), ("b", clean))["alignment"]
+    assert alignment["alignable"]
+    assert alignment["a_to_b"] is alignment["corrected_b_to_a"] is None
+    assert alignment["reason"] == "no pops in A and B"
+
+
+def test_another_rate_is_resampled_with_a_note() -> None:
+    a = popped()
+    b = resample(a, 48_000)
+    reports = [detect_pops(audio.pcm, audio.sample_rate) for audio in (a, b)]
+    alignment = align(a, b, *reports)
+    assert alignment.alignable
+    assert alignment.lag_jumps == ()
+    assert alignment.notes[-1] == "resampled from 48000 to 24000 Hz"
+    assert alignment.corrected_b_to_a == 1.0
+
+
+def test_the_result_has_the_promised_fields_and_is_json() -> None:
+    a = popped(8.0)
+    result = json.loads(json.dumps(pop_align((Path("x/a.wav"), a), ("b.wav", lossy(a))), allow_nan=False))
+    assert set(result) == {"a", "b", "alignment"}
+    fields = {"path", "sample_rate", "duration_s", "pop_click_score", "pops_s", "pops", "spikes_s"}
+    assert fields <= set(result["a"]) & set(result["b"])
+    assert {"tolerance_ms", "a_to_b", "b_to_a", "chance", "corrected_a_to_b", "corrected_b_to_a", "lag_jumps"} <= set(
+        result["alignment"]
+    )
+    assert result["a"]["pops_s"] == [pop["time_s"] for pop in result["a"]["pops"]]
+    assert set(result["a"]["pops"][0]) == {"time_s", "sample", "kind", "strength_db", "confidence"}
+    alone = pop_align(("a.wav", a))
+    assert alone["b"] is alone["alignment"] is None
+
+
+def test_labels_are_tab_separated_lines() -> None:
+    described = pop_align(("a", popped()))["a"]
+    lines = label_text(described).splitlines()
+    assert len(lines) == len(described["pops"]) > 0
+    for line, pop in zip(lines, described["pops"], strict=True):
+        start, end, label = line.split("\t")
+        assert float(start) == float(end) == pop["time_s"]
+        assert label.startswith(pop["kind"] or "pop")
+    assert label_text({"pops": []}) == ""
+
+
+@pytest.mark.parametrize("other", ["none", "lossy", "unrelated"])
+def test_the_picture_is_a_png(tmp_path: Path, other: str) -> None:
+    a = popped(4.0, count=3)
+    b = {"none": None, "lossy": lossy(a), "unrelated": Audio(white(50_000), RATE)}[other]
+    result = pop_align(("a", a), ("b", b) if b else None)
+    draw_pops(tmp_path / "a.png", result, a, b)
+    head = (tmp_path / "a.png").read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    rows = {"none": 1, "lossy": 3, "unrelated": 2}[other]
+    assert int.from_bytes(head[20:24], "big") == pytest.approx(100 * (2.2 * rows + 0.5), abs=2)
+
+
+@pytest.mark.parametrize("samples", [1, 7, 2000, 5003])
+def test_the_envelope_holds_every_sample(samples: int) -> None:
+    sound = white(samples)
+    low, high = envelope(sound, 100)
+    assert len(low) == len(high) == min(samples, 100)
+    assert (low.min(), high.max()) == (sound.min(), sound.max())
+    assert (low <= high).all()
+
+
+def test_the_bench_times_and_counts() -> None:
+    result = bench_pops(seconds=2.0, align_seconds=8.0)
+    assert result["detector"]["x_realtime"] > 0
+    assert result["alignment"]["jumps_expected"] == 8 * RATE // 7680
+    assert abs(result["alignment"]["jumps_of_expected_size"] - result["alignment"]["jumps_expected"]) <= 1
+    json.dumps(result, allow_nan=False)
+    assert np.array_equal(speech_like(1.0, 3), speech_like(1.0, 3))
+    assert not np.array_equal(speech_like(1.0, 3), speech_like(1.0, 4))
+
+
+def test_weights_are_fitted_from_a_labelled_folder(tmp_path: Path) -> None:
+    audio = popped(20.0, seed=9, count=20)
+    places = loud_places(speech(20.0, 9), 20)
+    write_wav(tmp_path / "one.wav", audio.pcm, RATE)
+    events = [["impulse", n / RATE, (n + 1) / RATE, 12.0, 0] for n in places]
+    write_json(tmp_path / "cases.json", {"cases": [{"name": "one", "events": events}]})
+    rows, classes = fit_kinds.labelled_rows(tmp_path)
+    assert len(rows) == len(classes)
+    assert np.sum(classes == CLASSES.index("impulse")) >= 18
+    assert np.sum(classes == 0) > 20
+    written: dict[str, tuple] = {}
+    exec(fit_kinds.fit([str(tmp_path)]), written)
+    assert len(written["WEIGHTS"]) == len(CLASSES)
+    assert len(written["CENTRE"]) == len(written["SCALE"]) == rows.shape[1]
+
+
+def test_nothing_here_loads_torch_or_a_plotter() -> None:
+    code = (
+        "import sys, ttsctl.audio.popalign, ttsctl.audio.picture, ttsctl.audio.bench, ttsctl.audio.fit_kinds;"
+        "sys.exit(bool({'torch', 'matplotlib', 'scipy', 'soundfile', 'ttsctl.model'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
