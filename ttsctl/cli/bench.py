@@ -18,7 +18,7 @@ def decode(
         typer.Option("--checkpoint", help="builtin, a folder or a hub id; default: released size, random weights."),
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of random codes.")] = 48,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each mode; the fastest counts.")] = 2,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; the fastest of each counts.")] = 2,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of codes and random weights.")] = 0,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
@@ -69,5 +69,5 @@ def pops(
     finish(summary, run.home, as_json)
 
 
-def _tell(mode: str, done: int, total: int) -> None:
-    typer.echo(f"{done + 1}/{total} {mode}", err=True)
+def _tell(what: str, done: int, total: int) -> None:
+    typer.echo(f"{what} {done + 1} of {total}", err=True)

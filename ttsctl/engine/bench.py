@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Literal
 
@@ -87,7 +88,7 @@ def bench_decode(
     seed: int = 0,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> DecodeBench:
-    """Time every mode on ``frames`` random frames, in turns, ``rounds`` times; fastest counting.
+    """Time every mode on ``frames`` random frames, ``rounds`` times; the fastest of each time counts.
 
     ``checkpoint`` None = random weights of the released size. Packets and context are ``config.stream``'s.
     """
@@ -101,14 +102,13 @@ def bench_decode(
     generator = torch.Generator().manual_seed(seed)
     codes = torch.randint(0, decoder.sizes.codebook_size, (frames, decoder.sizes.num_quantizers), generator=generator)
     codes = codes.to(placement.decoder_device)
-    _run(decoder, _of_mode(config, "incremental"), codes[: config.stream.packet_tokens])
-    runs: dict[Mode, list[_Run]] = {mode: [] for mode in MODES}
-    # In turns, so that what else the machine does falls on all modes alike.
-    for step, mode in enumerate(MODES * rounds):
+    _round(decoder, config, codes[: config.stream.packet_tokens])
+    runs = []
+    for index in range(rounds):
         if tell:
-            tell(mode, step, rounds * len(MODES))
-        runs[mode].append(_run(decoder, _of_mode(config, mode), codes))
-    modes = tuple(_mode_time(mode, runs[mode], config, decoder.sizes.sample_rate) for mode in MODES)
+            tell("round", index, rounds)
+        runs.append(_round(decoder, config, codes))
+    modes = tuple(_mode_time(mode, [run[mode] for run in runs], config, decoder.sizes.sample_rate) for mode in MODES)
     return DecodeBench(frames, rounds, name, modes, read_back(placement), provenance)
 
 
@@ -138,13 +138,28 @@ class _Run:
     stats: SessionStats
 
 
-def _run(decoder: CodecDecoder, config: Config, codes: Tensor) -> _Run:
-    """One mode over all codes, packet by packet."""
-    session = new_session(decoder, config)
+def _round(decoder: CodecDecoder, config: Config, codes: Tensor) -> dict[Mode, _Run]:
+    """All modes over all codes, packet by packet and mode after mode.
+
+    In lockstep, so that whatever else the machine does falls on all modes alike.
+    """
+    tables = {mode: replace(config, decoder=replace(config.decoder, mode=mode)) for mode in MODES}
+    sessions = {mode: new_session(decoder, table) for mode, table in tables.items()}
+    packet_ms: dict[Mode, list[float]] = {mode: [] for mode in MODES}
+    for packet in codes.split(config.stream.packet_tokens):
+        for mode, session in sessions.items():
+            packet_ms[mode].append(_ms(partial(session.push, packet)))
+    flush_ms = {mode: _ms(session.flush) for mode, session in sessions.items()}
+    return {
+        mode: _Run((sum(packet_ms[mode]) + flush_ms[mode]) / 1e3, tuple(packet_ms[mode]), session.stats)
+        for mode, session in sessions.items()
+    }
+
+
+def _ms(work: Callable[[], object]) -> float:
     started = time.perf_counter()
-    packet_ms = tuple(_each_ms(session.push, codes.split(config.stream.packet_tokens)))
-    session.flush()
-    return _Run(time.perf_counter() - started, packet_ms, session.stats)
+    work()
+    return (time.perf_counter() - started) * 1e3
 
 
 def _mode_time(mode: Mode, runs: list[_Run], config: Config, sample_rate: int) -> ModeTime:
@@ -173,13 +188,6 @@ def _mode_time(mode: Mode, runs: list[_Run], config: Config, sample_rate: int) -
         growth=growth,
         reason=_reason(mode, len(steady), growth),
     )
-
-
-def _each_ms(push: Callable[[Tensor], Tensor], packets: Sequence[Tensor]) -> Iterator[float]:
-    for packet in packets:
-        started = time.perf_counter()
-        push(packet)
-        yield (time.perf_counter() - started) * 1e3
 
 
 def _reason(mode: Mode, packets: int, growth: Growth | None) -> str | None:

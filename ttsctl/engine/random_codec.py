@@ -37,7 +37,7 @@ RELEASED_CODEC = CodecSizes(
 )
 LAYER_SCALE = 0.01
 # Keeps the last convolution's output off the clamp at ±1, where differences would vanish.
-OUTPUT_GAIN = 0.02
+OUTPUT_GAIN = 0.005
 
 
 def random_codec(sizes: CodecSizes, seed: int, device: torch.device, dtype: torch.dtype) -> SpeechTokenizer:
