@@ -11,7 +11,7 @@ import ttsctl
 
 REPO = Path(ttsctl.__file__).parents[1]
 BUILTIN = Path(ttsctl.__file__).parent / "model" / "builtin"
-SPEAKS = ("synth", "dump-codes", "regress")
+SPEAKS = ("synth", "dump-codes", "regress", "decode-ablate")
 RUN = [sys.executable, "-c", "from ttsctl.cli.main import run; run()"]
 
 

@@ -182,6 +182,15 @@ def test_dump_with_codes_out_of_range(cli, tmp_path, edit, lying):
         cli("compare-hash", meta_file, meta_file).refused(str(meta_file), "to 5000", *says)
 
 
+@pytest.mark.parametrize("wrong", [5000, -1])
+def test_codes_that_the_checkpoint_cannot_decode(cli, tmp_path, wrong):
+    """They have no meta that tells their codebook's size: the checkpoint does."""
+    codes = np.zeros((8, 16), np.int64)
+    codes[3, 2] = wrong
+    np.save(tmp_path / "codes.npy", codes)
+    cli("decode-ablate", tmp_path / "codes.npy").refused("codes.npy", f"id {wrong} at frame 3, codebook 2 is outside")
+
+
 def test_verbose_adds_the_traceback_and_keeps_status_and_line(cli):
     plain = cli("synth", "hi", "--speaker", "nobody")
     for arguments in (

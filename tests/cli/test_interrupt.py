@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -48,3 +50,24 @@ def wait_for(folder: Path, pattern: str) -> None:
     while not list(folder.glob(pattern)):
         assert time.monotonic() < deadline, f"{pattern} did not come"
         time.sleep(0.02)
+
+
+STUCK = """
+import threading
+import torch
+from ttsctl.cli.main import run
+
+def work():
+    a = torch.randn(64, 64)
+    while True:
+        a = (a @ a).tanh()
+
+threading.Thread(target=work, name="ttsctl-case", daemon=True).start()
+run(["synth", " "])
+"""
+
+
+def test_the_status_is_ours_with_an_engine_stuck_in_its_thread() -> None:
+    """A case that outlived its time leaves such a thread behind; tearing it down would abort the process."""
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("ttsctl: text: ") and done.stderr.count("\n") == 1
