@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from ttsctl.audio.explain_lag import at_seams
+from ttsctl.audio.explain_pieces import SEAM_TOLERANCE
 from ttsctl.audio.explain_types import (
     ROUNDING_MEAN,
     ROUNDING_PEAK_SHARE,
@@ -17,7 +18,6 @@ from ttsctl.audio.explain_types import (
     Value,
     plural,
 )
-from ttsctl.audio.seam_energy import SEAM_TOLERANCE
 from ttsctl.contract.audio import pcm_sha256
 from ttsctl.contract.codes import FRAME_SAMPLES, SAMPLE_RATE
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttsctl.audio.explain_lag import at_seams
+from ttsctl.audio.explain_pieces import SEAM_TOLERANCE
 from ttsctl.audio.explain_types import Float, Residual, Side
 
 AFTER_SAMPLES = 240
-# An exact lag puts a jump on its seam; with noise or silence around it, within 2 ms.
-SEAM_TOLERANCE = 48
 
 
 @dataclass(frozen=True)
