@@ -125,10 +125,6 @@ def _decoder(checkpoint: str | None, placement: Placement, seed: int) -> tuple[C
     return codec.decoder, checkpoint, engine_provenance(opened)
 
 
-def _of_mode(config: Config, mode: Mode) -> Config:
-    return replace(config, decoder=replace(config.decoder, mode=mode))
-
-
 @dataclass(frozen=True)
 class _Run:
     """One round of one mode."""
