@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,48 +95,60 @@ def test_legacy_windows_are_explained_from_the_audio(short, tmp_path):
     assert [row["samples"] for row in summary["variants"]] == [16 * 1920 - 555, 16 * 1920 - 4 * 555]
 
 
-def test_padding_is_a_variants_own(short, tmp_path):
-    """A legacy variant leaves the next one as it was."""
-    added = ["--variant", "old:decoder.mode=oneshot,decoder.padding=legacy", "--variant", "new:decoder.mode=oneshot"]
-    only = [part for name in ("A_oneshot", "old", "new") for part in ("--only", name)]
-    done = decode_ablate(tmp_path, short, *added, *only, "--json")
+def test_variants_keep_to_themselves_and_one_may_have_no_audio(short, tmp_path):
+    """A legacy variant leaves the next one as it was; a stage before the audio gives none, and says so."""
+    chosen = ("old:decoder.mode=oneshot,decoder.padding=legacy", "new:decoder.mode=oneshot")
+    added = [*chosen, "none:decoder.stages=pre_transformer"]
+    options = [part for text in added for part in ("--variant", text)]
+    only = [part for name in ("A_oneshot", "old", "new", "none") for part in ("--only", name)]
+    done = decode_ablate(tmp_path, short, *options, *only, "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert words(summary, "A_oneshot", "new").startswith("same bytes")
     assert words(summary, "A_oneshot", "old").startswith("555 samples missing at the start")
-
-
-def test_a_variant_without_audio_says_so(short, tmp_path):
-    added = ["--variant", "none:decoder.stages=pre_transformer", "--only", "none", "--only", "A_oneshot", "--json"]
-    done = decode_ablate(tmp_path, short, *added)
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
-    (pair,) = summary["pairs"]
-    assert pair["explanation"] is None and pair["reason"] == "none: no samples" and pair["mae"] is None
-    row = summary["variants"][1]
+    silent = [pair for pair in summary["pairs"] if pair["b"] == "none"]
+    assert len(silent) == 3 and all(pair["reason"] == "none: no samples" for pair in silent)
+    assert all(pair["explanation"] is None and pair["mae"] is None for pair in silent)
+    row = summary["variants"][3]
     assert row["wav"] is None and row["decoder_rtf"] is None and row["reason"] == "no samples"
 
 
-@pytest.mark.parametrize("case", ["missing", "id", "books", "two", "folder of two"])
+@pytest.mark.parametrize("case", ["missing", "id", "two", "folder of two"])
 def test_codes_that_do_not_fit_are_2_in_one_line(short, tmp_path, case):
     codes = np.load(short)
     bad = codes.copy()
     bad[5, 3] = 64
     np.save(tmp_path / "id.npy", bad)
-    np.save(tmp_path / "books.npy", codes[:, :8])
     (tmp_path / "two").mkdir()
     np.save(tmp_path / "two" / "codes_a.npy", codes)
     np.save(tmp_path / "two" / "codes_b.npy", bad)
     arguments, says = {
         "missing": (["gone.npy"], "no such file"),
         "id": (["id.npy"], "id 64 at frame 5, codebook 3 is outside 0..31"),
-        "books": (["books.npy"], "16 codebooks"),
         "two": ([short, short], "unexpected"),
         "folder of two": (["two"], "expected one set of codes, got 2 dumps"),
     }[case]
     done = decode_ablate(tmp_path, *arguments)
     assert done.returncode == 2 and says in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "output").exists()
+
+
+def test_the_number_of_codebooks_and_the_ids_must_fit():
+    from ttsctl.contract.config import Config, DeterminismConfig
+    from ttsctl.engine.variants import check_fit
+
+    info = SimpleNamespace(num_codebooks=16, codebook_size=32)
+    engine = SimpleNamespace(info=info, config=Config())
+    codes = np.zeros((4, 16), np.int64)
+    check_fit(engine, codes, "codes")
+    with pytest.raises(InputError, match="the checkpoint has 16 codebooks"):
+        check_fit(engine, codes[:, :8], "codes")
+    codes[2, 15] = -1
+    with pytest.raises(InputError, match="id -1 at frame 2, codebook 15 is outside 0"):
+        check_fit(engine, codes, "codes")
+    check_fit(
+        SimpleNamespace(info=info, config=Config(determinism=DeterminismConfig(clamp_codes=True))), codes, "codes"
+    )
 
 
 @pytest.mark.parametrize(

@@ -293,4 +293,10 @@ def _headline(variants: Sequence[VariantRow], pairs: Sequence[PairRow]) -> str:
 def _short(pair: PairRow) -> str:
     if pair.explanation is None:
         return pair.reason or "no audio"
-    return ", ".join(name.replace("_", " ") for name in pair.explanation.names) or "unexplained"
+    held = [finding for finding in pair.explanation.findings if finding.holds]
+    return ", ".join(_name(finding) for finding in held) or "unexplained"
+
+
+def _name(finding: FindingRow) -> str:
+    """How many samples and at how many seams is the message; of the others the name says enough."""
+    return finding.words.split(";")[0] if finding.name == "samples_at_seams" else finding.name.replace("_", " ")
