@@ -90,10 +90,12 @@ def _request(metas: Sequence[DumpMeta]) -> RequestDumps:
 
 def render(summary: DumpSummary) -> None:
     """One row a text on stderr."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("text", "runs", "frames", "hash_unique", "first packet", "sha256", title="dump-codes")
+    columns = ("text", "runs", "frames", "hash_unique", "first packet", "sha256")
+    table = Table(*columns, title="dump-codes", title_justify="left", box=SIMPLE_HEAD)
     for request in summary.requests:
         frames = "/".join(str(n) for n in sorted(set(request.frames)))
         name = request.text_id or request.text_sha256[:8]

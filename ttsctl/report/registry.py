@@ -11,8 +11,8 @@ from ttsctl.report.summary import Summary
 _MODELS = {
     "pop-align": ("ttsctl.report.pop_align", "PopAlignSummary"),
     "decode-ablate": ("ttsctl.report.ablate", "AblateSummary"),
-    "bench pops": ("ttsctl.report.bench", "BenchPopsSummary"),
-    "bench decode": ("ttsctl.report.bench", "BenchDecodeSummary"),
+    "bench-pops": ("ttsctl.report.bench", "BenchPopsSummary"),
+    "bench-decode": ("ttsctl.report.bench", "BenchDecodeSummary"),
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
     "dump-codes": ("ttsctl.report.dump", "DumpSummary"),
     "regress": ("ttsctl.report.regress", "RegressSummary"),

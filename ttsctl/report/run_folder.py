@@ -95,7 +95,10 @@ def _point_latest(parent: Path, final: Path) -> None:
 def append_history(root: Path, line: dict[str, Any]) -> None:
     """Append one JSON line to ``ROOT/summary.jsonl`` in a single write, so that parallel runs do not mix lines."""
     data = (json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    handle = os.open(root / HISTORY, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        handle = os.open(root / HISTORY, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise InputError(f"{root / HISTORY}: {error.strerror or error}", "make it a writable file") from error
     try:
         os.write(handle, data)
     finally:

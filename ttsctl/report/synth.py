@@ -87,11 +87,12 @@ def summarise(spoken: Spoken) -> SynthSummary:
 
 def render(summary: SynthSummary) -> None:
     """Timings and notes as a table on stderr."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     console = Console(stderr=True)
-    table = Table("figure", "value", title="synth", title_justify="left")
+    table = Table("figure", "value", title="synth", title_justify="left", box=SIMPLE_HEAD)
     rows: dict[str, Any] = {"frames": summary.frames, "samples": summary.samples, "sha256": summary.sha256[:16] + "…"}
     rows |= {name: "none" if value is None else f"{value:.4g}" for name, value in summary.timings.items()}
     for name, value in rows.items():
