@@ -142,7 +142,7 @@ def _words(test: Side, residual: Residual, first: int, later: np.ndarray, decay:
     elif decay.decays:
         tail = f"; the difference decays after each seam, to {decay.late_over_early:.0%} by the packet's end"
     else:
-        tail = "; it lasts through the packet, so more than a packet of the past is missing"
+        tail = "; it does not fall within a packet"
     return f"{start}{tail} (the context had at least {enough} and fewer than {less} frames)"
 
 
