@@ -61,7 +61,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 def refuse_unavailable(config: Config) -> None:
     """Settings that this engine does not have are an error, never silently ignored."""
     stream, plain = config.stream, StreamConfig()
-    available = ("packet_tokens", "left_context")
+    available = ("packet_tokens", "left_context", "chunk_ms")
     for field in fields(stream):
         value = getattr(stream, field.name)
         if field.name not in available and value != getattr(plain, field.name):

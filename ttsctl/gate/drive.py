@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttsctl.contract.audio import PcmArray
+from ttsctl.contract.chunks import chunk_samples, rechunk
 from ttsctl.contract.codes import CodeArray
 from ttsctl.contract.engine import End, Engine, EngineInfo, Offline, Packet, Request
 from ttsctl.contract.errors import EngineError
@@ -19,7 +20,7 @@ from ttsctl.gate.worker import Cancelled
 
 @dataclass(frozen=True)
 class StreamRun:
-    """A finished stream: codes (T, Q) int64 and pcm (N,) float32 of all packets in order."""
+    """A finished stream: codes (T, Q) int64 of all packets, and pcm (N,) float32 as it left, in ``chunks`` chunks."""
 
     codes: CodeArray
     pcm: PcmArray
@@ -27,6 +28,7 @@ class StreamRun:
     seed: int | None
     notes: tuple[str, ...]
     timing: StreamTiming
+    chunks: int
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,20 @@ def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> 
             close()
     if end is None:
         raise EngineError(f"stream: ended after {len(packets)} packets without End")
-    return _finished(packets, end, engine.info)
+    return _finished(packets, end, engine)
 
 
-def _finished(packets: list[Packet], end: End, info: EngineInfo) -> StreamRun:
+def _finished(packets: list[Packet], end: End, engine: Engine) -> StreamRun:
+    info = engine.info
     none = (np.empty((0, info.num_codebooks), np.int64), np.empty(0, np.float32))
     codes = np.concatenate([p.codes for p in packets]) if packets else none[0]
-    pcm = np.concatenate([p.pcm for p in packets]) if packets else none[1]
+    samples = chunk_samples(engine.config.stream.chunk_ms, info.sample_rate)
+    chunks = list(rechunk((p.pcm for p in packets), samples))
+    pcm = np.concatenate(chunks) if chunks else none[1]
     if len(codes) != end.frames:
         raise EngineError(f"stream: End says {end.frames} frames, the packets held {len(codes)}")
     timing = stream_timing(packets, info.sample_rate)
-    return StreamRun(codes, pcm, end.truncated, end.seed, end.notes, timing)
+    return StreamRun(codes, pcm, end.truncated, end.seed, end.notes, timing, len(chunks))
 
 
 def _check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) -> None:

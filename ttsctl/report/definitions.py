@@ -54,6 +54,7 @@ DEFINITIONS = MappingProxyType(
         "snr_baseline_db": "Energy of the baseline's streamed audio over that of its difference to this run's, "
         "aligned; at most 150 dB, which equal audio has.",
         "baseline_first_diff_packet": "First packet whose codes differ from the baseline's; null if all are equal.",
+        "chunks": "Chunks of stream.chunk_ms in which the streamed PCM left.",
         "pcm_sha256": "sha256 over the little-endian float32 samples of the streamed PCM.",
         "pops_s": "Times of discontinuities that speech does not explain, in seconds.",
         "spikes_s": "Times of the 20 largest steps between samples, 50 ms apart; consonants as well as pops.",

@@ -10,6 +10,7 @@ from ttsctl.gate.record import Spoken
 from ttsctl.report.summary import Summary, definitions_for, provenance_dict
 
 _DEFINED = (
+    "chunks",
     "code_ms",
     "decode_calls",
     "decode_first_ms",
@@ -43,6 +44,7 @@ class SynthSummary(Summary):
     samples: int
     samples_expected: int
     duration_s: float
+    chunks: int
     sha256: str
     pcm_sha256: str
     offline_codes_equal: bool | None
@@ -76,6 +78,7 @@ def summarise(spoken: Spoken) -> SynthSummary:
         samples=len(stream.pcm),
         samples_expected=len(stream.codes) * info.frame_samples,
         duration_s=duration_s,
+        chunks=stream.chunks,
         sha256=spoken.meta.sha256,
         pcm_sha256=pcm_sha256(stream.pcm),
         offline_codes_equal=equal,
