@@ -6,6 +6,7 @@ A session takes codes packet by packet and gives PCM back; it counts its decoder
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -70,7 +71,7 @@ class StagedDecoder:
         return self.silence(len(latents) * self.samples_per_frame - (self.decoder.lost_samples if first else 0))
 
 
-class Session:
+class Session(ABC):
     """One stream: codes (n, Q) int64 on the decoder's device -> pcm (samples,) in the decoder's dtype."""
 
     def __init__(self, decoder: CodecDecoder, stages: Stages = "full") -> None:
@@ -103,8 +104,8 @@ class Session:
             ms_a_call=decode_ms / self.calls if self.calls else None,
         )
 
-    def _push(self, codes: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} takes no codes")
+    @abstractmethod
+    def _push(self, codes: Tensor) -> Tensor: ...
 
     def _flush(self) -> Tensor:
         return self.staged.silence()
