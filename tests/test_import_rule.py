@@ -13,7 +13,7 @@ import ttsctl
 
 PACKAGE = Path(ttsctl.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-# contract < model < engine < cli, and contract < codes, audio < gate < report < cli.
+# contract < model < engine < cli, and contract < codes, audio < gate < lab < report < cli.
 MAY_IMPORT = {
     "contract": set(),
     "model": {"contract"},
@@ -21,10 +21,11 @@ MAY_IMPORT = {
     "codes": {"contract"},
     "audio": {"contract"},
     "gate": {"contract", "codes", "audio"},
-    "report": {"contract", "codes", "audio", "gate"},
-    "cli": {"contract", "model", "engine", "codes", "audio", "gate", "report"},
+    "lab": {"contract", "codes", "audio", "gate"},
+    "report": {"contract", "codes", "audio", "gate", "lab"},
+    "cli": {"contract", "model", "engine", "codes", "audio", "gate", "lab", "report"},
 }
-WITHOUT_TORCH = {"contract", "codes", "audio", "gate", "report"}
+WITHOUT_TORCH = {"contract", "codes", "audio", "gate", "lab", "report"}
 CONTRACT_LIBRARIES = {"numpy", "annotated_types", *sys.stdlib_module_names}
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from ttsctl.contract.trace import TraceLevel
+
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
@@ -38,10 +40,15 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How ids are drawn. None = what the checkpoint's generation_config.json says."""
+    """How ids are drawn. None = what the checkpoint's generation_config.json says.
+
+    ``predictor_policy`` None = as ``policy``. Under greedy the public package's predictor goes on sampling; this key
+    can do that too, to tell the two samplers apart.
+    """
 
     __pydantic_config__ = STRICT
     policy: Literal["greedy", "seeded", "free"] = "greedy"
+    predictor_policy: Literal["greedy", "seeded", "free"] | None = None
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 42
     seed_mode: Literal["fixed", "content"] = "fixed"
     max_new_tokens: Positive | None = None
@@ -102,6 +109,8 @@ class BackendConfig:
     cudnn_allow_tf32: bool | None = None
     matmul_allow_tf32: bool | None = None
     cublas_workspace: str | None = None
+    mkldnn: bool | None = None
+    threads: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,15 @@ class GraphsConfig:
     talker: bool = False
     predictor: bool = False
     decoder: bool = False
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """What a run keeps besides codes and audio: the trace of its values, and the times of its packets."""
+
+    __pydantic_config__ = STRICT
+    trace: TraceLevel = "none"
+    packets: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +144,7 @@ class Config:
     determinism: DeterminismConfig = field(default_factory=DeterminismConfig)
     backend: BackendConfig = field(default_factory=BackendConfig)
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         return asdict(self)

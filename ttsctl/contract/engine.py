@@ -10,6 +10,7 @@ from ttsctl.contract.audio import PcmArray
 from ttsctl.contract.codes import CodeArray
 from ttsctl.contract.config import Config
 from ttsctl.contract.provenance import Provenance
+from ttsctl.contract.trace import Trace
 
 TextMode = Literal["streaming", "whole"]
 
@@ -55,12 +56,17 @@ class Packet:
 
 @dataclass(frozen=True)
 class End:
-    """The last event of a stream: how it ended. ``truncated`` = the cap came before the end token."""
+    """The last event of a stream: how it ended. ``truncated`` = the cap came before the end token.
+
+    ``clamped``: ids that ``determinism.clamp_codes`` moved into range. ``trace`` as ``record.trace`` asked.
+    """
 
     frames: int
     truncated: bool
     seed: int | None
     notes: tuple[str, ...] = ()
+    clamped: int = 0
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)

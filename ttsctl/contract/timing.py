@@ -26,6 +26,34 @@ class StreamTiming:
     decode_calls: int
 
 
+@dataclass(frozen=True)
+class PacketTiming:
+    """One packet's times in ms, those that end in ``at_ms`` since the request; None where nothing was decoded."""
+
+    index: int
+    frames: int
+    samples: int
+    code_ms: float
+    queue_wait_ms: float
+    decode_ms: float | None
+    codes_at_ms: float
+    pcm_at_ms: float | None
+
+
+def packet_timing(packet: Packet) -> PacketTiming:
+    """The times of one packet, without its arrays."""
+    return PacketTiming(
+        index=packet.index,
+        frames=len(packet.codes),
+        samples=len(packet.pcm),
+        code_ms=packet.code_ms,
+        queue_wait_ms=packet.queue_wait_ms,
+        decode_ms=packet.decode_ms,
+        codes_at_ms=packet.codes_at_ms,
+        pcm_at_ms=packet.pcm_at_ms,
+    )
+
+
 def stream_timing(packets: Sequence[Packet], sample_rate: int) -> StreamTiming:
     """Times of the packets of one request, in the order in which they came."""
     ttfp_ms = next((p.codes_at_ms for p in packets if len(p.codes)), None)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ttsctl.contract.engine import Request
 from ttsctl.contract.errors import InputError
 from ttsctl.engine.sampling import Group0Rules, Sampler, SamplingPlan, penalise, pick
+from ttsctl.engine.taps import CodegenTaps
 from ttsctl.model.layers import KVState
 from ttsctl.model.prompt import Position, Prompt, build_prompt
 from ttsctl.model.talker import Talker
@@ -38,6 +39,7 @@ class Generation:
     hidden: Tensor
     logits: Tensor
     codes: list[Tensor]
+    taps: CodegenTaps
     ended: bool = False
     truncated: bool = False
 
@@ -52,7 +54,9 @@ class CodeGenerator:
         self.device = talker.codec_head.weight.device
         self.rules = Group0Rules(self.sizes.codec_vocab_size, self.sizes.ids.codec_eos, self.device)
 
-    def begin(self, request: Request, plan: SamplingPlan, generator: torch.Generator | None) -> Generation:
+    def begin(
+        self, request: Request, plan: SamplingPlan, generator: torch.Generator | None, taps: CodegenTaps | None = None
+    ) -> Generation:
         """Tokenise, run the prompt through the talker, and stand before the draw of frame 0."""
         prompt = build_prompt(request, self.sizes, self.tokenizer)
         limit = self._limit(prompt, plan.max_new_tokens)
@@ -73,6 +77,7 @@ class CodeGenerator:
             hidden=hidden,
             logits=logits,
             codes=[],
+            taps=CodegenTaps() if taps is None else taps,
         )
 
     def frames(self, generation: Generation) -> Iterator[Tensor]:

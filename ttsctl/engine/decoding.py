@@ -6,6 +6,7 @@ from ttsctl.contract.config import Config
 from ttsctl.engine.sessions import OneshotSession, SessionStats, WindowedSession
 from ttsctl.engine.sessions import Session as DecodeSession
 from ttsctl.engine.sessions_stateful import STEP_FRAMES, CachedSession, IncrementalSession
+from ttsctl.engine.taps import DecodeTaps
 from ttsctl.model.codec import CodecDecoder
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-def new_session(decoder: CodecDecoder, config: Config) -> DecodeSession:
+def new_session(decoder: CodecDecoder, config: Config, taps: DecodeTaps | None = None) -> DecodeSession:
     """A fresh session of the configured mode. ``decoder.padding`` is the decoder's own, by ``set_legacy``."""
     mode, stages = config.decoder.mode, config.decoder.stages
     if mode == "oneshot":
