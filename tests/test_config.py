@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ttsctl.cli.config import parse_set, read_toml, resolve_config
+from ttsctl.cli.config import parse_set, resolve_config
 from ttsctl.contract.config import Config
 from ttsctl.contract.errors import InputError
+from ttsctl.contract.toml_file import read_toml
 
 
 def test_layers_in_order() -> None:

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "cli": {"contract", "model", "engine", "codes", "audio", "gate", "lab", "report"},
 }
 WITHOUT_TORCH = {"contract", "codes", "audio", "gate", "lab", "report"}
-CONTRACT_LIBRARIES = {"numpy", "annotated_types", *sys.stdlib_module_names}
+# tomli is the standard library's tomllib before Python 3.11.
+CONTRACT_LIBRARIES = {"numpy", "annotated_types", "tomli", *sys.stdlib_module_names}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

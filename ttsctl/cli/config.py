@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.contract.config import Config
 from ttsctl.contract.errors import InputError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
-
-Table = dict[str, Any]
-
-
-def read_toml(path: Path, what: str = "file") -> Table:
-    """Parse a TOML file, or say in one line what is wrong with it and where."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{what} {path}: malformed TOML: {error}", "mend the file") from error
+from ttsctl.contract.toml_file import Table, toml_value
 
 
 def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:
@@ -60,10 +38,7 @@ def parse_set(item: str) -> Table:
     table, dot, name = key.strip().partition(".")
     if not (equals and dot and name):
         raise InputError(f"--set {item}: expected table.key=value", "for example --set stream.packet_tokens=8")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
+    value = toml_value(text)
     # TOML has no null, but a key whose default is "as the checkpoint says" must be resettable.
     if value == "null":
         value = None

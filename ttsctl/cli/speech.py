@@ -36,7 +36,8 @@ FALLBACK_SPEAKER = "vivian"
 
 def command_config(config_file: Path | None, checkpoint: str | None, sets: list[str] | None) -> Config:
     """The resolved configuration of a command: its ``--config``, then ``--checkpoint``, then every ``--set``."""
-    from ttsctl.cli.config import read_toml, resolve_config
+    from ttsctl.cli.config import resolve_config
+    from ttsctl.contract.toml_file import read_toml
 
     table = read_toml(config_file, "config file") if config_file else None
     chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -39,13 +38,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import Request, TextMode, Voice
 from ttsctl.contract.errors import InputError, nearest
+from ttsctl.contract.toml_file import read_toml_bytes
 from ttsctl.gate.gates import GATES, Gate, Operator, Setting, Threshold
 from ttsctl.gate.texts import Text, choose, load_texts, load_voices
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
 
 CONFIG_TABLES = tuple(f.name for f in fields(Config))
 DEFAULT_RUNS = 3
@@ -110,7 +105,7 @@ def load_suite(path: Path) -> Suite:
     A suite without texts or voices is valid and has no cases. InputError names the file, the key and the nearest
     known one.
     """
-    raw, table = _parse(path)
+    raw, table = read_toml_bytes(path, "suite")
     config_tables = {key: table.pop(key) for key in CONFIG_TABLES if key in table}
     _refuse_unknown(table, [*_SuiteTable.model_fields, *CONFIG_TABLES], f"suite {path}", "key")
     try:
@@ -130,19 +125,6 @@ def load_suite(path: Path) -> Suite:
         pins=_checked_pins(suite.pins, path),
         gates=tuple(_setting(gate, suite.gates, path) for gate in _known_gates(suite.gates, path)),
     )
-
-
-def _parse(path: Path) -> tuple[bytes, dict[str, Any]]:
-    try:
-        raw = path.read_bytes()
-        return raw, tomllib.loads(raw.decode("utf-8"))
-    except OSError as error:
-        raise InputError(f"suite {path}: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        what = f"suite {path}: not UTF-8 text ({error.reason} at byte {error.start})"
-        raise InputError(what, "save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"suite {path}: malformed TOML: {error}", "mend the file") from error
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: list[str], where: str, what: str) -> None:
