@@ -7,14 +7,28 @@ import signal
 import sys
 import threading
 import traceback
-from types import FrameType
+from importlib import import_module
+from types import FrameType, MappingProxyType
 from typing import NoReturn
 
 import typer
 
 from ttsctl import __version__
-from ttsctl.cli import bench, compare_hash, decode_ablate, dump_codes, pop_align, regress, schema, synth
 from ttsctl.contract.errors import TtsctlError
+
+# Name -> module, with a function ``command`` or a Typer ``app`` of subcommands; in the order of --help.
+COMMANDS = MappingProxyType(
+    {
+        "synth": "ttsctl.cli.synth",
+        "dump-codes": "ttsctl.cli.dump_codes",
+        "compare-hash": "ttsctl.cli.compare_hash",
+        "decode-ablate": "ttsctl.cli.decode_ablate",
+        "pop-align": "ttsctl.cli.pop_align",
+        "regress": "ttsctl.cli.regress",
+        "bench": "ttsctl.cli.bench",
+        "schema": "ttsctl.cli.schema",
+    }
+)
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells expect; 1 would read as "drift found"
 EXIT_INTERNAL = 3
@@ -39,8 +53,12 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def build_app() -> typer.Typer:
-    """The app with all commands. Plain help text: drawing it with rich would double the start-up time."""
+def build_app(arguments: list[str]) -> typer.Typer:
+    """The app with the command that ``arguments`` call, or all of them where they call none.
+
+    Reading the signatures of all takes longer than comparing two dumps. Plain help text for the same reason: drawing it
+    with rich would double the start-up time.
+    """
     app = typer.Typer(
         name="ttsctl",
         help="Regression and drift forensics for a streaming codec-LM text-to-speech engine.",
@@ -58,14 +76,13 @@ def build_app() -> typer.Typer:
     ) -> None:
         pass
 
-    app.command("synth")(synth.command)
-    app.command("dump-codes")(dump_codes.command)
-    app.command("compare-hash")(compare_hash.command)
-    app.command("decode-ablate")(decode_ablate.command)
-    app.command("pop-align")(pop_align.command)
-    app.command("regress")(regress.command)
-    app.add_typer(bench.app, name="bench")
-    app.command("schema")(schema.command)
+    called = [argument for argument in arguments if not argument.startswith("-")][:1]
+    for name in called if called and called[0] in COMMANDS else COMMANDS:
+        module = import_module(COMMANDS[name])
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
     return app
 
 
@@ -78,7 +95,7 @@ def run(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        build_app()(args=arguments, prog_name="ttsctl")
+        build_app(arguments)(args=arguments, prog_name="ttsctl")
     except SystemExit as end:
         _leave(end.code)
     except Interrupted:
