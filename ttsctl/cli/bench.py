@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption, SetOption
 
 app = typer.Typer(help="Time the decode modes, or pops.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,9 +20,7 @@ def decode(
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of random codes.")] = 48,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; the fastest of each counts.")] = 2,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of codes and random weights.")] = 0,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-    ] = None,
+    sets: SetOption = None,
     out: OutOption = DEFAULT_OUT,
     as_json: JsonOption = False,
 ) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption, chosen_sets
 
 if TYPE_CHECKING:
     from ttsctl.audio.explain_pairs import PairResult
@@ -37,12 +36,8 @@ def command(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only these variants; may be repeated.")
     ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-    ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id; as --set engine.checkpoint=…")
-    ] = None,
+    sets: SetOption = None,
+    checkpoint: CheckpointOption = None,
     out: OutOption = DEFAULT_OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,8 +52,7 @@ def command(
     from ttsctl.codes.jumps import code_jumps
     from ttsctl.engine.variants import check_fit
 
-    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
-    base = [*chosen, *(sets or [])]
+    base = chosen_sets(checkpoint, sets)
     config = resolve_config(None, None, base)
     plan = plan_variants(base, variants or [], only or [])
     dump, array, notes = _one_dump(codes)

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.speech import (
     DEFAULT_TEXTS,
     DEFAULT_VOICES,
-    CheckpointOption,
     ConfigOption,
     InstructOption,
     LanguageOption,
-    SetOption,
     SpeakerOption,
     TextModeOption,
     VoiceIdOption,

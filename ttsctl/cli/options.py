@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,4 +10,16 @@ import typer
 
 OutOption = Annotated[Path, typer.Option("--out", help="Root of the run folders.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary, and nothing else, on stdout.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id; as --set engine.checkpoint=…")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+]
 DEFAULT_OUT = Path("output")
+
+
+def chosen_sets(checkpoint: str | None, sets: list[str] | None) -> list[str]:
+    """``--checkpoint`` as the setting it stands for, under every ``--set``."""
+    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
+    return [*chosen, *(sets or [])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption, chosen_sets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,12 +28,8 @@ def command(
     write_baseline: Annotated[
         Path | None, typer.Option("--write-baseline", help="Make this run a baseline in a new folder.")
     ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-    ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id; as --set engine.checkpoint=…")
-    ] = None,
+    sets: SetOption = None,
+    checkpoint: CheckpointOption = None,
     out: OutOption = DEFAULT_OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,8 +46,7 @@ def command(
 
     _check_targets(baseline, write_baseline)
     suite = load_suite(suite_file)
-    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
-    config = resolve_config(dict(suite.config_tables), suite_file, [*chosen, *(sets or [])])
+    config = resolve_config(dict(suite.config_tables), suite_file, chosen_sets(checkpoint, sets))
     console = open_console()
     with run_folder(out, "regress") as run:
         with _progress(console) as tell:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from ttsctl.cli.options import chosen_sets
 
 if TYPE_CHECKING:
     from ttsctl.contract.config import Config
@@ -23,11 +24,7 @@ TextModeOption = Annotated[
     Literal["streaming", "whole"],
     typer.Option("--text-mode", help="streaming: one text token a frame; whole: all text before the first frame."),
 ]
-CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of configuration tables.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-]
 DEFAULT_VOICES = Path("manifests/voices_base.json")
 DEFAULT_TEXTS = Path("manifests/texts_base.json")
 # For a folder without manifests; only a CustomVoice checkpoint asks for a speaker.
@@ -40,8 +37,7 @@ def command_config(config_file: Path | None, checkpoint: str | None, sets: list[
     from ttsctl.contract.toml_file import read_toml
 
     table = read_toml(config_file, "config file") if config_file else None
-    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
-    return resolve_config(table, config_file, [*chosen, *(sets or [])])
+    return resolve_config(table, config_file, chosen_sets(checkpoint, sets))
 
 
 def make_requests(
