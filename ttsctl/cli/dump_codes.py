@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +14,13 @@ from ttsctl.cli.speech import (
     InstructOption,
     LanguageOption,
     SpeakerOption,
+    TextIdOption,
     TextModeOption,
+    TextOption,
+    TextsOption,
     VoiceIdOption,
     VoicesOption,
+    chosen_texts,
     command_config,
     make_requests,
     progress,
@@ -25,11 +28,9 @@ from ttsctl.cli.speech import (
 
 
 def command(
-    text: Annotated[list[str] | None, typer.Option("--text", help="A text to speak; may be repeated.")] = None,
-    text_id: Annotated[list[str] | None, typer.Option("--text-id", help="A text out of --texts; repeatable.")] = None,
-    texts: Annotated[Path, typer.Option("--texts", help="File of texts; without --text-id all of them.")] = (
-        DEFAULT_TEXTS
-    ),
+    text: TextOption = None,
+    text_id: TextIdOption = None,
+    texts: TextsOption = DEFAULT_TEXTS,
     runs: Annotated[int, typer.Option("--runs", min=1, help="How often each text is spoken.")] = 1,
     speaker: SpeakerOption = None,
     language: LanguageOption = None,
@@ -57,7 +58,7 @@ def command(
     from ttsctl.report.summary import write_summary
 
     config = command_config(config_file, checkpoint, sets)
-    wanted = _texts(text or [], text_id or [], texts)
+    wanted = chosen_texts(text or [], text_id or [], texts)
     requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
     with run_folder(out, "dump-codes") as run:
         engine = load_engine(config)
@@ -68,15 +69,3 @@ def command(
         write_summary(summary, run.path)
     render(summary)
     finish(summary, run.home, as_json)
-
-
-def _texts(given: list[str], ids: list[str], file: Path) -> list[tuple[str | None, str]]:
-    """(text id, text) of what was asked for: the given texts, or else those of the file, all or by id."""
-    from ttsctl.contract.errors import InputError
-    from ttsctl.gate.texts import choose, load_texts
-
-    if given and ids:
-        raise InputError("--text and --text-id: expected one of them, got both", "leave one out")
-    if given:
-        return [(None, text) for text in given]
-    return [(item.id, item.text) for item in choose(load_texts(file), ids or None, file)]

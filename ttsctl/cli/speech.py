@@ -1,4 +1,4 @@
-"""What ``synth`` and ``dump-codes`` share: their options, the requests they make of them, and progress."""
+"""What the commands that speak share: their options, the requests they make of them, and progress."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ttsctl.contract.config import Config
     from ttsctl.contract.engine import Request
 
+TextOption = Annotated[list[str] | None, typer.Option("--text", help="A text to speak; may be repeated.")]
+TextIdOption = Annotated[list[str] | None, typer.Option("--text-id", help="A text out of --texts; repeatable.")]
+TextsOption = Annotated[Path, typer.Option("--texts", help="File of texts; without --text-id all of them.")]
 SpeakerOption = Annotated[str | None, typer.Option("--speaker", help="Speaker by name; default: the first voice's.")]
 LanguageOption = Annotated[str | None, typer.Option("--language", help="Language by name, or Auto.")]
 InstructOption = Annotated[str | None, typer.Option("--instruct", help="How to speak, in words.")]
@@ -38,6 +41,18 @@ def command_config(config_file: Path | None, checkpoint: str | None, sets: list[
 
     table = read_toml(config_file, "config file") if config_file else None
     return resolve_config(table, config_file, chosen_sets(checkpoint, sets))
+
+
+def chosen_texts(given: list[str], ids: list[str], file: Path) -> list[tuple[str | None, str]]:
+    """(text id, text) of what was asked for: the given texts, or else those of the file, all or by id."""
+    from ttsctl.contract.errors import InputError
+    from ttsctl.gate.texts import choose, load_texts
+
+    if given and ids:
+        raise InputError("--text and --text-id: expected one of them, got both", "leave one out")
+    if given:
+        return [(None, text) for text in given]
+    return [(item.id, item.text) for item in choose(load_texts(file), ids or None, file)]
 
 
 def make_requests(
