@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ttsctl.engine.taps import DecodeTaps
 from ttsctl.model.codec import CodecDecoder
 from ttsctl.model.streaming import StreamState
 
@@ -42,9 +43,10 @@ class StagedDecoder:
     transformer would have got; ``noop`` runs the transformer and gives silence of the right length.
     """
 
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full") -> None:
+    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", taps: DecodeTaps | None = None) -> None:
         self.decoder = decoder
         self.stages = stages
+        self.taps = DecodeTaps() if taps is None else taps
         self.samples_per_frame = decoder.sizes.samples_per_frame
 
     def new_state(self) -> StreamState:
@@ -64,7 +66,7 @@ class StagedDecoder:
     def audio(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
         """latents (n, latent_dim) -> pcm: n frames, less ``lost_samples`` at the start of a sequence or stream."""
         if self.stages in ("full", "conv_only"):
-            return self.decoder.waveform(latents, state)
+            return self.taps.value("codec.pcm", self.decoder.waveform(latents, state))
         if self.stages == "pre_transformer":
             return self.silence()
         first = state is None or state.position == 0
@@ -74,9 +76,10 @@ class StagedDecoder:
 class Session(ABC):
     """One stream: codes (n, Q) int64 on the decoder's device -> pcm (samples,) in the decoder's dtype."""
 
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full") -> None:
+    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", taps: DecodeTaps | None = None) -> None:
         self.decoder = decoder
-        self.staged = StagedDecoder(decoder, stages)
+        self.staged = StagedDecoder(decoder, stages, taps)
+        self.taps = self.staged.taps
         self.calls = 0
         self._frames = 0
         self._samples = 0
@@ -112,7 +115,9 @@ class Session(ABC):
 
     def _timed(self, work: Callable[[], Tensor]) -> Tensor:
         started = time.perf_counter()
-        pcm = work()
+        with self.taps.watching():
+            pcm = work()
+            self.taps.rest()
         if pcm.is_cuda:
             # Without this the time would be that of queueing the work. The caller copies the PCM next and waits anyway.
             torch.cuda.current_stream(pcm.device).synchronize()
@@ -124,8 +129,8 @@ class Session(ABC):
 class OneshotSession(Session):
     """All frames at once, when the last is in: the true offline."""
 
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full") -> None:
-        super().__init__(decoder, stages)
+    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", taps: DecodeTaps | None = None) -> None:
+        super().__init__(decoder, stages, taps)
         self._codes: list[Tensor] = []
 
     def _push(self, codes: Tensor) -> Tensor:
@@ -137,6 +142,7 @@ class OneshotSession(Session):
         if not sum(map(len, codes)):
             return self.staged.silence()
         self.calls += 1
+        self.taps.step(0, 0, self._frames, self._frames)
         return self.staged.audio(self.staged.latents(torch.cat(codes)))
 
 
@@ -147,8 +153,10 @@ class WindowedSession(Session):
     of what came out, so under legacy padding every packet is short of ``lost_samples`` at its end.
     """
 
-    def __init__(self, decoder: CodecDecoder, left_context: int, stages: Stages = "full") -> None:
-        super().__init__(decoder, stages)
+    def __init__(
+        self, decoder: CodecDecoder, left_context: int, stages: Stages = "full", taps: DecodeTaps | None = None
+    ) -> None:
+        super().__init__(decoder, stages, taps)
         self.left_context = left_context
         self._context: Tensor | None = None
 
@@ -158,6 +166,8 @@ class WindowedSession(Session):
         joined, held = join(self._context, codes)
         self._context = last(joined, self.left_context)
         self.calls += 1
+        new = self._frames - len(codes)
+        self.taps.step(new, new, self._frames, self._frames)
         pcm = self.staged.audio(self.staged.latents(joined))
         return pcm[held * self.staged.samples_per_frame :]
 
