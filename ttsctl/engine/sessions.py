@@ -48,6 +48,8 @@ class StagedDecoder:
         self.stages = stages
         self.taps = DecodeTaps() if taps is None else taps
         self.samples_per_frame = decoder.sizes.samples_per_frame
+        # Called before the convolutions are queued: streaming makes them wait for another CUDA stream here.
+        self.before_audio: Callable[[], None] | None = None
 
     def new_state(self) -> StreamState:
         return self.decoder.new_state()
@@ -65,6 +67,8 @@ class StagedDecoder:
 
     def audio(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
         """latents (n, latent_dim) -> pcm: n frames, less ``lost_samples`` at the start of a sequence or stream."""
+        if self.before_audio is not None:
+            self.before_audio()
         if self.stages in ("full", "conv_only"):
             return self.taps.value("codec.pcm", self.decoder.waveform(latents, state))
         if self.stages == "pre_transformer":
