@@ -82,6 +82,9 @@ DEFINITIONS = MappingProxyType(
         "packet_ms": "Wall time of each packet by position, in ms.",
         "growth": "How packet_ms changes with position once the context is full: Theil-Sen slope with 95 % interval, "
         "and last quarter's median over the first's.",
+        "verdict": "bad: some run showed the symptom, which is proof; clean: none did; unresolved: the keys do not run "
+        "together.",
+        "rate_bound": "Largest share of bad runs that a clean probe leaves open, at 95 %: 1 - 0.05^(1/runs).",
         "x_realtime": "Seconds of audio handled per second of CPU time.",
     }
 )

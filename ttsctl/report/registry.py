@@ -13,6 +13,7 @@ _MODELS = {
     "decode-ablate": ("ttsctl.report.ablate", "AblateSummary"),
     "bench-pops": ("ttsctl.report.bench", "BenchPopsSummary"),
     "bench-decode": ("ttsctl.report.bench", "BenchDecodeSummary"),
+    "bisect": ("ttsctl.report.bisect", "BisectSummary"),
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
     "dump-codes": ("ttsctl.report.dump", "DumpSummary"),
     "regress": ("ttsctl.report.regress", "RegressSummary"),

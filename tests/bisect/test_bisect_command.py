@@ -1,0 +1,116 @@
+"""The real command on the built-in checkpoint: precision changes codes, how audio is made does not."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from ttsctl.cli.main import run
+from ttsctl.report.registry import summary_model
+
+# Twelve keys that differ; only the first changes codes of a greedy run. Checked key by key below.
+ELEVEN = {
+    "stream.packet_tokens": "8",
+    "stream.chunk_ms": "40",
+    "stream.left_context": "12",
+    "decoder.mode": '"windowed"',
+    "decoder.transformer": '"window"',
+    "decoder.padding": '"legacy"',
+    "engine.decoder_dtype": '"bfloat16"',
+    "sampling.seed": "7",
+    "sampling.temperature": "0.5",
+    "determinism.clamp_codes": "true",
+    "backend.cudnn_deterministic": "true",
+}
+# A text of which bfloat16 flips a near-tie of the built-in checkpoint within its first frames.
+TEXT = "The ferry left the harbour before sunrise."
+CULPRIT = {"engine.codegen_dtype": '"bfloat16"'}
+Bisect = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+def toml(path: Path, changes: dict[str, str]) -> Path:
+    tables: dict[str, dict[str, str]] = {"sampling": {"max_new_tokens": "8"}, "determinism": {"single_thread": "true"}}
+    for key, value in changes.items():
+        table, _, name = key.partition(".")
+        tables.setdefault(table, {})[name] = value
+    lines = [f"[{t}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()) for t, keys in tables.items()]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Bisect]:
+    """``command(A, B, …)`` -> exit status, summary, stderr."""
+    kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def call(a: Path, b: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+        line = ["bisect", str(a), str(b), "--text", TEXT, "--json", "--out", str(tmp_path / "out")]
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            run([*line, *arguments])
+        printed = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, json.loads(printed.out or "{}"), printed.err
+
+    yield call
+    for number, handler in kept:
+        signal.signal(number, handler)
+
+
+def test_the_culprit_among_twelve_keys(command: Bisect, tmp_path: Path) -> None:
+    a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", {**ELEVEN, **CULPRIT})
+    status, summary, told = command(a, b, "--runs", "2")
+    jsonschema.validate(summary, summary_model("bisect").model_json_schema())
+    assert status == 1 and len(summary["keys"]) == 12 and len(summary["probes"]) <= 14
+    assert summary["causes"][0]["keys"] == [{"key": "engine.codegen_dtype", "a": "auto", "b": "bfloat16"}]
+    assert len(summary["causes"]) == 1 and summary["counter_proof_verdict"] == "clean"
+    assert summary["headline"].startswith("engine.codegen_dtype auto → bfloat16 gives other codes")
+    assert summary["rate_bound"] == pytest.approx(1 - 0.05**0.5)
+    assert "A + engine.codegen_dtype" in told and "proven by probe" in told
+
+
+def test_the_other_eleven_explain_nothing(command: Bisect, tmp_path: Path) -> None:
+    status, summary, _ = command(toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", ELEVEN), "--runs", "1")
+    assert status == 0 and summary["kind"] == "nothing" and len(summary["probes"]) == 2
+
+
+def test_drift_of_free_sampling_and_an_unstable_control(command: Bisect, tmp_path: Path) -> None:
+    free = toml(tmp_path / "free.toml", {"sampling.policy": '"free"', "stream.packet_tokens": "2"})
+    status, summary, _ = command(toml(tmp_path / "a.toml", {}), free)
+    assert status == 1 and summary["symptom"] == "drift"
+    assert summary["causes"][0]["keys"] == [{"key": "sampling.policy", "a": "greedy", "b": "free"}]
+    status, summary, _ = command(free, toml(tmp_path / "a.toml", {}))
+    assert status == 3 and summary["headline"].startswith("cannot be bisected: control A is itself unstable")
+
+
+def test_recorded_runs_and_their_environment(command: Bisect, tmp_path: Path) -> None:
+    """Configurations out of a summary; what else differs is told and left alone."""
+    a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", {**CULPRIT, "stream.chunk_ms": "40"})
+    _, summary, _ = command(a, b, "--runs", "1")
+    side = {"config": summary["config"], "provenance": dict(summary["provenance"])}
+    (tmp_path / "meta_a.json").write_text(json.dumps(side))
+    side["provenance"].update(threads=64, packages={**side["provenance"]["packages"], "torch": "1.0"})
+    side["config"]["engine"]["codegen_dtype"] = "bfloat16"
+    (tmp_path / "meta_b.json").write_text(json.dumps(side))
+    status, summary, told = command(tmp_path / "meta_a.json", tmp_path / "meta_b.json", "--runs", "1")
+    assert status == 1 and [row["key"] for row in summary["causes"][0]["keys"]] == ["engine.codegen_dtype"]
+    lines = summary["environment"]
+    assert any("threads" in line and "64" in line for line in lines)
+    assert any("package torch" in line and "1.0" in line for line in lines)
+    assert not any("A against here" in line for line in lines) and "environment, not toggled: A against B" in told
+
+
+def test_what_is_no_configuration_is_refused(command: Bisect, tmp_path: Path) -> None:
+    a = toml(tmp_path / "a.toml", {})
+    (tmp_path / "none.json").write_text('{"config": null}')
+    for other, says in ((tmp_path / "none.json", "expected a configuration"), (tmp_path / "no.toml", "no.toml")):
+        status, _, told = command(a, other)
+        assert status == 2 and says in told
+    status, _, told = command(a, toml(tmp_path / "b.toml", {"engine.device": '"cuda:99"'}))
+    assert status == 2 and "control B" in told and not (tmp_path / "out").exists()

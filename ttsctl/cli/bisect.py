@@ -1,0 +1,89 @@
+"""``ttsctl bisect``: one configuration holds, another does not; which keys make the difference?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.speech import (
+    DEFAULT_TEXTS,
+    DEFAULT_VOICES,
+    InstructOption,
+    LanguageOption,
+    SpeakerOption,
+    TextIdOption,
+    TextModeOption,
+    TextOption,
+    TextsOption,
+    VoiceIdOption,
+    VoicesOption,
+    chosen_texts,
+    make_requests,
+    progress,
+)
+
+LOG_WIDTH = 160
+
+
+def command(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The configuration that holds: TOML, or a meta or summary.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The one that drifts, or gives other codes.")],
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often a probe speaks each text.")] = 3,
+    symptom: Annotated[
+        Literal["auto", "drift", "codes"],
+        typer.Option("--symptom", help="auto: drift if B drifts, else other codes than A's."),
+    ] = "auto",
+    max_probes: Annotated[int, typer.Option("--max-probes", min=3, help="Probes at most, controls included.")] = 64,
+    text: TextOption = None,
+    text_id: TextIdOption = None,
+    texts: TextsOption = DEFAULT_TEXTS,
+    speaker: SpeakerOption = None,
+    language: LanguageOption = None,
+    instruct: InstructOption = None,
+    voice_id: VoiceIdOption = None,
+    voices: VoicesOption = DEFAULT_VOICES,
+    text_mode: TextModeOption = "streaming",
+    checkpoint: CheckpointOption = None,
+    sets: SetOption = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Toggle the keys in which A and B differ, to the smallest set that explains B.
+
+    Exit status: 0 B is as good as A, 1 keys were found, 2 wrong input, 3 A is itself unstable, A and B are the same
+    configuration, the limit came first, or the engine failed.
+    """
+    # Imported here so that --help does not pay for them.
+    from rich.console import Console
+
+    from ttsctl.cli.bisect_run import FreshEngines
+    from ttsctl.cli.bisect_sources import environment, read_source
+    from ttsctl.cli.finish import finish
+    from ttsctl.lab.bisect import bisect
+    from ttsctl.lab.bisect_judge import judge
+    from ttsctl.lab.bisect_probe import Question
+    from ttsctl.report.bisect import render, summarise
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    sides = read_source(a, checkpoint, sets), read_source(b, checkpoint, sets)
+    wanted = chosen_texts(text or [], text_id or [], texts)
+    requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
+    named = None if symptom == "auto" else symptom
+    question = Question(sides[0].config, sides[1].config, tuple(requests), runs, named, max_probes)
+    engines = FreshEngines()
+    with run_folder(out, "bisect") as run:
+        with progress("probes") as tell:
+            outcome = bisect(question, engines.run, tell)
+        here = engines.provenance()
+        names = sides[0].name, sides[1].name
+        judgement = judge(outcome, question)
+        summary = summarise(question, outcome, judgement, names, here, environment(*sides, here))
+        write_summary(summary, run.path)
+    # A log has no width of its own; rich would fold the table to 80 columns.
+    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    finish(summary, run.home, as_json)
