@@ -2,9 +2,9 @@
 their device.
 
 Element i of n, as the signed integer b of its bits (widened to 64), adds ``mix(b) · weight(i)``; the sum, modulo 2^64,
-plus ``weight(n)`` is the print. ``mix`` is b · K folded with its own upper half, so that two flipped sign bits, whose
-integers differ by the same power of two, do not meet in the low bits. ``weight`` is SplitMix64 of the index (Steele,
-Lea & Flood, 2014), made odd.
+plus SplitMix64 of n, is the print. ``mix`` is b · K folded with its own upper half, so that two flipped sign bits,
+whose integers differ by the same power of two, do not meet in the low bits. ``weight`` is SplitMix64 of the index
+(Steele, Lea & Flood, 2014), made odd.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ def fingerprint(values: NDArray[np.generic]) -> int:
     flat = np.ascontiguousarray(values).reshape(-1)
     bits = flat.view(f"<i{flat.itemsize}").astype(np.int64).view(np.uint64)
     with np.errstate(over="ignore"):
-        total = (mix(bits) * weights(len(bits))).sum(dtype=np.uint64) + _splitmix(np.uint64(len(bits)))
+        total = (mix(bits) * weights(len(bits))).sum(dtype=np.uint64) + length_term(len(bits))
     return int(total)
+
+
+def length_term(count: int) -> np.uint64:
+    """What the number of elements adds to a print: SplitMix64 of it."""
+    return np.uint64(_splitmix(np.uint64(count)))
 
 
 def mix(bits: Prints64) -> Prints64:

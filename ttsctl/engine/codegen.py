@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ttsctl.contract.engine import Request
 from ttsctl.contract.errors import InputError
-from ttsctl.engine.sampling import Group0Rules, Sampler, SamplingPlan, penalise, pick
+from ttsctl.engine.sampling import Group0Rules, SamplingPlan, decide, penalise
 from ttsctl.engine.taps import CodegenTaps
 from ttsctl.model.layers import KVState
 from ttsctl.model.prompt import Position, Prompt, build_prompt
@@ -58,13 +58,22 @@ class CodeGenerator:
         self, request: Request, plan: SamplingPlan, generator: torch.Generator | None, taps: CodegenTaps | None = None
     ) -> Generation:
         """Tokenise, run the prompt through the talker, and stand before the draw of frame 0."""
+        taps = CodegenTaps() if taps is None else taps
         prompt = build_prompt(request, self.sizes, self.tokenizer)
         limit = self._limit(prompt, plan.max_new_tokens)
-        embeds = self._embed(prompt.positions)
-        state = self.talker.new_state(len(embeds) + min(limit, FRAMES_AHEAD))
-        hidden, logits = self.talker.step(embeds, state)
-        ids = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
-        texts = self.talker.embed_text(ids)
+        state = self.talker.new_state(len(prompt.positions) + min(limit, FRAMES_AHEAD))
+        if taps.forced is not None:
+            limit = self._limit(prompt, len(taps.forced) + 1)
+        with taps.watching():
+            taps.at("text", 0)
+            taps.value("text", torch.tensor([*prompt.instruct_ids, *prompt.input_ids], device=self.device))
+            taps.at("prompt", 0)
+            embeds = taps.value("prompt", self._embed(prompt.positions))
+            ids = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
+            texts = taps.value("prompt", self.talker.embed_text(ids))
+            taps.at("talker", 0)
+            hidden, logits = self._step(embeds, state, taps)
+            taps.rest()
         return Generation(
             prompt=prompt,
             plan=plan,
@@ -77,7 +86,7 @@ class CodeGenerator:
             hidden=hidden,
             logits=logits,
             codes=[],
-            taps=CodegenTaps() if taps is None else taps,
+            taps=taps,
         )
 
     def frames(self, generation: Generation) -> Iterator[Tensor]:
@@ -85,24 +94,24 @@ class CodeGenerator:
 
         A cap of N tokens gives at most N - 1 whole frames: the last token is drawn to see whether it ends the speech.
         """
-        rules, sampler = self.rules, generation.plan.talker
         seen = torch.empty(0, dtype=torch.int64, device=self.device)
-        for token in range(generation.limit):
-            scores = rules.apply(generation.logits, seen, token, sampler.repetition_penalty)
-            code = pick(scores, sampler, generation.generator)
-            if int(code) == rules.end_token:
-                generation.ended = True
-                return
-            if token == generation.limit - 1:
-                generation.truncated = True
-                return
-            frame = self._predict(generation, code)
-            generation.codes.append(frame)
-            seen = torch.cat([seen, code[None]])
-            # The frame is handed out before the talker moves on, so that a packet need not wait for a step it
-            # does not contain.
-            yield frame
-            self._advance(generation, frame, token)
+        with generation.taps.watching():
+            for token in range(generation.limit):
+                code = self._draw_group0(generation, seen, token)
+                if int(code) == self.rules.end_token:
+                    generation.ended = True
+                    return
+                if token == generation.limit - 1:
+                    generation.truncated = True
+                    return
+                frame = self._predict(generation, code, token)
+                generation.codes.append(frame)
+                seen = torch.cat([seen, code[None]])
+                generation.taps.rest()
+                # The frame is handed out before the talker moves on, so that a packet need not wait for a step it
+                # does not contain.
+                yield frame
+                self._advance(generation, frame, token)
 
     def _limit(self, prompt: Prompt, max_new_tokens: int) -> int:
         """Tokens that may be drawn. InputError if the text, at a token a frame where it trails, outlasts the model."""
@@ -125,26 +134,49 @@ class CodeGenerator:
         embeds = self.talker.embed_text(texts)
         return torch.where(has_codec[:, None], embeds + self.talker.embed_codec(codec), embeds)
 
-    def _predict(self, generation: Generation, code: Tensor) -> Tensor:
-        """Group 0 of a frame -> the whole frame (groups,), drawn group after group."""
-        predictor, sampler = self.talker.code_predictor, generation.plan.predictor
+    def _step(self, x: Tensor, state: KVState, taps: CodegenTaps) -> tuple[Tensor, Tensor]:
+        """Inputs x (n, hidden) -> last hidden state (hidden,) and group-0 logits (vocab,)."""
+        hidden = taps.value("talker.hidden", self.talker.run(x, state))
+        return hidden, taps.value("talker.logits", self.talker.codec_head(hidden))
+
+    def _draw_group0(self, generation: Generation, seen: Tensor, token: int) -> Tensor:
+        """The id of group 0 of frame ``token``, or the end token."""
+        sampler = generation.plan.talker
+        generation.taps.at("draw", token)
+        logits = self.rules.apply(generation.logits, seen, token, sampler.repetition_penalty)
+        code, scores = decide(logits, sampler, generation.generator)
+        return generation.taps.drawn(code, logits, scores, sampler)
+
+    def _predict(self, generation: Generation, code: Tensor, token: int) -> Tensor:
+        """Group 0 of frame ``token`` -> the whole frame (groups,), drawn group after group."""
+        predictor, taps = self.talker.code_predictor, generation.taps
         drawn = [code]
-        logits = predictor.begin(generation.hidden, self.talker.embed_codec(code), generation.predictor_state)
         for group in range(1, self.sizes.num_code_groups):
-            drawn.append(self._draw(logits, drawn[1:], sampler, generation.generator))
-            if group < self.sizes.num_code_groups - 1:
-                logits = predictor.step(group, drawn[-1], generation.predictor_state)
+            taps.at("predictor", token, group)
+            if group == 1:
+                embedded = self.talker.embed_codec(code)
+                logits = predictor.begin(generation.hidden, embedded, generation.predictor_state)
+            else:
+                logits = predictor.step(group - 1, drawn[-1], generation.predictor_state)
+            logits = taps.value("predictor.logits", logits)
+            taps.at("draw", token, group)
+            drawn.append(self._draw(logits, drawn[1:], generation))
         return torch.stack(drawn)
 
     @staticmethod
-    def _draw(logits: Tensor, seen: list[Tensor], sampler: Sampler, generator: torch.Generator | None) -> Tensor:
+    def _draw(logits: Tensor, seen: list[Tensor], generation: Generation) -> Tensor:
+        """The id of the next group, from its logits and the ids ``seen`` of groups 1 on."""
+        sampler = generation.plan.predictor
         logits = logits.float()
         if seen and sampler.repetition_penalty != 1.0:
             logits = penalise(logits, torch.stack(seen), sampler.repetition_penalty)
-        return pick(logits, sampler, generator)
+        code, scores = decide(logits, sampler, generation.generator)
+        return generation.taps.drawn(code, logits, scores, sampler)
 
     def _advance(self, generation: Generation, frame: Tensor, index: int) -> None:
         """The talker's next step: the frame's embeddings plus the text that trails it."""
+        taps = generation.taps
+        taps.at("talker", index + 1)
         text = generation.trailing[index] if index < len(generation.trailing) else generation.pad
-        step = (self.talker.embed_frame(frame) + text)[None]
-        generation.hidden, generation.logits = self.talker.step(step, generation.talker_state)
+        step = taps.value("talker.input", (self.talker.embed_frame(frame) + text)[None])
+        generation.hidden, generation.logits = self._step(step, generation.talker_state, taps)

@@ -22,12 +22,15 @@ __all__ = [
 
 
 def new_session(decoder: CodecDecoder, config: Config, taps: DecodeTaps | None = None) -> DecodeSession:
-    """A fresh session of the configured mode. ``decoder.padding`` is the decoder's own, by ``set_legacy``."""
+    """A fresh session of the configured mode, looked into by ``taps``.
+
+    ``decoder.padding`` is the decoder's own, by ``set_legacy``.
+    """
     mode, stages = config.decoder.mode, config.decoder.stages
     if mode == "oneshot":
-        return OneshotSession(decoder, stages)
+        return OneshotSession(decoder, stages, taps)
     if mode == "windowed":
-        return WindowedSession(decoder, config.stream.left_context, stages)
+        return WindowedSession(decoder, config.stream.left_context, stages, taps)
     if mode == "cached":
-        return CachedSession(decoder, config.stream.left_context, stages)
-    return IncrementalSession(decoder, STEP_FRAMES, config.decoder.transformer, stages)
+        return CachedSession(decoder, config.stream.left_context, stages, taps)
+    return IncrementalSession(decoder, STEP_FRAMES, config.decoder.transformer, stages, taps)

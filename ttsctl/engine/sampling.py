@@ -7,13 +7,15 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ttsctl.contract.config import SamplingConfig
 from ttsctl.contract.engine import Request
+
+Policy = Literal["greedy", "seeded", "free"]
 
 # The reserved ids at the end of the talker's codec vocabulary; of these only the end token may ever be drawn.
 RESERVED_IDS = 1024
@@ -57,17 +59,17 @@ class SamplingPlan:
 def plan_sampling(config: SamplingConfig, generation: Mapping[str, Any]) -> SamplingPlan:
     """The config where it speaks, else generation_config.json, else the public package's own defaults.
 
-    Greedy is greedy in both samplers. (The public package's ``do_sample=False`` leaves its predictor sampling.)
+    Greedy is greedy in both samplers, unless ``predictor_policy`` says other. (The public package's
+    ``do_sample=False`` leaves its predictor sampling.)
     """
-    draw = config.policy != "greedy"
 
     def value(name: str, key: str) -> Any:
         own = getattr(config, name)
         return own if own is not None else generation.get(key, FALLBACK[key])
 
-    def sampler(own: str, theirs: str) -> Sampler:
+    def sampler(policy: Policy, own: str, theirs: str) -> Sampler:
         return Sampler(
-            draw,
+            policy != "greedy",
             float(value(f"{own}temperature", f"{theirs}temperature")),
             int(value(f"{own}top_k", f"{theirs}top_k")),
             float(value(f"{own}top_p", f"{theirs}top_p")),
@@ -75,12 +77,26 @@ def plan_sampling(config: SamplingConfig, generation: Mapping[str, Any]) -> Samp
         )
 
     cap = int(value("max_new_tokens", "max_new_tokens"))
-    return SamplingPlan(sampler("", ""), sampler("predictor_", "subtalker_"), cap)
+    talker, predictor = policies(config)
+    return SamplingPlan(sampler(talker, "", ""), sampler(predictor, "predictor_", "subtalker_"), cap)
+
+
+def policies(config: SamplingConfig) -> tuple[Policy, Policy]:
+    """The talker's policy and the predictor's."""
+    return config.policy, config.predictor_policy or config.policy
+
+
+def generator_policy(config: SamplingConfig) -> Policy:
+    """Of the one generator that both samplers draw from: free if either is, else seeded if either is."""
+    both = policies(config)
+    return "free" if "free" in both else "seeded" if "seeded" in both else "greedy"
 
 
 def request_seed(config: SamplingConfig, request: Request) -> int | None:
-    """Seed of a request: None if greedy or free, the config's, or the first 63 bits of a sha256 of text and voice."""
-    if config.policy != "seeded":
+    """Seed of a request: None if nothing is drawn, or freely; the config's; or, for ``content``, the first 63 bits of
+    a sha256 of text and voice.
+    """
+    if generator_policy(config) != "seeded":
         return None
     if config.seed_mode == "fixed":
         return config.seed
@@ -97,7 +113,7 @@ def new_generator(
 
     ``free`` takes a fresh seed from the operating system and reports it, so that a run can be repeated as ``seeded``.
     """
-    if config.policy == "greedy":
+    if generator_policy(config) == "greedy":
         return None, None
     seed = secrets.randbits(63) if seed is None else seed
     return torch.Generator(device=device).manual_seed(seed), seed
@@ -113,10 +129,25 @@ def penalise(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
 
 def pick(logits: Tensor, sampler: Sampler, generator: torch.Generator | None) -> Tensor:
     """Processed logits (vocab,) float32 -> the id, int64 scalar: the best one, or a draw after the three warpers."""
+    return decide(logits, sampler, generator)[0]
+
+
+def decide(logits: Tensor, sampler: Sampler, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """As ``pick``, with the scores (vocab,) whose best is taken: the logits, or the runners of the race."""
     if not sampler.draw:
-        return logits.argmax()
+        return logits.argmax(), logits
     logits = keep_top_p(keep_top_k(logits / sampler.temperature, sampler.top_k), sampler.top_p)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[0]
+    scores = race(logits.softmax(-1), generator)
+    return scores.argmax(), scores
+
+
+def race(probabilities: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Probabilities (vocab,) over exponential noise of rate 1: the largest is a draw from them.
+
+    That is what ``torch.multinomial`` does for one draw, so it takes the same ids from the same generator; here the
+    runner-up can be told too. The logarithm of a score is log p plus Gumbel noise (Maddison et al., 2014).
+    """
+    return probabilities / torch.empty_like(probabilities).exponential_(1, generator=generator)
 
 
 def keep_top_k(logits: Tensor, top_k: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ttsctl.engine.sessions import Session, Stages, join, last
+from ttsctl.engine.taps import DecodeTaps
 from ttsctl.model.codec import CodecDecoder
 
 TransformerMode = Literal["cache", "window", "full"]
@@ -25,8 +26,10 @@ class CachedSession(Session):
     The window is the packet and the last ``left_context`` latents before it, whose audio is cut off.
     """
 
-    def __init__(self, decoder: CodecDecoder, left_context: int, stages: Stages = "full") -> None:
-        super().__init__(decoder, stages)
+    def __init__(
+        self, decoder: CodecDecoder, left_context: int, stages: Stages = "full", taps: DecodeTaps | None = None
+    ) -> None:
+        super().__init__(decoder, stages, taps)
         self.left_context = left_context
         self._state = decoder.new_state()
         self._context: Tensor | None = None
@@ -34,6 +37,8 @@ class CachedSession(Session):
     def _push(self, codes: Tensor) -> Tensor:
         if not len(codes):
             return self.staged.silence()
+        new = self._frames - len(codes)
+        self.taps.step(new, new, self._frames, self._frames)
         joined, held = join(self._context, self.staged.latents(codes, self._state))
         self._state.advance(len(codes))
         self._context = last(joined, self.left_context)
@@ -59,8 +64,9 @@ class IncrementalSession(Session):
         step_frames: int = STEP_FRAMES,
         transformer: TransformerMode = "cache",
         stages: Stages = "full",
+        taps: DecodeTaps | None = None,
     ) -> None:
-        super().__init__(decoder, stages)
+        super().__init__(decoder, stages, taps)
         self.step_frames = step_frames
         self.transformer = transformer
         self._state = decoder.new_state()
@@ -84,6 +90,8 @@ class IncrementalSession(Session):
         lost = self.decoder.lost_samples if self._state.position == 0 else 0
         shaped = torch.cat([block, block.new_zeros((missing, block.shape[1]))]) if missing else block
         self.calls += 1
+        grid = self._state.position
+        self.taps.step(grid, grid + emitted, grid + len(block), grid + self.step_frames)
         pcm = self.staged.audio(self._latents(shaped), self._state)
         self._state.advance(self.step_frames)
         per_frame = self.staged.samples_per_frame

@@ -38,6 +38,16 @@ class Quantizer(nn.Module):
         self._codebook = Codebook(size, dim)
 
 
+class RowProjection(nn.Conv1d):
+    """A convolution of kernel 1 without bias, over rows x (n, C) -> (n, C')."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight[..., 0])
+
+
 class ResidualQuantizer(nn.Module):
     """Sums the vectors of its codebooks and projects them: codes (n, layers) -> (n, codebook_dim)."""
 
@@ -46,14 +56,14 @@ class ResidualQuantizer(nn.Module):
         inner = sizes.codebook_dim // 2
         self.vq = nn.Module()
         self.vq.layers = nn.ModuleList(Quantizer(sizes.codebook_size, inner) for _ in range(layers))
-        self.output_proj = nn.Conv1d(inner, sizes.codebook_dim, 1, bias=False)
+        self.output_proj = RowProjection(inner, sizes.codebook_dim)
 
     def forward(self, codes: Tensor) -> Tensor:
         quantizers: Any = self.vq.layers
         total = quantizers[0]._codebook(codes[:, 0])
         for index in range(1, codes.shape[1]):
             total = total + quantizers[index]._codebook(codes[:, index])
-        return F.linear(total, self.output_proj.weight[..., 0])
+        return self.output_proj(total)
 
 
 class SplitQuantizer(nn.Module):

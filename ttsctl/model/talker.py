@@ -61,9 +61,15 @@ class Talker(nn.Module):
         rows += [table(frame[k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
         return torch.stack(rows).sum(0)
 
+    def run(self, x: Tensor, state: KVState) -> Tensor:
+        """Inputs x (n, hidden) -> the last hidden state (hidden,), after the final norm; ``codec_head`` takes it to
+        group-0 logits (vocab,).
+        """
+        return self.model.run(x, state)[-1]
+
     def step(self, x: Tensor, state: KVState) -> tuple[Tensor, Tensor]:
-        """Inputs x (n, hidden) -> last hidden state (hidden,) after the final norm, group-0 logits (vocab,)."""
-        hidden = self.model.run(x, state)[-1]
+        """Inputs x (n, hidden) -> the last hidden state (hidden,) and group-0 logits (vocab,)."""
+        hidden = self.run(x, state)
         return hidden, self.codec_head(hidden)
 
 

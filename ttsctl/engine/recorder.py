@@ -1,0 +1,256 @@
+"""Taps that record: draws, and fingerprints of every stage's or every module's values.
+
+Levels: ``codes`` keeps the draws; ``stages`` prints the stage points too; ``modules`` also what every leaf module took
+and gave, an input only where it is not the very tensor printed before. Values of the codec are printed frame by frame,
+each frame once, so that prints do not depend on the packet size.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor
+
+from ttsctl.contract.forensic import Site
+from ttsctl.contract.trace import Draws, Prints, TraceLevel, no_prints
+from ttsctl.engine.draw_book import DrawBook
+from ttsctl.engine.edits import Editor, Edits, Jitter, Wanted
+from ttsctl.engine.hooks import Watched, hooked, watched_codec, watched_talker
+from ttsctl.engine.ledger import Ledger, stage_number
+from ttsctl.engine.sampling import Sampler
+from ttsctl.engine.taps import CodegenTaps, DecodeTaps
+from ttsctl.model.codec import CodecDecoder
+from ttsctl.model.talker import Talker
+
+# Queries, keys and values share their input, with their own outputs and norms between: it is found among the last 8.
+_RECENT = 8
+
+
+def codegen_taps(
+    level: TraceLevel,
+    talker: Talker,
+    *,
+    alter: Edits | None = None,
+    wanted: Wanted | None = None,
+    forced: Tensor | None = None,
+    jitter_seed: int | None = None,
+) -> CodegenTaps:
+    """Taps for one request's code generation.
+
+    ``alter`` changes values at sites; ``wanted`` is filled with a point's values; ``forced`` are codes (T, groups)
+    int64 to take instead of those drawn, and the end after them; ``jitter_seed`` moves the last bit of every module's
+    output. "none" with nothing asked for gives taps that look at nothing.
+    """
+    if level == "none" and alter is None and wanted is None and forced is None and jitter_seed is None:
+        return CodegenTaps()
+    return RecordingCodegenTaps(level, talker, Editor(alter, wanted), forced, jitter_seed)
+
+
+def decode_taps(
+    level: TraceLevel, decoder: CodecDecoder, *, alter: Edits | None = None, wanted: Wanted | None = None
+) -> DecodeTaps:
+    """Taps for one request's decoding; arguments as for ``codegen_taps``. At "codes" there is nothing to look at."""
+    if level in ("none", "codes") and alter is None and wanted is None:
+        return DecodeTaps()
+    return RecordingDecodeTaps(level, decoder, Editor(alter, wanted))
+
+
+class RecordingCodegenTaps(CodegenTaps):
+    """One request's code generation, looked into by the thread that runs it, between ``at`` and ``rest``."""
+
+    def __init__(
+        self, level: TraceLevel, talker: Talker, editor: Editor, forced: Tensor | None, jitter_seed: int | None
+    ) -> None:
+        device = talker.codec_head.weight.device
+        self._level = level
+        self._editor = editor
+        self._end_token = talker.sizes.ids.codec_eos
+        self.forced = None if forced is None else forced.to(device)
+        self._jitter = None if jitter_seed is None else Jitter(jitter_seed, device)
+        self._ledger = Ledger(device) if level in ("stages", "modules") else None
+        self._draws = DrawBook() if level != "none" else None
+        everything = level == "modules" or self._jitter is not None
+        self._watched = [
+            each for each in watched_talker(talker) if (everything and each.leaf) or each.path in editor.points
+        ]
+        self._recent: deque[Tensor] = deque(maxlen=_RECENT)
+        self._thread: int | None = None
+        self._place = (0, 0, 0)
+
+    @property
+    def unmet(self) -> tuple[Site, ...]:
+        return self._editor.unmet
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        with hooked(self._watched, self._look) if self._watched else ExitStack():
+            try:
+                yield
+            finally:
+                self._thread = None
+
+    def at(self, stage: str, frame: int, codebook: int = 0) -> None:
+        self._thread = threading.get_ident()
+        self._place = (stage_number(stage), frame, codebook)
+
+    def rest(self) -> None:
+        self._thread = None
+        self._recent.clear()
+        if self._ledger is not None:
+            self._ledger.flush()
+        if self._draws is not None:
+            self._draws.flush()
+
+    def value(self, point: str, value: Tensor) -> Tensor:
+        stage, frame, codebook = self._place
+        value = self._editor.apply(point, frame, codebook, value)
+        if self._ledger is not None:
+            self._ledger.add(self._ledger.point(point), stage, frame, codebook, False, value)
+        return value
+
+    def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
+        stage, frame, codebook = self._place
+        taken = self._editor.apply("draw", frame, codebook, code)
+        if self._draws is not None:
+            self._draws.add((frame, codebook), taken, code, logits, scores, sampler)
+        if self._ledger is not None:
+            self._ledger.add(self._ledger.point("draw"), stage, frame, codebook, False, taken)
+        if self.forced is None:
+            return taken
+        if frame == len(self.forced):
+            return torch.full_like(taken, self._end_token)
+        return self.forced[frame, codebook]
+
+    def finish(self) -> tuple[Draws, Prints]:
+        draws = self._draws.draws() if self._draws is not None else super().finish()[0]
+        return draws, self._ledger.prints() if self._ledger is not None else no_prints()
+
+    def _look(self, each: Watched, taken: Tensor, given: Tensor) -> Tensor | None:
+        if self._thread != threading.get_ident():
+            return None
+        stage, frame, codebook = self._place
+        result = given if self._jitter is None else self._jitter.move(given)
+        result = self._editor.apply(each.path, frame, codebook, result)
+        ledger = self._ledger
+        if ledger is not None and self._level == "modules" and each.leaf:
+            point = ledger.point(each.path)
+            if not any(taken is one for one in self._recent):
+                ledger.add(point, stage, frame, codebook, True, taken)
+            self._recent.append(taken)
+            ledger.add(point, stage, frame, codebook, False, result)
+            self._recent.append(result)
+        return None if result is given else result
+
+
+class RecordingDecodeTaps(DecodeTaps):
+    """One request's decoding, looked into by the thread that runs it, between ``step`` and ``rest``."""
+
+    def __init__(self, level: TraceLevel, decoder: CodecDecoder, editor: Editor) -> None:
+        self._level = level
+        self._editor = editor
+        self._ledger = Ledger(decoder.pre_conv.conv.weight.device) if level in ("stages", "modules") else None
+        self._watched = [each for each in watched_codec(decoder) if self._is_wanted(each)]
+        self._samples_per_frame = decoder.sizes.samples_per_frame
+        self._recent: deque[Tensor] = deque(maxlen=_RECENT)
+        self._thread: int | None = None
+        self._grid = self._first = self._stop = self._end = 0
+        self._stage = stage_number("codec")
+
+    def _is_wanted(self, each: Watched) -> bool:
+        if {each.path, each.stage_point} & self._editor.points:
+            return True
+        return (each.leaf and self._level == "modules") or (each.stage_point is not None and self._ledger is not None)
+
+    @property
+    def unmet(self) -> tuple[Site, ...]:
+        return self._editor.unmet
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        with hooked(self._watched, self._look):
+            try:
+                yield
+            finally:
+                self._thread = None
+
+    def step(self, grid: int, first: int, stop: int, end: int) -> None:
+        self.rest()
+        self._thread = threading.get_ident()
+        self._grid, self._first, self._stop, self._end = grid, first, stop, end
+        self._editor.restart()
+
+    def rest(self) -> None:
+        self._thread = None
+        self._recent.clear()
+        if self._ledger is not None:
+            self._ledger.flush()
+
+    def value(self, point: str, value: Tensor) -> Tensor:
+        if self._thread != threading.get_ident():
+            return value
+        value = self._edited(point, value, self._samples_per_frame)
+        if self._ledger is not None:
+            self._book(point, value, self._samples_per_frame, False)
+        return value
+
+    def finish(self) -> Prints:
+        return self._ledger.prints(by_frame=True) if self._ledger is not None else no_prints()
+
+    def _look(self, each: Watched, taken: Tensor, given: Tensor) -> Tensor | None:
+        if self._thread != threading.get_ident():
+            return None
+        result = self._edited(each.path, given, each.rows_out)
+        if self._ledger is not None and self._level == "modules" and each.leaf:
+            self._book_module(each, taken, result)
+        if each.stage_point is not None:
+            result = self._edited(each.stage_point, result, each.rows_out)
+            if self._ledger is not None:
+                self._book(each.stage_point, result, each.rows_out, False, each.overwritten)
+        return None if result is given else result
+
+    def _book_module(self, each: Watched, taken: Tensor, given: Tensor) -> None:
+        if not any(taken is one for one in self._recent):
+            self._book(each.path, taken, each.rows_in, True)
+        self._recent.append(taken)
+        self._book(each.path, given, each.rows_out, False, each.overwritten)
+        if not each.overwritten:
+            self._recent.append(given)
+
+    def _edited(self, point: str, value: Tensor, per_frame: int) -> Tensor:
+        """The value with its frames edited, those of this call that have their final bits: not context, not padding."""
+        if point not in self._editor.points:
+            return value
+        result = value
+        for frame in range(self._grid, self._stop):
+            rows = self._rows(value, frame, per_frame)
+            there = value[rows]
+            edited = self._editor.apply(point, frame, 0, there, keep=frame >= self._first)
+            if edited is not there:
+                result = result.clone() if result is value else result
+                result[rows] = edited
+        return result
+
+    def _book(self, point: str, value: Tensor, per_frame: int, is_input: bool, overwritten: bool = False) -> None:
+        """The new frames of a value."""
+        assert self._ledger is not None
+        number = self._ledger.point(point)
+        first = self._first
+        start, stop = self._rows(value, first, per_frame).start, self._rows(value, self._stop - 1, per_frame).stop
+        if stop - start < (self._stop - first) * per_frame:
+            # Under legacy padding the first frame is short.
+            short = value[start : self._rows(value, first, per_frame).stop]
+            self._ledger.add_frames(number, self._stage, first, is_input, short.reshape(1, -1))
+            first, start = first + 1, start + len(short)
+        frames = self._stop - first
+        if frames:
+            rows = value[start:stop].reshape(frames, -1)
+            self._ledger.add_frames(number, self._stage, first, is_input, rows.clone() if overwritten else rows)
+
+    def _rows(self, value: Tensor, frame: int, per_frame: int) -> slice:
+        """Where a frame's rows are in a value that ends with this call's last frame."""
+        stop = len(value) - (self._end - 1 - frame) * per_frame
+        return slice(max(0, stop - per_frame), max(0, stop))
