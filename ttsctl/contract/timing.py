@@ -13,6 +13,7 @@ class StreamTiming:
     """Times in ms, counted from the request or added over all packets; None where nothing of the kind happened.
 
     ttfp_ms: first packet of codes. ttf_ms: that plus decode_first_ms. ttfa_ms: first packet that carries PCM.
+    rtf adds up both stages' compute time, so with overlap, where they run at once, it is above the share of wall time.
     """
 
     ttfp_ms: float | None
@@ -74,5 +75,7 @@ def stream_timing(packets: Sequence[Packet], sample_rate: int) -> StreamTiming:
 
 
 def real_time_factor(compute_ms: float, samples: int, sample_rate: int) -> float | None:
-    """Compute seconds per second of audio: code generation and decoding, without waiting. None for no samples."""
+    """Compute seconds per second of audio: code generation and decoding, without waiting, whether or not they
+    overlap. None for no samples.
+    """
     return compute_ms / (1000 * samples / sample_rate) if samples else None

@@ -17,9 +17,10 @@ from ttsctl.contract.errors import InputError
 from ttsctl.contract.machine import collect_provenance
 from ttsctl.contract.provenance import Provenance
 from ttsctl.engine.decoding import SessionStats, new_session
-from ttsctl.engine.placement import Placement, apply_switches, place, read_back, refuse_unavailable
+from ttsctl.engine.placement import Placement, place, read_back, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance
 from ttsctl.engine.random_codec import RELEASED_CODEC, random_codec
+from ttsctl.engine.switches import apply_switches
 from ttsctl.model.checkpoint import load_module, open_checkpoint
 from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
 

@@ -2,187 +2,206 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ttsctl.contract.audio import PcmArray
-from ttsctl.contract.codes import CodeArray, code_range
+from ttsctl.contract.codes import CodeArray
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import End, EngineInfo, Offline, Packet, Request
-from ttsctl.contract.errors import InputError
+from ttsctl.contract.errors import CannotJudge
+from ttsctl.contract.trace import Trace, TraceLevel
+from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen import CodeGenerator, Generation
-from ttsctl.engine.decoding import DecodeSession, OneshotSession, new_session
-from ttsctl.engine.placement import Placement, apply_switches, place, read_back, refuse_unavailable
+from ttsctl.engine.codegen_stage import CodeEnd, CodegenStage, CodePacket, joined
+from ttsctl.engine.decode_stage import DecodeStage, Decoding
+from ttsctl.engine.handover import refuse_sync
+from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
+from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance
-from ttsctl.engine.sampling import new_generator, plan_sampling, request_seed
-from ttsctl.model.blank import blank
-from ttsctl.model.checkpoint import Checkpoint, load_module, open_checkpoint
-from ttsctl.model.codec import SpeechTokenizer
-from ttsctl.model.talker import Codegen
-from ttsctl.model.text import load_tokenizer
+from ttsctl.engine.recording import codegen_taps_for, decode_taps_for
+from ttsctl.engine.sampling import plan_sampling
+from ttsctl.engine.sources import CodeSource, InlineSource, ThreadSource
+from ttsctl.engine.streaming import deliver
+from ttsctl.engine.switches import (
+    codegen_switches,
+    decoder_switches,
+    describe_switches,
+    read_workspace,
+    set_workspace,
+    snapshot,
+)
+from ttsctl.engine.taps import CodegenTaps, DecodeTaps
+from ttsctl.engine.worker import CodegenWorker
+from ttsctl.model.checkpoint import Checkpoint, open_checkpoint
 
 
 def load_engine(config: Config) -> LocalEngine:
-    """Open the checkpoint, load both networks where the config places them, set the switches."""
+    """Open the checkpoint and load both networks where the config places them.
+
+    With ``stream.overlap = "process"`` code generation is loaded by a worker process, and only there. Process-wide
+    switches are left as found: the engine sets its own for the time of its calls (see ``switches``).
+    """
     refuse_unavailable(config)
+    set_workspace(config)
     placement = place(config)
-    apply_switches(config)
+    refuse_sync(config, placement)
     checkpoint = open_checkpoint(config.engine.checkpoint)
-    codegen = blank(lambda: Codegen(checkpoint.sizes))
-    codec = blank(lambda: SpeechTokenizer(checkpoint.codec_sizes))
-    load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
-    load_module(codec, checkpoint.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
-    codec.decoder.set_legacy(config.decoder.padding == "legacy")
-    return LocalEngine(config, checkpoint, placement, codegen, codec)
-
-
-@dataclass
-class _Clock:
-    """Milliseconds since a request began."""
-
-    started: float
-
-    def now_ms(self) -> float:
-        return (time.perf_counter() - self.started) * 1e3
+    found = snapshot()
+    codegen_force, decoder_force = both_in_force(codegen_switches(config, found), decoder_switches(config, found))
+    if config.stream.overlap == "process":
+        worker = CodegenWorker(config, codegen_force.switches)
+        try:
+            decoder = load_decoder(config, decoder_force, checkpoint)
+            return LocalEngine(config, checkpoint, worker, decoder)
+        except BaseException:
+            worker.close()
+            raise
+    codegen = load_codegen(config, codegen_force, checkpoint)
+    return LocalEngine(config, checkpoint, codegen, load_decoder(config, decoder_force, checkpoint))
 
 
 class LocalEngine:
     """Implements ``contract.engine.Engine``. Holds weights only; every request has its own state and generator."""
 
     def __init__(
-        self,
-        config: Config,
-        checkpoint: Checkpoint,
-        placement: Placement,
-        codegen: Codegen,
-        codec: SpeechTokenizer,
+        self, config: Config, checkpoint: Checkpoint, codegen: CodegenStage | CodegenWorker, decode_stage: DecodeStage
     ) -> None:
         self.config = config
         self.checkpoint = checkpoint
-        self.placement = placement
-        self.generator = CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
-        self.decoder = codec.decoder
+        self.placement = decode_stage.placement
+        self.decode_stage = decode_stage
+        self.decoder = decode_stage.decoder
         self.plan = plan_sampling(config.sampling, checkpoint.generation)
+        self._codegen = codegen
         self.info = self._describe()
 
-    @torch.inference_mode()
-    def stream(self, request: Request) -> Iterator[Packet | End]:
-        """Packets of ``stream.packet_tokens`` frames, each decoded before the next is generated, then End.
-
-        Closing the iterator drops the request's state and decodes nothing more.
-        """
-        clock = _Clock(time.perf_counter())
-        session = new_session(self.decoder, self.config)
-        generation, seed = self._begin(request)
-        frames = self.generator.frames(generation)
-        index, since = 0, 0.0
-        while taken := self._take(frames):
-            codes = self._stack(taken)
-            codes_at_ms = clock.now_ms()
-            calls = session.calls
-            pcm = _to_pcm(session.push(self._for_decoder(codes)))
-            pcm_at_ms = clock.now_ms()
-            yield Packet(
-                index=index,
-                codes=codes,
-                pcm=pcm,
-                code_ms=codes_at_ms - since,
-                queue_wait_ms=0.0,
-                decode_ms=pcm_at_ms - codes_at_ms,
-                codes_at_ms=codes_at_ms,
-                pcm_at_ms=pcm_at_ms,
-                decode_calls=session.calls - calls,
+    @property
+    def codegen_stage(self) -> CodegenStage:
+        """Code generation in this process. CannotJudge if a worker process has it."""
+        if isinstance(self._codegen, CodegenWorker):
+            raise CannotJudge(
+                "stream.overlap = 'process': code generation is in a worker process, where it cannot be looked into",
+                "use overlap 'none' or 'thread', which give the same codes",
             )
-            # Time the consumer keeps a packet for itself is not the engine's.
-            index, since = index + 1, clock.now_ms()
-        yield from self._tail(session, clock, index)
-        yield End(len(generation.codes), generation.truncated, seed, generation.prompt.notes)
+        return self._codegen
+
+    @property
+    def generator(self) -> CodeGenerator:
+        """Talker, predictor and tokenizer. Use it inside ``codegen_stage.in_force``. CannotJudge in ``process``."""
+        return self.codegen_stage.generator
+
+    @property
+    def worker(self) -> CodegenWorker | None:
+        """The process that generates codes, if one does."""
+        return self._codegen if isinstance(self._codegen, CodegenWorker) else None
+
+    def close(self) -> None:
+        """End the worker process, if there is one. Harmless twice; a later request would start it again."""
+        if self.worker is not None:
+            self.worker.close()
+
+    def stream(self, request: Request) -> Iterator[Packet | End]:
+        """Packets of ``stream.packet_tokens`` frames, decoded as ``stream`` says, then End; traced as ``record`` says.
+
+        Closing the iterator ends code generation, drops the request's state and decodes nothing more.
+        """
+        level = self.config.record.trace
+        decode_taps = decode_taps_for(level, self.decoder)
+        if self.worker is not None:
+            return self._stream(request, None, decode_taps, level)
+        codegen_taps = codegen_taps_for(level, self.generator.talker)
+        return self._stream(request, codegen_taps, decode_taps, level)
+
+    def stream_with(
+        self,
+        request: Request,
+        codegen_taps: CodegenTaps,
+        decode_taps: DecodeTaps,
+        level: TraceLevel | None = None,
+    ) -> Iterator[Packet | End]:
+        """As ``stream``, with the caller's own taps, one of each a request. End's trace is marked with ``level``.
+
+        ``level`` None = ``record.trace``; "none" leaves the trace out. CannotJudge with overlap ``process``.
+        """
+        # Asked for now, so that the error comes with the call and not with the first packet.
+        _ = self.codegen_stage
+        return self._stream(request, codegen_taps, decode_taps, self.config.record.trace if level is None else level)
+
+    @torch.inference_mode()
+    def _stream(
+        self, request: Request, codegen_taps: CodegenTaps | None, decode_taps: DecodeTaps, level: TraceLevel
+    ) -> Iterator[Packet | End]:
+        clock = Clock.start()
+        every, num_codebooks = self.config.stream.decode_every, self.info.num_codebooks
+        with self._held_switches(), contextlib.closing(self._source(request, clock, codegen_taps)) as source:
+            decoding = Decoding(self.decode_stage, decode_taps)
+            for item in deliver(source, decoding, clock, every, num_codebooks):
+                if isinstance(item, CodeEnd):
+                    yield _end(item, decoding, decode_taps, level)
+                else:
+                    yield item
 
     @torch.inference_mode()
     def offline(self, request: Request) -> Offline:
         """All codes (T, Q), then one decode in the mode ``oneshot``."""
-        clock = _Clock(time.perf_counter())
-        generation, seed = self._begin(request)
-        codes = self._stack(list(self.generator.frames(generation)))
+        clock = Clock.start()
+        codes, end = self._all_codes(request, clock)
         code_ms = clock.now_ms()
-        pcm = self.decode_offline(codes)
-        notes = generation.prompt.notes
-        return Offline(codes, pcm, generation.truncated, seed, code_ms, clock.now_ms() - code_ms, notes)
+        pcm = self.decode_stage.offline(codes)
+        return Offline(codes, pcm, end.truncated, end.seed, code_ms, clock.now_ms() - code_ms, end.notes)
 
     @torch.inference_mode()
     def decode_offline(self, codes: CodeArray) -> PcmArray:
         """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call."""
-        session = OneshotSession(self.decoder)
-        session.push(self._for_decoder(codes))
-        return _to_pcm(session.flush())
+        return self.decode_stage.offline(codes)
 
     @torch.inference_mode()
     def first_logits(self, request: Request) -> NDArray[np.float32]:
         """Group-0 logits (codec vocabulary,) of the first frame, before any processor."""
-        return self._begin(request)[0].logits.float().cpu().numpy()
+        with self.codegen_stage.in_force:
+            return self._begin(request)[0].logits.float().cpu().numpy()
 
     def _begin(self, request: Request) -> tuple[Generation, int | None]:
-        device = self.placement.codegen_device
-        generator, seed = new_generator(self.config.sampling, request_seed(self.config.sampling, request), device)
-        return self.generator.begin(request, self.plan, generator), seed
+        return self.codegen_stage.begin(request)
 
-    def _take(self, frames: Iterator[Tensor]) -> list[Tensor]:
-        """The next ``packet_tokens`` frames, or what is left."""
-        taken: list[Tensor] = []
-        for frame in frames:
-            taken.append(frame)
-            if len(taken) == self.config.stream.packet_tokens:
-                break
-        return taken
+    def _source(self, request: Request, clock: Clock, taps: CodegenTaps | None) -> CodeSource:
+        """A request's codes, from where the config has them generated."""
+        if isinstance(self._codegen, CodegenWorker):
+            return self._codegen.source(request, clock)
+        taps = CodegenTaps() if taps is None else taps
+        form = ThreadSource if self.config.stream.overlap == "thread" else InlineSource
+        return form(self._codegen, request, clock, taps)
 
-    def _tail(self, session: DecodeSession, clock: _Clock, index: int) -> Iterator[Packet]:
-        """What the decode mode held back until the end, as a packet without codes."""
-        started, calls = clock.now_ms(), session.calls
-        pcm = _to_pcm(session.flush())
-        if len(pcm):
-            now = clock.now_ms()
-            none = np.empty((0, self.info.num_codebooks), np.int64)
-            yield Packet(index, none, pcm, 0.0, 0.0, now - started, started, now, session.calls - calls)
+    def _all_codes(self, request: Request, clock: Clock) -> tuple[CodeArray, CodeEnd]:
+        """Code generation alone, to its end: inline, or in the worker."""
+        if isinstance(self._codegen, CodegenWorker):
+            source: CodeSource = self._codegen.source(request, clock)
+        else:
+            source = InlineSource(self._codegen, request, clock, CodegenTaps())
+        packets: list[CodeArray] = []
+        with contextlib.closing(source):
+            while isinstance(item := source.next(), CodePacket):
+                codes = item.codes
+                packets.append(codes if isinstance(codes, np.ndarray) else codes.codes.cpu().numpy())
+                source.decoded()
+        return joined(packets, self.info.num_codebooks), item
 
-    def _for_decoder(self, codes: CodeArray) -> Tensor:
-        return torch.from_numpy(self._checked(codes)).to(self.placement.decoder_device)
-
-    def _checked(self, codes: CodeArray) -> CodeArray:
-        """Ids out of range are named here, for on CUDA they would be a device assert that takes the process down."""
-        determinism, size = self.config.determinism, self.info.codebook_size
-        if determinism.clamp_codes:
-            return np.clip(codes, 0, size - 1)
-        if determinism.validate_codes:
-            found = code_range(codes, size)
-            if found.first is not None:
-                frame, codebook, value = found.first
-                raise InputError(
-                    f"codes: id {value} at frame {frame}, codebook {codebook} is outside 0..{size - 1}",
-                    "the codes do not fit this checkpoint; determinism.clamp_codes=true decodes them all the same",
-                )
-        return codes
-
-    def _stack(self, frames: list[Tensor]) -> CodeArray:
-        """Frames -> codes (T, Q); a generation that ended at once is (0, Q)."""
-        if not frames:
-            return np.empty((0, self.checkpoint.codec_sizes.num_quantizers), np.int64)
-        return torch.stack(frames).cpu().numpy()
+    def _held_switches(self) -> contextlib.AbstractContextManager[object]:
+        """With two threads at work the switches stay from the request's begin to its end."""
+        held = self.config.stream.overlap == "thread"
+        return self.decode_stage.in_force if held else contextlib.nullcontext()
 
     def _describe(self) -> EngineInfo:
         sizes, codec = self.checkpoint.sizes, self.checkpoint.codec_sizes
-        in_force = read_back(self.placement)
-        in_force["sampling"] = {
-            "draw": self.plan.talker.draw,
-            "max_new_tokens": self.plan.max_new_tokens,
-            "talker": asdict(self.plan.talker),
-            "predictor": asdict(self.plan.predictor),
-        }
+        with self.decode_stage.in_force:
+            decoder_in_force = describe_switches(snapshot())
+            provenance = engine_provenance(self.checkpoint)
         return EngineInfo(
             codebook_size=codec.codebook_size,
             num_codebooks=codec.num_quantizers,
@@ -191,11 +210,34 @@ class LocalEngine:
             model_type=sizes.model_type,
             speakers=tuple(sorted(sizes.speakers)),
             languages=tuple(sorted(sizes.languages)),
-            in_force=in_force,
-            provenance=engine_provenance(self.checkpoint),
+            in_force=self._in_force(decoder_in_force),
+            provenance=provenance,
         )
 
+    def _in_force(self, decoder_in_force: dict[str, object]) -> dict[str, object]:
+        """Read back, not as asked for: the switches of code generation at the top, those of the decoder apart."""
+        if isinstance(self._codegen, CodegenWorker):
+            codegen_in_force = self._codegen.ready()
+        else:
+            with self._codegen.in_force:
+                codegen_in_force = describe_switches(snapshot())
+        return {
+            **describe_placement(self.placement),
+            **codegen_in_force,
+            "decoder_switches": decoder_in_force,
+            "cublas_workspace": read_workspace(),
+            "interop_threads": torch.get_num_interop_threads(),
+            "overlap": self.config.stream.overlap,
+            "sync": self.config.stream.sync,
+            "sampling": {
+                "draw": self.plan.talker.draw,
+                "max_new_tokens": self.plan.max_new_tokens,
+                "talker": asdict(self.plan.talker),
+                "predictor": asdict(self.plan.predictor),
+            },
+        }
 
-def _to_pcm(pcm: Tensor) -> PcmArray:
-    """Any float dtype and device -> float32 numpy."""
-    return pcm.float().cpu().numpy()
+
+def _end(end: CodeEnd, decoding: Decoding, taps: DecodeTaps, level: TraceLevel) -> End:
+    trace = None if level == "none" else Trace(level, end.draws, end.prints, taps.finish())
+    return End(end.frames, end.truncated, end.seed, end.notes, decoding.clamped, trace)

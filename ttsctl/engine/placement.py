@@ -1,4 +1,4 @@
-"""Where each stage runs and how precisely, and the process-wide switches, set once and read back."""
+"""Where each stage runs and how precisely."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ttsctl.contract.config import BackendConfig, Config, StreamConfig
+from ttsctl.contract.config import Config
 from ttsctl.contract.errors import InputError
+from ttsctl.engine.switches import describe_switches, read_workspace, refuse_conflicts, snapshot
 
 DTYPES = {
     "float32": torch.float32,
@@ -59,66 +60,28 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def refuse_unavailable(config: Config) -> None:
-    """Settings that this engine does not have are an error, never silently ignored."""
-    stream, plain = config.stream, StreamConfig()
-    available = ("packet_tokens", "left_context", "chunk_ms")
-    for field in fields(stream):
-        value = getattr(stream, field.name)
-        if field.name not in available and value != getattr(plain, field.name):
-            raise InputError(
-                f"stream.{field.name} = {value!r}: this engine does not have it yet",
-                f"leave it at {getattr(plain, field.name)!r}",
-            )
+    """Settings that this engine does not have, or that contradict each other, are an error, never ignored."""
     for field in fields(config.graphs):
         if getattr(config.graphs, field.name):
             raise InputError(f"graphs.{field.name} = true: this engine does not have CUDA graphs yet", "leave it false")
-    if config.backend.cublas_workspace is not None:
-        raise InputError("backend.cublas_workspace: this engine does not set it yet", "leave it out")
-    if config.determinism.strict_decoder:
-        raise InputError("determinism.strict_decoder: not available yet", "use determinism.level = 'strict' for both")
+    refuse_conflicts(config)
 
 
-def apply_switches(config: Config) -> None:
-    """Set the process-wide flags that the config names. ``soft`` switches benchmarked kernels off; ``strict`` also
-    asks for deterministic algorithms and switches TF32 off; ``off`` leaves all but the ``backend`` table alone.
-    """
-    level, backend = config.determinism.level, config.backend
-    if level != "off":
-        torch.backends.cudnn.benchmark = False
-    if level == "strict":
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-    _apply_backend(backend)
-    if config.determinism.single_thread:
-        torch.set_num_threads(1)
-
-
-def _apply_backend(backend: BackendConfig) -> None:
-    if backend.cudnn_benchmark is not None:
-        torch.backends.cudnn.benchmark = backend.cudnn_benchmark
-    if backend.cudnn_deterministic is not None:
-        torch.backends.cudnn.deterministic = backend.cudnn_deterministic
-    if backend.cudnn_allow_tf32 is not None:
-        torch.backends.cudnn.allow_tf32 = backend.cudnn_allow_tf32
-    if backend.matmul_allow_tf32 is not None:
-        torch.backends.cuda.matmul.allow_tf32 = backend.matmul_allow_tf32
-
-
-def read_back(placement: Placement) -> dict[str, object]:
-    """What is in force now, whatever was asked for."""
+def describe_placement(placement: Placement) -> dict[str, object]:
+    """As it stands in a summary's ``in_force``."""
     return {
         "codegen_device": str(placement.codegen_device),
         "codegen_dtype": str(placement.codegen_dtype).removeprefix("torch."),
         "decoder_device": str(placement.decoder_device),
         "decoder_dtype": str(placement.decoder_dtype).removeprefix("torch."),
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "cudnn_benchmark": torch.backends.cudnn.benchmark,
-        "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
-        "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
-        "mkldnn": torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled,
-        "threads": torch.get_num_threads(),
+    }
+
+
+def read_back(placement: Placement) -> dict[str, object]:
+    """What is in force now, whatever was asked for."""
+    return {
+        **describe_placement(placement),
+        **describe_switches(snapshot()),
+        "cublas_workspace": read_workspace(),
         "interop_threads": torch.get_num_interop_threads(),
     }

@@ -64,7 +64,8 @@ def decode_variant(engine: LocalEngine, codes: CodeArray, config: Config) -> Var
         checked = np.clip(codes, 0, engine.info.codebook_size - 1)
     frames = torch.from_numpy(np.ascontiguousarray(checked)).to(engine.placement.decoder_device)
     packets = frames.split(config.stream.packet_tokens)
-    with _padding(engine.decoder, config.decoder.padding == "legacy", engine.config.decoder.padding == "legacy"):
+    legacy, before = (table.decoder.padding == "legacy" for table in (config, engine.config))
+    with engine.decode_stage.in_force, _padding(engine.decoder, legacy, before):
         _decode(engine.decoder, config, packets[:1])
         pieces, packet_ms, calls = _decode(engine.decoder, config, packets)
     pcm = np.concatenate([np.zeros(0, np.float32), *pieces])

@@ -1,0 +1,42 @@
+"""Loading the two stages of an engine, each where the config places it and no more than that stage needs."""
+
+from __future__ import annotations
+
+from ttsctl.contract.config import Config
+from ttsctl.engine.codegen import CodeGenerator
+from ttsctl.engine.codegen_stage import CodegenStage
+from ttsctl.engine.decode_stage import DecodeStage
+from ttsctl.engine.handover import decoder_stream
+from ttsctl.engine.placement import place
+from ttsctl.engine.sampling import plan_sampling
+from ttsctl.engine.switches import InForce, Switches
+from ttsctl.model.blank import blank
+from ttsctl.model.checkpoint import Checkpoint, load_module, open_checkpoint
+from ttsctl.model.codec import SpeechTokenizer
+from ttsctl.model.talker import Codegen
+from ttsctl.model.text import load_tokenizer
+
+
+def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | None = None) -> CodegenStage:
+    """Talker, code predictor and tokenizer."""
+    checkpoint = open_checkpoint(config.engine.checkpoint) if checkpoint is None else checkpoint
+    placement = place(config)
+    codegen = blank(lambda: Codegen(checkpoint.sizes))
+    load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
+    generator = CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
+    return CodegenStage(generator, plan_sampling(config.sampling, checkpoint.generation), config, placement, in_force)
+
+
+def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> DecodeStage:
+    """The codec's decoder, padded as the config says."""
+    placement = place(config)
+    codec = blank(lambda: SpeechTokenizer(checkpoint.codec_sizes))
+    load_module(codec, checkpoint.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
+    codec.decoder.set_legacy(config.decoder.padding == "legacy")
+    return DecodeStage(codec.decoder, config, placement, in_force, decoder_stream(config, placement))
+
+
+def both_in_force(codegen: Switches, decoder: Switches) -> tuple[InForce, InForce]:
+    """One object for both stages where they run under the same switches, for then they may be inside at once."""
+    first = InForce(codegen)
+    return first, first if codegen == decoder else InForce(decoder)

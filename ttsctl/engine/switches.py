@@ -1,0 +1,191 @@
+"""The process-wide switches of the numeric libraries: read, set, and put back.
+
+They belong to the process, not to an engine, so an engine puts its own in force for the time of its calls and puts
+back what it found. Two engines of one process may thus differ, as long as they do not work at the same time. Only the
+cuBLAS workspace stays: it is read once, when CUDA starts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import threading
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from ttsctl.contract.config import BackendConfig, Config
+from ttsctl.contract.errors import EngineError, InputError
+
+WORKSPACE_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+# What cuBLAS takes for repeatable results (cuBLAS manual, "Results reproducibility"), and torch insists on.
+REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
+
+
+@dataclass(frozen=True)
+class Switches:
+    """One value of all process-wide switches. ``deterministic`` is torch's debug mode: 0 off, 1 warns, 2 raises."""
+
+    deterministic: int
+    cudnn_benchmark: bool
+    cudnn_deterministic: bool
+    cudnn_allow_tf32: bool
+    matmul_allow_tf32: bool
+    mkldnn: bool
+    threads: int
+
+
+def snapshot() -> Switches:
+    """What is in force now."""
+    return Switches(
+        deterministic=torch.get_deterministic_debug_mode(),
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        cudnn_deterministic=torch.backends.cudnn.deterministic,
+        cudnn_allow_tf32=torch.backends.cudnn.allow_tf32,
+        matmul_allow_tf32=torch.backends.cuda.matmul.allow_tf32,
+        mkldnn=_one_dnn().enabled,
+        threads=torch.get_num_threads(),
+    )
+
+
+def restore(switches: Switches) -> None:
+    """Put all of them in force; a sweep calls this between its conditions with the snapshot from before the first."""
+    # Unlike use_deterministic_algorithms, which sets the same switch, this does not import the compiler (3 s).
+    torch.set_deterministic_debug_mode(switches.deterministic)
+    torch.backends.cudnn.benchmark = switches.cudnn_benchmark
+    torch.backends.cudnn.deterministic = switches.cudnn_deterministic
+    torch.backends.cudnn.allow_tf32 = switches.cudnn_allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = switches.matmul_allow_tf32
+    _one_dnn().enabled = switches.mkldnn
+    torch.set_num_threads(switches.threads)
+
+
+def _one_dnn() -> Any:  # torch's stubs take its properties for something else
+    return torch.backends.mkldnn
+
+
+def codegen_switches(config: Config, found: Switches) -> Switches:
+    """What code generation runs under: the level, then the ``backend`` table; the rest as ``found``."""
+    return _with_backend(config, _with_level(config.determinism.level, found))
+
+
+def decoder_switches(config: Config, found: Switches) -> Switches:
+    """What the decoder runs under: as code generation, but strict only where ``strict_decoder`` says so.
+
+    With ``overlap = "thread"`` both stages run at once in one process, so strict holds for both.
+    """
+    level = config.determinism.level
+    apart = config.stream.overlap != "thread"
+    if level == "strict" and apart and not config.determinism.strict_decoder:
+        level = "soft"
+    return _with_backend(config, _with_level(level, found))
+
+
+def _with_level(level: str, found: Switches) -> Switches:
+    """``soft``: no benchmarked kernels. ``strict``: also deterministic algorithms and no TF32. ``off``: as found."""
+    if level == "off":
+        return found
+    soft = replace(found, cudnn_benchmark=False)
+    if level == "soft":
+        return soft
+    return replace(soft, deterministic=2, cudnn_deterministic=True, cudnn_allow_tf32=False, matmul_allow_tf32=False)
+
+
+def _with_backend(config: Config, found: Switches) -> Switches:
+    backend: BackendConfig = config.backend
+    named = {key: value for key, value in asdict(backend).items() if value is not None and key != "cublas_workspace"}
+    if config.determinism.single_thread:
+        named["threads"] = 1
+    return replace(found, **named)
+
+
+def apply_switches(config: Config) -> None:
+    """Put code generation's switches and the cuBLAS workspace in force for good: for a process that does one thing."""
+    set_workspace(config)
+    restore(codegen_switches(config, snapshot()))
+
+
+class InForce:
+    """``with`` this, switches are in force; the last one out puts back what the first one in found.
+
+    Several threads and streams of one engine may be inside at once. It belongs to the engine that makes it.
+    """
+
+    def __init__(self, switches: Switches) -> None:
+        self.switches = switches
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._found = switches
+
+    def __enter__(self) -> InForce:
+        with self._lock:
+            if self._inside == 0:
+                self._found = snapshot()
+                restore(self.switches)
+            self._inside += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                restore(self._found)
+
+
+def set_workspace(config: Config) -> None:
+    """Give cuBLAS its workspace before CUDA starts: ``backend.cublas_workspace``, or under strict ":4096:8".
+
+    It stays so until the process ends. EngineError if CUDA has started with another one.
+    """
+    wanted = config.backend.cublas_workspace
+    if wanted is None and config.determinism.level == "strict":
+        wanted = REPEATABLE_WORKSPACES[0]
+    if wanted is None or read_workspace() == wanted:
+        return
+    if torch.cuda.is_initialized():
+        raise EngineError(
+            f"cuBLAS workspace {wanted!r}: CUDA has started in this process with {read_workspace()!r}",
+            "start a new process for this configuration",
+        )
+    os.putenv(WORKSPACE_VARIABLE, wanted)
+
+
+def read_workspace() -> str | None:
+    """The workspace setting that cuBLAS and torch see, None if none.
+
+    They read the C environment, of which Python's own mapping is a copy from its start; hence the C library's call.
+    """
+    read = ctypes.CDLL(None)["getenv"]
+    read.restype, read.argtypes = ctypes.c_char_p, [ctypes.c_char_p]
+    value: bytes | None = read(WORKSPACE_VARIABLE.encode())
+    return None if value is None else value.decode()
+
+
+def refuse_conflicts(config: Config) -> None:
+    """InputError for settings of ``backend`` and ``determinism`` that contradict each other."""
+    threads, workspace = config.backend.threads, config.backend.cublas_workspace
+    if config.determinism.single_thread and threads not in (None, 1):
+        raise InputError(
+            f"backend.threads = {threads} with determinism.single_thread = true", "leave one of the two out"
+        )
+    if workspace is not None and not re.fullmatch(r"(:\d+:\d+)+", workspace):
+        raise InputError(
+            f"backend.cublas_workspace: {workspace!r} is no workspace", "expected :SIZE:COUNT, as ':4096:8'"
+        )
+    if workspace is not None and config.determinism.level == "strict" and workspace not in REPEATABLE_WORKSPACES:
+        raise InputError(
+            f"backend.cublas_workspace = {workspace!r} with determinism.level = 'strict'",
+            "strict needs ':4096:8' or ':16:8'",
+        )
+
+
+def describe_switches(switches: Switches) -> dict[str, object]:
+    """As it stands in a summary's ``in_force``."""
+    described: dict[str, object] = asdict(switches)
+    described["deterministic_algorithms"] = described.pop("deterministic") == 2
+    return described
