@@ -28,7 +28,7 @@ class CodePacket:
     """Up to ``packet_tokens`` frames: (n, Q) int64 on the host or, where a CUDA event carries them, on the device.
 
     ``code_ms`` is the time it took to generate them, without waiting for leave to begin; ``ready_ms`` counts from the
-    request to the moment they were handed over.
+    request to the moment they were handed over. On the device both mean that the work is queued, not that it is done.
     """
 
     codes: CodeArray | DeviceCodes

@@ -24,7 +24,7 @@ from ttsctl.engine.handover import refuse_sync
 from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
 from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance
-from ttsctl.engine.recording import codegen_taps_for, decode_taps_for
+from ttsctl.engine.recorder import codegen_taps, decode_taps
 from ttsctl.engine.sampling import plan_sampling
 from ttsctl.engine.sources import CodeSource, InlineSource, ThreadSource
 from ttsctl.engine.streaming import deliver
@@ -112,18 +112,11 @@ class LocalEngine:
         Closing the iterator ends code generation, drops the request's state and decodes nothing more.
         """
         level = self.config.record.trace
-        decode_taps = decode_taps_for(level, self.decoder)
-        if self.worker is not None:
-            return self._stream(request, None, decode_taps, level)
-        codegen_taps = codegen_taps_for(level, self.generator.talker)
-        return self._stream(request, codegen_taps, decode_taps, level)
+        looking = None if self.worker is not None else codegen_taps(level, self.generator.talker)
+        return self._stream(request, looking, decode_taps(level, self.decoder), level)
 
     def stream_with(
-        self,
-        request: Request,
-        codegen_taps: CodegenTaps,
-        decode_taps: DecodeTaps,
-        level: TraceLevel | None = None,
+        self, request: Request, into_codegen: CodegenTaps, into_decoder: DecodeTaps, level: TraceLevel | None = None
     ) -> Iterator[Packet | End]:
         """As ``stream``, with the caller's own taps, one of each a request. End's trace is marked with ``level``.
 
@@ -131,19 +124,19 @@ class LocalEngine:
         """
         # Asked for now, so that the error comes with the call and not with the first packet.
         _ = self.codegen_stage
-        return self._stream(request, codegen_taps, decode_taps, self.config.record.trace if level is None else level)
+        return self._stream(request, into_codegen, into_decoder, self.config.record.trace if level is None else level)
 
     @torch.inference_mode()
     def _stream(
-        self, request: Request, codegen_taps: CodegenTaps | None, decode_taps: DecodeTaps, level: TraceLevel
+        self, request: Request, into_codegen: CodegenTaps | None, into_decoder: DecodeTaps, level: TraceLevel
     ) -> Iterator[Packet | End]:
         clock = Clock.start()
         every, num_codebooks = self.config.stream.decode_every, self.info.num_codebooks
-        with self._held_switches(), contextlib.closing(self._source(request, clock, codegen_taps)) as source:
-            decoding = Decoding(self.decode_stage, decode_taps)
+        with self._held_switches(), contextlib.closing(self._source(request, clock, into_codegen)) as source:
+            decoding = Decoding(self.decode_stage, into_decoder)
             for item in deliver(source, decoding, clock, every, num_codebooks):
                 if isinstance(item, CodeEnd):
-                    yield _end(item, decoding, decode_taps, level)
+                    yield _end(item, decoding, into_decoder, level)
                 else:
                     yield item
 

@@ -159,7 +159,10 @@ def read_workspace() -> str | None:
     """The workspace setting that cuBLAS and torch see, None if none.
 
     They read the C environment, of which Python's own mapping is a copy from its start; hence the C library's call.
+    None too where that is not POSIX's.
     """
+    if os.name != "posix":
+        return None
     read = ctypes.CDLL(None)["getenv"]
     read.restype, read.argtypes = ctypes.c_char_p, [ctypes.c_char_p]
     value: bytes | None = read(WORKSPACE_VARIABLE.encode())

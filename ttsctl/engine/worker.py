@@ -21,8 +21,9 @@ from ttsctl.engine.sources import CODEGEN_NAME, AheadSource
 from ttsctl.engine.switches import Switches
 from ttsctl.engine.worker_main import Allow, Job, JobFailed, JobStopped, Ready, Stop, serve
 
-# A worker that is told to stop looks up at the next frame, so one that takes longer than this is killed.
-STOP_S = 5.0
+# A worker that is told to stop looks up at the next frame; released sizes take 3 s for one on a single slow core. One
+# that takes longer than this is killed.
+STOP_S = 10.0
 # What reading a message from a dead or dying process can raise.
 BROKEN = (EOFError, OSError, pickle.UnpicklingError)
 
@@ -135,9 +136,12 @@ class CodegenWorker:
 
     def _died(self) -> EngineError:
         self._process.join(STOP_S)
+        what = f"the code generation worker died with exit code {self._process.exitcode}"
+        if self._in_force is not None:
+            return EngineError(what, "the next request starts another one")
         return EngineError(
-            f"the code generation worker died with exit code {self._process.exitcode}",
-            "the next request starts another one",
+            f"{what} before it was loaded",
+            "a program that starts it must be importable: put its work under if __name__ == '__main__'",
         )
 
 

@@ -123,10 +123,10 @@ def _work(pipe: Connection, stage: CodegenStage, job: Job) -> None:
 
     from ttsctl.engine.clock import Clock
     from ttsctl.engine.codegen_stage import Stopped
-    from ttsctl.engine.recording import codegen_taps_for
+    from ttsctl.engine.recorder import codegen_taps
 
     try:
-        taps = codegen_taps_for(stage.config.record.trace, stage.generator.talker)
+        taps = codegen_taps(stage.config.record.trace, stage.generator.talker)
         leave = PipeLeave(pipe, job.allowed)
         with torch.inference_mode(), stage.in_force:
             for item in stage.packets(job.request, Clock(job.started_ns), taps, leave):

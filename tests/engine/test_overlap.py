@@ -1,0 +1,172 @@
+"""Neither overlap nor packet size, prefill, decode_every or chunk length changes a bit of codes or incremental PCM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_help import ORACLE, make_engine
+from overlap_help import OTHER, REQUEST, bits, codegen_threads, speak
+
+from ttsctl.contract.codes import codes_sha256
+from ttsctl.contract.engine import End, Packet, Request, Voice
+from ttsctl.contract.errors import CannotJudge, EngineError
+from ttsctl.engine.local import LocalEngine
+from ttsctl.engine.taps import CodegenTaps, DecodeTaps
+
+SEEDED = ("sampling.policy=seeded", "sampling.seed=7")
+
+
+def stream_sets(overlap: str, packet: int, prefill: int, every: int, chunk: float = 30.0) -> tuple[str, ...]:
+    return (
+        f"stream.overlap={overlap}",
+        f"stream.packet_tokens={packet}",
+        f"stream.prefill_packets={prefill}",
+        f"stream.decode_every={every}",
+        f"stream.chunk_ms={chunk}",
+    )
+
+
+# Every pair of values of (packet_tokens, prefill, decode_every) stands in one of these, chunk lengths beside them.
+COVERING = [
+    (1, 0, 1, 30.0),
+    (1, 1, 2, 40.0),
+    (1, 0, 3, 7.5),
+    (3, 1, 1, 40.0),
+    (3, 0, 2, 30.0),
+    (3, 1, 3, 30.0),
+    (4, 0, 1, 7.5),
+    (4, 1, 2, 30.0),
+    (4, 1, 3, 40.0),
+    (4, 2, 1, 30.0),
+]
+
+
+@pytest.fixture(scope="module")
+def greedy_bits(builtin: LocalEngine) -> tuple[str, str]:
+    return bits(builtin)
+
+
+@pytest.fixture(scope="module")
+def seeded_bits() -> tuple[str, str]:
+    return bits(make_engine("builtin", *SEEDED))
+
+
+@pytest.fixture(scope="module", params=[(1, 1, 2, 40.0, True), (3, 0, 3, 30.0, False), (4, 1, 1, 7.5, False)], ids=str)
+def process_engine(request: pytest.FixtureRequest) -> Iterator[tuple[LocalEngine, bool]]:
+    """Engines whose codes come from a worker, and whether they draw by seed."""
+    *form, seeded = request.param
+    engine = make_engine("builtin", *stream_sets("process", *form), *(SEEDED if seeded else ()))
+    yield engine, seeded
+    engine.close()
+
+
+@pytest.mark.parametrize("form", COVERING, ids=str)
+def test_a_thread_changes_no_bit(form: Any, greedy_bits: tuple[str, str]) -> None:
+    assert bits(make_engine("builtin", *stream_sets("thread", *form))) == greedy_bits
+    assert not codegen_threads()
+
+
+@pytest.mark.parametrize("form", [(1, 0, 2, 40.0), (3, 1, 3, 30.0), (4, 0, 3, 7.5)], ids=str)
+def test_without_overlap_no_bit_changes(form: Any, greedy_bits: tuple[str, str]) -> None:
+    assert bits(make_engine("builtin", *stream_sets("none", *form))) == greedy_bits
+
+
+def test_seeded_draws_in_a_thread(seeded_bits: tuple[str, str]) -> None:
+    assert bits(make_engine("builtin", *stream_sets("thread", 3, 0, 2), *SEEDED)) == seeded_bits
+
+
+def test_a_process_changes_no_bit(
+    process_engine: tuple[LocalEngine, bool], greedy_bits: tuple[str, str], seeded_bits: tuple[str, str]
+) -> None:
+    engine, seeded = process_engine
+    wanted = seeded_bits if seeded else greedy_bits
+    assert bits(engine) == wanted
+    # The worker survives: another request, then the first again, then offline.
+    assert bits(engine, OTHER)[0] != wanted[0]
+    assert bits(engine) == wanted
+    assert codes_sha256(engine.offline(REQUEST).codes) == wanted[0]
+
+
+def test_controls_that_must_differ(builtin: LocalEngine, greedy_bits: tuple[str, str]) -> None:
+    seeds = [bits(make_engine("builtin", "stream.overlap=thread", *SEEDED[:1], f"sampling.seed={s}")) for s in (7, 8)]
+    assert seeds[0][0] != seeds[1][0] != greedy_bits[0]
+    windowed = make_engine("builtin", "decoder.mode=windowed", "stream.left_context=1", "stream.overlap=thread")
+    codes, pcm = bits(windowed)
+    assert codes == greedy_bits[0] and pcm != greedy_bits[1]
+
+
+@pytest.mark.parametrize("overlap", ["none", "thread"])
+def test_decode_every_gives_each_packet_and_all_audio_to_the_last(overlap: str) -> None:
+    engine = make_engine("builtin", *stream_sets(overlap, 4, 0, 3))
+    *packets, end = engine.stream(REQUEST)
+    assert isinstance(end, End) and end.frames == 15
+    assert [len(p.codes) for p in packets] == [4, 4, 4, 3, 0]
+    assert [len(p.pcm) // 1920 for p in packets] == [0, 0, 12, 0, 3]
+    assert [p.decode_ms is None for p in packets] == [True, True, False, True, False]
+    assert [p.pcm_at_ms is None for p in packets] == [True, True, False, True, False]
+    assert [p.index for p in packets] == list(range(5))
+
+
+def test_times_of_a_thread(builtin: LocalEngine) -> None:
+    run = speak(make_engine("builtin", "stream.overlap=thread"))
+    for packet in run.packets:
+        assert packet.queue_wait_ms >= 0 and packet.code_ms > 0
+        assert packet.pcm_at_ms is not None and packet.decode_ms is not None
+        taken = packet.codes_at_ms + packet.queue_wait_ms
+        assert taken + packet.decode_ms <= packet.pcm_at_ms + 1e-6
+    assert run.packets[0].code_ms == run.packets[0].codes_at_ms
+
+
+def test_streams_in_threads_do_not_touch_each_other() -> None:
+    engine = make_engine("builtin", "stream.overlap=thread")
+    alone = [speak(engine, request).codes for request in (REQUEST, OTHER)]
+    one, other = engine.stream(REQUEST), engine.stream(OTHER)
+    first = [next(one), next(other), next(one)]
+    rest = [*other]
+    assert np.array_equal(_codes([first[1], *rest]), alone[1])
+    assert np.array_equal(_codes([first[0], first[2], *one]), alone[0])
+
+
+def _codes(events: list[Any]) -> np.ndarray:
+    return np.concatenate([event.codes for event in events if isinstance(event, Packet)])
+
+
+def test_another_stream_while_the_worker_is_busy(process_engine: tuple[LocalEngine, bool]) -> None:
+    engine, _ = process_engine
+    stream = engine.stream(REQUEST)
+    next(stream)
+    with pytest.raises(EngineError, match="busy with another stream"):
+        engine.offline(OTHER)
+    stream.close()
+    assert len(engine.offline(OTHER).codes)
+
+
+def test_own_taps_cannot_look_into_a_worker(process_engine: tuple[LocalEngine, bool]) -> None:
+    with pytest.raises(CannotJudge, match="overlap 'none' or 'thread'"):
+        process_engine[0].stream_with(REQUEST, CodegenTaps(), DecodeTaps())
+
+
+# A greedy case, a seeded one, a cap, and a text that is whole in the prompt.
+@pytest.mark.parametrize("overlap", ["thread", "process"])
+def test_reference_cases_of_the_public_package(overlap: str) -> None:
+    import json
+
+    folder = ORACLE / "equal_width" / "expected"
+    cases = json.loads((folder / "expected.json").read_text())["cases"]
+    greedy = [case for case in cases if case.get("greedy", True)]
+    cap = greedy[0]["max_new_tokens"]
+    alike = [case for case in greedy if case["max_new_tokens"] == cap][:6]
+    assert len(alike) >= 3
+    sets = ("sampling.policy=greedy", f"sampling.max_new_tokens={cap}", f"stream.overlap={overlap}")
+    engine = make_engine("equal_width", *sets, "stream.packet_tokens=3", "stream.prefill_packets=1")
+    for case in alike:
+        voice = Voice("v", case["speaker"], case["language"], case.get("instruct"))
+        mode = "whole" if case.get("non_streaming_mode") else "streaming"
+        run = speak(engine, Request(case["text"], voice, text_mode=mode))
+        assert np.array_equal(run.codes, np.load(folder / f"{case['id']}_codes.npy"))
+        assert len(run.pcm) == case["samples"]
+        assert run.truncated is not case["stopped_by_eos"]
+    engine.close()
