@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,6 +26,15 @@ def resolve_config(file_table: Table | None, file: Path | None, sets: list[str])
         _merge(merged, file_table, str(file) if file else "configuration")
     for item in sets:
         _merge(merged, parse_set(item), f"--set {item}")
+    return _validated(merged)
+
+
+def with_settings(config: Config, settings: Mapping[str, Any], source: str) -> Config:
+    """``config`` with dotted keys changed, as ``--set`` would; errors as of ``resolve_config``, told of ``source``."""
+    merged = config.to_dict()
+    for key, value in settings.items():
+        table, _, name = key.partition(".")
+        _merge(merged, {table: {name: None if value == "null" else value}}, source)
     return _validated(merged)
 
 

@@ -25,6 +25,7 @@ COMMANDS = MappingProxyType(
         "decode-ablate": "ttsctl.cli.decode_ablate",
         "pop-align": "ttsctl.cli.pop_align",
         "regress": "ttsctl.cli.regress",
+        "sweep": "ttsctl.cli.sweep",
         "bisect": "ttsctl.cli.bisect",
         "bench": "ttsctl.cli.bench",
         "schema": "ttsctl.cli.schema",

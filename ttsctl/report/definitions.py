@@ -85,6 +85,25 @@ DEFINITIONS = MappingProxyType(
         "verdict": "bad: some run showed the symptom, which is proof; clean: none did; unresolved: the keys do not run "
         "together.",
         "rate_bound": "Largest share of bad runs that a clean probe leaves open, at 95 %: 1 - 0.05^(1/runs).",
+        "runs": "Runs that ended well; errors and skipped runs are not among them.",
+        "errors": "Runs that failed; none is tried again.",
+        "skipped_runs": "Runs not made: the machine lacks what they need, or there were no codes for them.",
+        "truncated_runs": "Runs that hit max_new_tokens before the end token.",
+        "drifted_runs": "Runs unlike the first of their text: in codes, or in audio where codes were given.",
+        "drift_bound": "Highest drift rate that the clean runs of a text leave possible at 95 %: 1 - 0.05^(1/n); the "
+        "text with the fewest runs counts. Null where drift was seen.",
+        "reference_first_diff_frame": "First frame in which codes differ from those of the reference condition's first "
+        "run of the text, the earliest of all runs; null if all are equal.",
+        "reference_codes_differ": "Runs whose codes are not those of the reference condition's first run of the text.",
+        "reference_pcm_differ": "Runs whose PCM is not that of the reference condition's first run of the text.",
+        "reference_mae": "Mean absolute difference of audio to that of the reference condition's first run, aligned, "
+        "full scale 1; the text that differs most counts.",
+        "topk_first_diff_frame": "First frame with a draw whose best two ids, or their logits, are not those of the "
+        "reference condition's first run; null if all are equal.",
+        "topk_ids_differ": "Draws whose best two ids are not the reference's, in the run that has most of them.",
+        "topk_logits_differ": "Draws whose logits of the best two ids are not the reference's, in the run with most.",
+        "pops": "Pops found in a run, the most of any run.",
+        "pops_unique": "Number of different lists of pop times among the runs of one text; 1 means that no pop moved.",
         "x_realtime": "Seconds of audio handled per second of CPU time.",
     }
 )

@@ -17,6 +17,7 @@ _MODELS = {
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
     "dump-codes": ("ttsctl.report.dump", "DumpSummary"),
     "regress": ("ttsctl.report.regress", "RegressSummary"),
+    "sweep": ("ttsctl.report.sweep", "SweepSummary"),
     "synth": ("ttsctl.report.synth", "SynthSummary"),
 }
 

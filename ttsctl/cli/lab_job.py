@@ -1,0 +1,189 @@
+"""One run of a sweep, in a worker: the engine of its condition, the run, and what is measured.
+
+``python -m ttsctl.cli.lab_job FOLDER`` does the job of a folder in a fresh interpreter, see ``_fresh``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ttsctl.contract.errors import EngineError
+from ttsctl.lab.job import Job, JobResult
+from ttsctl.lab.result_files import read_job, read_result, write_job, write_result
+from ttsctl.lab.sweep import error_line
+
+if TYPE_CHECKING:
+    from ttsctl.engine.local import LocalEngine
+    from ttsctl.engine.switches import Switches
+    from ttsctl.gate.worker import Worker
+
+RESULT, STDERR = "result", "stderr.txt"
+# What a new interpreter may take to start, beyond the time of its run.
+START_S = 30.0
+
+
+def run_job(job: Job) -> JobResult:
+    """Do a job; whatever goes wrong with it is in the result. Runs of one process take turns."""
+    why = next((why for r in job.requires if (why := r.unmet(_there(r.resource))) is not None), None)
+    if why is not None:
+        return _no_run(job, skipped=why)
+    if job.isolation == "process":
+        return _fresh(job)
+    return _keeper().run(job)
+
+
+def _no_run(job: Job, error: str | None = None, skipped: str | None = None) -> JobResult:
+    return JobResult(job.condition, job.case, job.repeat, platform.node(), error=error, skipped=skipped)
+
+
+@cache
+def _there(resource: str) -> int:
+    """How many CUDA devices, or cores that this process may use, there are here."""
+    if resource == "cuda":
+        import torch
+
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@cache
+def _keeper() -> Keeper:
+    """The process's one engine: loading it for every run would take longer than most runs."""
+    return Keeper()
+
+
+class Keeper:
+    """Holds the engine of one condition at a time. Every request has fresh state; the weights stay.
+
+    Between conditions the process-wide switches go back to what they were before the first engine.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._condition: tuple[str, str] | None = None
+        self._engine: LocalEngine | None = None
+        self._worker: Worker | None = None
+        self._found: Switches | None = None
+
+    def run(self, job: Job) -> JobResult:
+        from ttsctl.gate.run import GRACE_S
+        from ttsctl.gate.worker import CaseTimeout, Worker
+
+        with self._lock:
+            if self._worker is None:
+                self._worker = Worker()
+            try:
+                return self._worker.call(lambda cancelled: self._work(job, cancelled), job.timeout_s, GRACE_S)
+            except CaseTimeout as error:
+                if error.stuck:
+                    # Its thread cannot be ended, so it is left behind with its engine.
+                    self._engine, self._condition, self._worker = None, None, None
+                return _no_run(job, error=error_line(error))
+            except Exception as error:  # noqa: BLE001  an error of this run, which is counted
+                return _no_run(job, error=error_line(error))
+
+    def close(self) -> None:
+        """Free the engine and put the switches back."""
+        with self._lock:
+            self._drop()
+            if self._worker is not None:
+                self._worker.close()
+                self._worker = None
+
+    def _work(self, job: Job, cancelled: threading.Event) -> JobResult:
+        from ttsctl.cli.lab_run import run_once, warm_up
+
+        wanted = (job.condition, job.config.sha256)
+        if self._engine is None or self._condition != wanted:
+            self._load(job)
+            self._condition = wanted
+            warm_up(self._loaded(), job, cancelled)
+        return run_once(self._loaded(), job, cancelled)
+
+    def _loaded(self) -> LocalEngine:
+        if self._engine is None:
+            raise EngineError("the engine is gone")
+        return self._engine
+
+    def _load(self, job: Job) -> None:
+        from ttsctl.cli.engine import load_engine
+        from ttsctl.engine.switches import snapshot
+
+        self._drop()
+        if self._found is None:
+            self._found = snapshot()
+        self._engine = load_engine(job.config)
+
+    def _drop(self) -> None:
+        from ttsctl.engine.switches import restore
+
+        engine, self._engine, self._condition = self._engine, None, None
+        if engine is not None:
+            engine.close()
+        if self._found is not None:
+            restore(self._found)
+
+
+def _fresh(job: Job) -> JobResult:
+    """The job in an interpreter of its own: it starts with nothing that an earlier run left in the process."""
+    with tempfile.TemporaryDirectory(prefix="ttsctl-job-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        write_job(folder, replace(job, isolation="state", requires=()))
+        status = _interpreter(folder, job.timeout_s + START_S)
+        if (folder / f"{RESULT}.json").exists():
+            return read_result(folder, RESULT)
+        said = (folder / STDERR).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        how = f"exit status {status}" if status is not None else f"still running after {job.timeout_s + START_S:g} s"
+        return _no_run(job, error=f"EngineError: its process ended without a result: {how}: {''.join(said[-1:])}")
+
+
+def _interpreter(folder: Path, timeout_s: float) -> int | None:
+    """Run ``main`` on the folder in a new process -> its exit status, or None if it had to be killed."""
+    line = [sys.executable, "-m", "ttsctl.cli.lab_job", str(folder)]
+    with (folder / STDERR).open("wb") as said:
+        # The open pipe tells the child that its parent lives. A session of its own keeps Ctrl-C away from it.
+        child = subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+        )
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        child.kill()
+        child.wait()
+        if child.stdin is not None:
+            child.stdin.close()
+
+
+def _end_with_parent(folder: Path) -> None:
+    # Not sys.stdin: a thread that waits in it would hold a lock that the interpreter's end needs.
+    while os.read(0, 1):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def main(folder: Path) -> None:
+    """Do the job in ``folder`` and leave its result there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(folder,), name="parent-watch", daemon=True).start()
+    job = read_job(folder)
+    write_result(folder, RESULT, run_job(job))
+    _keeper().close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

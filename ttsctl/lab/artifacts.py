@@ -1,0 +1,71 @@
+"""What a sweep leaves in its run folder besides the table: dumps of codes, first audio, packet times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ttsctl.audio.wav import write_wav
+from ttsctl.codes.dump import write_dump
+from ttsctl.codes.manifest import write_manifest
+from ttsctl.codes.meta import build_meta
+from ttsctl.contract.config import Config
+from ttsctl.contract.engine import Request
+from ttsctl.contract.files import write_json
+from ttsctl.contract.provenance import Provenance
+from ttsctl.lab.job import JobResult
+
+CODES, WAV = "codes", "wav"
+
+
+def write_artifacts(
+    folder: Path, results: Iterable[JobResult], requests: Mapping[str, Request], configs: Mapping[str, Config]
+) -> None:
+    """``codes/<condition>/`` with a dump a run, ``packets_<tag>.json`` and ``trace_<tag>.npz`` where they were
+    recorded, and ``wav/<condition>/<case>.wav`` of the first run. ``requests`` by case, ``configs`` by condition.
+    """
+    dumped: set[Path] = set()
+    for result in results:
+        if not result.clean:
+            continue
+        codes = folder / CODES / result.condition
+        if result.codes is not None:
+            _dump(codes, result, requests[result.case], configs[result.condition])
+            dumped.add(codes)
+        if result.packets:
+            write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result))
+        if result.pcm is not None and len(result.pcm) and result.repeat == 1:
+            write_wav(folder / WAV / result.condition / f"{result.case}.wav", result.pcm, result.sample_rate or 24_000)
+    for codes in sorted(dumped):
+        write_manifest(codes)
+
+
+def tag_of(result: JobResult) -> str:
+    """``<case>_run<n>``: alike in every condition's folder, so that two folders compare run by run."""
+    return f"{result.case}_run{result.repeat}"
+
+
+def packets_table(result: JobResult) -> dict[str, Any]:
+    """The packet trace: times in ms, those that end in ``at_ms`` since the request."""
+    return {"schema_version": "1.0", "packets": [asdict(packet) for packet in result.packets]}
+
+
+def _dump(folder: Path, result: JobResult, request: Request, config: Config) -> None:
+    if result.codes is None or result.provenance is None:
+        return
+    meta = build_meta(
+        result.codes,
+        tag=tag_of(result),
+        request=request,
+        config=config,
+        seed=result.seed,
+        codebook_size=result.codebook_size or 1,
+        truncated=bool(result.truncated),
+        timings=dict(result.timings),
+        provenance=TypeAdapter(Provenance).validate_python(dict(result.provenance)),
+    )
+    write_dump(folder, meta, result.codes)

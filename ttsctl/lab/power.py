@@ -1,0 +1,29 @@
+"""What a number of clean runs can say about how often drift happens."""
+
+from __future__ import annotations
+
+import math
+
+CONFIDENCE = 0.95
+
+
+def drift_bound(clean_runs: int) -> float | None:
+    """Highest drift rate (0..1 per run) that ``clean_runs`` runs without drift leave possible at 95 % confidence.
+
+    If drift strikes each run alone with rate p, n clean runs have the probability (1 - p)^n; the bound is where that
+    falls to 5 %: 1 - 0.05^(1/n), the exact binomial (Clopper-Pearson) limit for none in n. None for no run.
+    """
+    return 1 - (1 - CONFIDENCE) ** (1 / clean_runs) if clean_runs > 0 else None
+
+
+def runs_needed(rate: float) -> int:
+    """The least number of clean runs that bounds the drift rate at ``rate`` or less; 59 for 5 %."""
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-rate))
+
+
+def power_words(clean_runs: int) -> str:
+    """The bound as a sentence for people."""
+    bound = drift_bound(clean_runs)
+    if bound is None:
+        return "no clean run: nothing is known about drift"
+    return f"{clean_runs} clean runs bound the drift rate at ≤ {100 * bound:.2g} % (95 %)"

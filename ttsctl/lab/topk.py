@@ -1,0 +1,68 @@
+"""Two recorded runs, draw by draw: where their best ids or the logits of these first differ, codebook by codebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttsctl.contract.codes import NUM_CODEBOOKS
+from ttsctl.contract.trace import Draws
+
+
+@dataclass(frozen=True)
+class TopkDiff:
+    """Draws of two runs that stand at the same frame and codebook, ``draws`` of them, ``codebooks`` a frame.
+
+    ids_differ, logits_differ: draws whose best two ids, or whose logits of those, differ. first_ids, first_logits:
+    the first such draw in the order of drawing, as (frame, codebook). After codes have parted everything differs, so
+    the counts measure how far apart the runs are, the firsts where it began. ``ids_frames`` and ``logits_frames``
+    have the first such frame of every codebook; None where it never differs.
+    """
+
+    draws: int
+    ids_differ: int
+    logits_differ: int
+    first_ids: tuple[int, int] | None
+    first_logits: tuple[int, int] | None
+    ids_frames: tuple[int | None, ...]
+    logits_frames: tuple[int | None, ...]
+
+    @property
+    def first_frame(self) -> int | None:
+        """The first frame in which anything differs."""
+        return min((first[0] for first in (self.first_ids, self.first_logits) if first), default=None)
+
+
+def topk_diff(a: Draws, b: Draws, codebooks: int = NUM_CODEBOOKS) -> TopkDiff:
+    """Compare up to where the shorter run ends."""
+    count = min(len(a.frame), len(b.frame))
+    ids = (a.best[:count] != b.best[:count]).any(axis=1)
+    # Bit patterns: -inf (a masked id) equals itself, and so does a NaN.
+    logits = (_bits(a.logits[:count]) != _bits(b.logits[:count])).any(axis=1)
+    return TopkDiff(
+        draws=count,
+        ids_differ=int(ids.sum()),
+        logits_differ=int(logits.sum()),
+        first_ids=_first(ids, a),
+        first_logits=_first(logits, a),
+        ids_frames=_by_codebook(ids, a, codebooks),
+        logits_frames=_by_codebook(logits, a, codebooks),
+    )
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+
+
+def _first(differ: np.ndarray, draws: Draws) -> tuple[int, int] | None:
+    if not differ.any():
+        return None
+    row = int(np.argmax(differ))
+    return int(draws.frame[row]), int(draws.codebook[row])
+
+
+def _by_codebook(differ: np.ndarray, draws: Draws, codebooks: int) -> tuple[int | None, ...]:
+    frames, books = draws.frame[: len(differ)], draws.codebook[: len(differ)]
+    found = (frames[differ & (books == book)] for book in range(codebooks))
+    return tuple(int(f.min()) if len(f) else None for f in found)

@@ -1,0 +1,42 @@
+"""The table and the conclusions of a sweep on the terminal."""
+
+from __future__ import annotations
+
+from ttsctl.report.sweep import SweepSummary
+from ttsctl.report.sweep_table import ALL, cell
+
+COLUMNS = {
+    "runs": "runs",
+    "errors": "errors",
+    "hash_unique": "hashes",
+    "first_packet_hash_unique": "first packet",
+    "first_diff_frame": "first diff",
+    "ttfa_p50_ms": "ttfa ms",
+    "code_p50_ms": "code ms",
+    "decode_first_p50_ms": "decode first ms",
+    "rtf_p50": "rtf",
+}
+STYLES = {"holds": "green", "fails": "bold red", "not judged": "yellow"}
+
+
+def render(summary: SweepSummary) -> None:
+    """Conditions with their medians, then one line a conclusion, on stderr."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    title = f"{summary.experiment.name}: {summary.experiment.question}"
+    table = Table("condition", *COLUMNS.values(), title=title, title_justify="left", box=SIMPLE_HEAD)
+    for row in (*summary.conditions, summary.total.model_copy(update={"name": ALL})):
+        table.add_row(Text(row.name), *(cell(row, metric) for metric in COLUMNS))
+    console.print(table)
+    for row in summary.conditions:
+        if row.skipped or row.first_error:
+            console.print(Text(f"{row.name}: {row.skipped or row.first_error}", style="yellow"))
+    for conclusion in summary.conclusions:
+        line = Text(f"{conclusion.outcome}: ", style=STYLES[conclusion.outcome])
+        console.print(line.append(f"{conclusion.question} {conclusion.expect} — {conclusion.reason}", style="default"))
+    for note in summary.notes:
+        console.print(Text(f"note: {note}", style="dim"))
