@@ -1,0 +1,236 @@
+"""Two recorded runs to their first divergence: code generation first, then decoding as far as the codes are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttsctl.contract.codes import CodeArray
+from ttsctl.contract.errors import InputError
+from ttsctl.contract.trace import Draws, Prints, Trace, TraceLevel, no_prints
+from ttsctl.lab.align import Alignment, align, named, within
+from ttsctl.lab.divergence import Divergence, from_prints, stage_label
+from ttsctl.lab.draws import (
+    DrawDifference,
+    DrawPair,
+    first_difference,
+    first_other_code,
+    first_other_id,
+    gap_changes,
+    pair_at,
+)
+
+LEVELS: tuple[TraceLevel, ...] = ("none", "codes", "stages", "modules")
+NOT_RECORDED = "what computed them was not recorded (record.trace = 'modules' does)"
+_DRAW_CULPRIT = {
+    "logits": "draw; the processing of the logits (penalty, temperature, top_k, top_p, reserved ids): it was fed the "
+    "same logits",
+    "scores": "draw; what the draw weighs, processing or noise: it was fed the same logits",
+    "noise": "draw; the draw's own noise: the logits were equal, the generator was not in the same state",
+    "id": "draw; it was fed the same logits: it is the culprit",
+    "cap": "draw; only one of the runs was cut there (sampling.max_new_tokens)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One run to be explained: codes (T, Q) int64 and its trace, if it kept one."""
+
+    label: str
+    codes: CodeArray
+    trace: Trace | None
+
+    @property
+    def level(self) -> TraceLevel:
+        return self.trace.level if self.trace else "none"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs differ in.
+
+    ``level`` is the lower of their trace levels, which was compared. ``codegen`` is the first divergence of code
+    generation, ``decode`` that of decoding and packetising over frames of equal codes: neither follows from the
+    other. ``drawn`` is the first draw that took another id; ``draw`` both sides of it, or, codes being equal, of the
+    draw that ``codegen`` leads to. ``largest_gap_change`` is over the draws before ``drawn``, in logits; null
+    where ``gap_reason`` says why.
+    """
+
+    level: TraceLevel
+    codes_equal: bool
+    codegen: Divergence | None
+    decode: Divergence | None
+    drawn: tuple[int, int] | None
+    draw: DrawPair | None
+    largest_gap_change: float | None
+    gap_reason: str | None
+    values_compared: int
+    values_unequal: int
+    notes: tuple[str, ...]
+
+    @property
+    def first(self) -> Divergence | None:
+        return self.codegen or self.decode
+
+
+def compare(a: Side, b: Side) -> Comparison:
+    """Explain B against A. InputError for other numbers of codebooks, or a trace that is not of its codes."""
+    if a.codes.shape[1] != b.codes.shape[1]:
+        raise InputError(
+            f"{b.label}: expected {a.codes.shape[1]} codebooks as {a.label} has, got {b.codes.shape[1]}",
+            "compare runs of one model",
+        )
+    for side in (a, b):
+        _check(side)
+    level = min(a.level, b.level, key=LEVELS.index)
+    prints = _common_points(a, b)
+    drawn, fed = _draw_differences(a, b)
+    codegen = _Chain(prints, "codegen", None if drawn is None else drawn.frame + 1)
+    decode = _Chain(prints, "decode", _equal_frames(a.codes, b.codes))
+    first = _codegen_divergence(codegen, fed, level)
+    largest, reason = _largest_gap_change(a, b, drawn)
+    return Comparison(
+        level=level,
+        codes_equal=np.array_equal(a.codes, b.codes),
+        codegen=first,
+        decode=from_prints(decode.a, decode.found, level),
+        drawn=None if drawn is None else (drawn.frame, drawn.codebook),
+        draw=_draw_concerned(a, b, drawn, first),
+        largest_gap_change=largest,
+        gap_reason=reason,
+        values_compared=codegen.found.compared + decode.found.compared,
+        values_unequal=codegen.found.unequal + decode.found.unequal,
+        notes=_notes(a, b, level, prints),
+    )
+
+
+def _check(side: Side) -> None:
+    """The draws of a trace are the codes beside it."""
+    if side.trace is None:
+        return
+    ids = side.trace.draws.id[: side.codes.size]
+    if len(ids) != side.codes.size or not np.array_equal(ids, side.codes.reshape(-1)):
+        raise InputError(f"{side.label}: its trace is of other codes", "record the run again")
+
+
+def _common_points(a: Side, b: Side) -> dict[str, tuple[Prints, Prints]]:
+    """The prints of both chains; at different levels, those of the points that the lower level knows."""
+    found = {}
+    for chain in ("codegen", "decode"):
+        left, right = _prints(a, chain), _prints(b, chain)
+        if LEVELS.index(a.level) > LEVELS.index(b.level):
+            left = named(left, right.points)
+        elif LEVELS.index(b.level) > LEVELS.index(a.level):
+            right = named(right, left.points)
+        found[chain] = (left, right)
+    return found
+
+
+def _prints(side: Side, chain: str) -> Prints:
+    if side.trace is None:
+        return no_prints()
+    prints: Prints = getattr(side.trace, chain)
+    return prints
+
+
+class _Chain:
+    """One of the two chains, cut to the frames in which a difference would be a first one."""
+
+    def __init__(self, prints: dict[str, tuple[Prints, Prints]], name: str, frames: int | None) -> None:
+        a, b = prints[name]
+        if frames is not None:
+            a, b = within(a, frames), within(b, frames)
+        self.a = a
+        self.found: Alignment = align(a, b)
+
+
+def _draw_differences(a: Side, b: Side) -> tuple[DrawDifference | None, DrawDifference | None]:
+    """The first draw that took another id, and the first in which anything differs, where draws were kept."""
+    if a.trace is None or b.trace is None:
+        drawn = first_other_code(a.codes, b.codes)
+        return drawn, drawn
+    return first_other_id(a.trace.draws, b.trace.draws), first_difference(a.trace.draws, b.trace.draws)
+
+
+def _equal_frames(a: CodeArray, b: CodeArray) -> int | None:
+    """How many frames have equal codes up to the first that has not; None if all."""
+    found = first_other_code(a, b)
+    return None if found is None else found.frame
+
+
+def _codegen_divergence(chain: _Chain, fed: DrawDifference | None, level: TraceLevel) -> Divergence | None:
+    """The earlier of the first unequal value and the first draw that differs; what feeds a draw comes before it."""
+    value = from_prints(chain.a, chain.found, level)
+    if value is not None and value.stage != "draw":
+        place = (value.frame, value.codebook or 0)
+        if fed is None or place <= (fed.frame, fed.codebook):
+            return value
+    return value if fed is None else _at_draw(fed, level)
+
+
+def _at_draw(found: DrawDifference, level: TraceLevel) -> Divergence:
+    recorded = level in ("stages", "modules")
+    upstream = not recorded and found.what in ("logits", "scores")
+    stage = ("predictor" if found.codebook else "talker") if upstream else "draw"
+    reason = None
+    culprit = _DRAW_CULPRIT[found.what]
+    if level == "none":
+        reason = "the runs kept no draws: only their codes are known"
+        culprit = f"the ids differ; {reason}"
+    elif upstream:
+        reason = f"at level 'codes' the first that is known to differ are the logits of a draw; {NOT_RECORDED}"
+        culprit = f"its logits differ; {NOT_RECORDED}"
+    elif not recorded:
+        reason = "at level 'codes' only the best two logits of a draw are known"
+        culprit += " (as far as its best two tell)" if found.what != "cap" else ""
+    return Divergence(
+        stage=stage,
+        label=stage_label(stage, found.codebook),
+        frame=found.frame,
+        codebook=found.codebook,
+        point=f"{stage}.logits" if upstream else "draw",
+        is_input=False,
+        call=0,
+        inputs_equal=None if reason else True,
+        reason=reason,
+        culprit=culprit,
+    )
+
+
+def _draw_concerned(a: Side, b: Side, drawn: DrawDifference | None, codegen: Divergence | None) -> DrawPair | None:
+    """Both sides of the first draw with another id, else of the draw that the first difference leads to."""
+    sides: Sequence[Draws | None] = [side.trace.draws if side.trace else None for side in (a, b)]
+    if drawn is not None:
+        return pair_at(sides[0], sides[1], drawn.frame, drawn.codebook)
+    if codegen is not None:
+        return pair_at(sides[0], sides[1], codegen.frame, codegen.codebook or 0)
+    return None
+
+
+def _largest_gap_change(a: Side, b: Side, drawn: DrawDifference | None) -> tuple[float | None, str | None]:
+    if a.trace is None or b.trace is None:
+        return None, "the runs kept no draws"
+    rows = min(len(a.trace.draws.id), len(b.trace.draws.id)) if drawn is None else drawn.row
+    changes = gap_changes(_head(a.trace.draws, rows), _head(b.trace.draws, rows))
+    if not np.isfinite(changes).any():
+        return None, "no draw of equal history before the first that took another id"
+    return float(np.nanmax(changes)), None
+
+
+def _head(draws: Draws, rows: int) -> Draws:
+    return Draws(**{name: column[:rows] for name, column in vars(draws).items()})
+
+
+def _notes(a: Side, b: Side, level: TraceLevel, prints: dict[str, tuple[Prints, Prints]]) -> tuple[str, ...]:
+    notes = []
+    if a.level != b.level:
+        notes.append(f"{a.label} was recorded at level {a.level}, {b.label} at {b.level}: compared at {level}")
+    for left, right in prints.values():
+        for side, own, other in ((a, left, right), (b, right, left)):
+            alone = [name for name in own.points if name not in set(other.points)]
+            if alone:
+                more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+                notes.append(f"only {side.label} has values of {', '.join(alone[:3])}{more}")
+    return tuple(notes)
