@@ -40,6 +40,7 @@ def test_one_culprit_among_twelve_in_fourteen_probes(key: str) -> None:
 
 
 @given(st.sets(KEY, min_size=2, max_size=2).map(frozenset))
+@settings(max_examples=40)
 def test_an_interacting_pair(pair: frozenset[str]) -> None:
     outcome = bisect(question(), FakeEngine((Fault(pair),)).run)
     assert blamed(outcome) == [pair] and len(outcome.probes) <= 15

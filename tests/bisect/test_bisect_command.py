@@ -35,7 +35,7 @@ Bisect = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 def toml(path: Path, changes: dict[str, str]) -> Path:
-    tables: dict[str, dict[str, str]] = {"sampling": {"max_new_tokens": "8"}, "determinism": {"single_thread": "true"}}
+    tables: dict[str, dict[str, str]] = {"sampling": {"max_new_tokens": "4"}, "determinism": {"single_thread": "true"}}
     for key, value in changes.items():
         table, _, name = key.partition(".")
         tables.setdefault(table, {})[name] = value

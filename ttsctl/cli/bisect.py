@@ -75,9 +75,8 @@ def command(
     requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
     named = None if symptom == "auto" else symptom
     question = Question(sides[0].config, sides[1].config, tuple(requests), runs, named, max_probes)
-    engines = FreshEngines()
     with run_folder(out, "bisect") as run:
-        with progress("probes") as tell:
+        with progress("probes") as tell, FreshEngines() as engines:
             outcome = bisect(question, engines.run, tell)
         here = engines.provenance()
         names = sides[0].name, sides[1].name

@@ -1,8 +1,9 @@
-"""Running one configuration after another in this process, each in fresh state."""
+"""Running one configuration after another, each in fresh state: engines in this process, or an interpreter a run."""
 
 from __future__ import annotations
 
 import threading
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class FreshEngines:
-    """``run`` for lab.bisect: the engine of the last configuration is kept, that of another is loaded anew."""
+    """``run`` for lab.bisect: the engine of the last configuration is kept, that of another is loaded anew.
+
+    An engine puts back the process-wide switches after each call, so none inherits those of another.
+    """
 
     def __init__(self) -> None:
         self._engine: LocalEngine | None = None
+        self._provenance: Provenance | None = None
 
     def run(self, config: Config, request: Request) -> CodeArray:
         """Codes (T, Q) int64 of one streamed run. EngineError for whatever torch raises."""
@@ -35,13 +40,24 @@ class FreshEngines:
         if self._engine is None or self._engine.config != config:
             self.close()
             self._engine = load_engine(config)
+            self._provenance = self._engine.info.provenance
         return self._engine
 
     def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
         self._engine = None
 
     def provenance(self) -> Provenance:
-        """This machine's; with threads and checkpoint if an engine is loaded."""
+        """This machine's, as the last engine saw it, or without threads and checkpoint if none was loaded."""
         from ttsctl.contract.machine import collect_provenance
 
-        return self._engine.info.provenance if self._engine else collect_provenance()
+        return self._provenance or collect_provenance()
+
+    def __enter__(self) -> FreshEngines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
