@@ -63,7 +63,7 @@ class CodeGenerator:
         limit = self._limit(prompt, plan.max_new_tokens)
         state = self.talker.new_state(len(prompt.positions) + min(limit, FRAMES_AHEAD))
         if taps.forced is not None:
-            limit = self._limit(prompt, len(taps.forced) + 1)
+            limit = self._forced_limit(prompt, len(taps.forced))
         with taps.watching():
             taps.at("text", 0)
             taps.value("text", torch.tensor([*prompt.instruct_ids, *prompt.input_ids], device=self.device))
@@ -124,6 +124,13 @@ class CodeGenerator:
                 "split the text" if len(prompt.input_ids) > len(prompt.instruct_ids) else "shorten the instruction",
             )
         return min(max_new_tokens, most - taken)
+
+    def _forced_limit(self, prompt: Prompt, frames: int) -> int:
+        """Tokens of that many forced frames and their end. InputError if the model has no room for them."""
+        limit = self._limit(prompt, frames + 1)
+        if limit <= frames:
+            raise InputError(f"codes: {frames} frames to force, but this model has room for {limit - 1}", "give fewer")
+        return limit
 
     def _embed(self, positions: tuple[Position, ...]) -> Tensor:
         """Prompt positions -> talker inputs (n, hidden)."""

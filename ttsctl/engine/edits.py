@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ttsctl.contract.errors import CannotJudge
-from ttsctl.contract.forensic import Site, Value
+from ttsctl.contract.forensic import Site, Value, Values
 
 Edit = Callable[[Tensor], Tensor]
 Edits = Mapping[Site, Edit]
@@ -26,22 +26,24 @@ class Wanted:
 
 
 class Editor:
-    """Applies one stream's edits and keeps what is wanted; knows which sites it met.
+    """Alters one stream's values, then puts grafts in, then keeps what is wanted; knows which grafts it met.
 
     The nth output of a point at one frame and codebook is its call n; ``restart`` counts anew, for a decoder call that
     is run again.
     """
 
-    def __init__(self, edits: Edits | None = None, wanted: Wanted | None = None) -> None:
-        self._edits = dict(edits or {})
+    def __init__(self, alter: Edits | None = None, grafts: Values | None = None, wanted: Wanted | None = None) -> None:
+        puts = {site: replace_by(value) for site, value in (grafts or {}).items()}
+        self._edits = (dict(alter or {}), puts)
         self._wanted = wanted
-        self._unmet = dict.fromkeys(self._edits)
+        self._unmet = dict.fromkeys(puts)
         self._calls: dict[tuple[str, int, int], int] = {}
-        self.points = frozenset({site.point for site in self._edits} | ({wanted.point} if wanted else set()))
+        points = {site.point for edits in self._edits for site in edits} | ({wanted.point} if wanted else set())
+        self.points = frozenset(points)
 
     @property
     def unmet(self) -> tuple[Site, ...]:
-        """Sites of edits that the run did not come by."""
+        """Sites of grafts that the run did not come by."""
         return tuple(self._unmet)
 
     def restart(self) -> None:
@@ -54,12 +56,13 @@ class Editor:
         place = (point, frame, codebook)
         call = self._calls.get(place, 0)
         self._calls[place] = call + 1
-        for book in (codebook, None):
-            site = Site(point, frame, book, call)
-            edit = self._edits.get(site)
-            if edit is not None:
-                self._unmet.pop(site, None)
-                value = _fitting(edit(value), value, site)
+        for edits in self._edits:
+            for book in (codebook, None):
+                site = Site(point, frame, book, call)
+                edit = edits.get(site)
+                if edit is not None:
+                    self._unmet.pop(site, None)
+                    value = _fitting(edit(value), value, site)
         wanted = self._wanted
         if keep and wanted is not None and point == wanted.point and frame >= wanted.first_frame:
             wanted.values[Site(point, frame, codebook, call)] = to_value(value)

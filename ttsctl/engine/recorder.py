@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
-from ttsctl.contract.forensic import Site
+from ttsctl.contract.forensic import Site, Values
 from ttsctl.contract.trace import Draws, Prints, TraceLevel, no_prints
 from ttsctl.engine.draw_book import DrawBook
 from ttsctl.engine.edits import Editor, Edits, Jitter, Wanted
@@ -35,28 +35,36 @@ def codegen_taps(
     talker: Talker,
     *,
     alter: Edits | None = None,
+    grafts: Values | None = None,
     wanted: Wanted | None = None,
     forced: Tensor | None = None,
     jitter_seed: int | None = None,
 ) -> CodegenTaps:
     """Taps for one request's code generation.
 
-    ``alter`` changes values at sites; ``wanted`` is filled with a point's values; ``forced`` are codes (T, groups)
-    int64 to take instead of those drawn, and the end after them; ``jitter_seed`` moves the last bit of every module's
-    output. "none" with nothing asked for gives taps that look at nothing.
+    ``alter`` changes values at sites, ``grafts`` then replaces them; ``wanted`` is filled with a point's values;
+    ``forced`` are codes (T, groups) int64 to take instead of those drawn, and the end after them; ``jitter_seed`` moves
+    the last bit of every module's output. "none" with nothing asked for gives taps that look at nothing.
     """
-    if level == "none" and alter is None and wanted is None and forced is None and jitter_seed is None:
+    editor = Editor(alter, grafts, wanted)
+    if level == "none" and not editor.points and forced is None and jitter_seed is None:
         return CodegenTaps()
-    return RecordingCodegenTaps(level, talker, Editor(alter, wanted), forced, jitter_seed)
+    return RecordingCodegenTaps(level, talker, editor, forced, jitter_seed)
 
 
 def decode_taps(
-    level: TraceLevel, decoder: CodecDecoder, *, alter: Edits | None = None, wanted: Wanted | None = None
+    level: TraceLevel,
+    decoder: CodecDecoder,
+    *,
+    alter: Edits | None = None,
+    grafts: Values | None = None,
+    wanted: Wanted | None = None,
 ) -> DecodeTaps:
     """Taps for one request's decoding; arguments as for ``codegen_taps``. At "codes" there is nothing to look at."""
-    if level in ("none", "codes") and alter is None and wanted is None:
+    editor = Editor(alter, grafts, wanted)
+    if level in ("none", "codes") and not editor.points:
         return DecodeTaps()
-    return RecordingDecodeTaps(level, decoder, Editor(alter, wanted))
+    return RecordingDecodeTaps(level, decoder, editor)
 
 
 class RecordingCodegenTaps(CodegenTaps):
@@ -83,6 +91,7 @@ class RecordingCodegenTaps(CodegenTaps):
 
     @property
     def unmet(self) -> tuple[Site, ...]:
+        """Sites of grafts that the run did not come by."""
         return self._editor.unmet
 
     @contextmanager
@@ -167,6 +176,7 @@ class RecordingDecodeTaps(DecodeTaps):
 
     @property
     def unmet(self) -> tuple[Site, ...]:
+        """Sites of grafts that the run did not come by."""
         return self._editor.unmet
 
     @contextmanager
@@ -207,10 +217,18 @@ class RecordingDecodeTaps(DecodeTaps):
         if self._ledger is not None and self._level == "modules" and each.leaf:
             self._book_module(each, taken, result)
         if each.stage_point is not None:
-            result = self._edited(each.stage_point, result, each.rows_out)
-            if self._ledger is not None:
-                self._book(each.stage_point, result, each.rows_out, False, each.overwritten)
+            result = self._end_of_stage(each, each.stage_point, result)
         return None if result is given else result
+
+    def _end_of_stage(self, each: Watched, point: str, value: Tensor) -> Tensor:
+        """A module's output as the value of the stage that ends with it."""
+        result = self._edited(point, value, each.rows_out)
+        if self._ledger is not None:
+            self._book(point, result, each.rows_out, False, each.overwritten)
+        if result is not value:
+            # What is edited here is printed here, so it is no new input to what follows.
+            self._recent.append(result)
+        return result
 
     def _book_module(self, each: Watched, taken: Tensor, given: Tensor) -> None:
         if not any(taken is one for one in self._recent):

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor
 
+from ttsctl.contract.forensic import Site
 from ttsctl.contract.trace import Draws, Prints, no_draws, no_prints
 from ttsctl.engine.sampling import Sampler
 
@@ -20,6 +21,11 @@ class CodegenTaps:
 
     # Codes (T, groups) to take instead of those drawn, with the end after them; None = as drawn.
     forced: Tensor | None = None
+
+    @property
+    def unmet(self) -> tuple[Site, ...]:
+        """Where a value was to be put in, and the run did not come by."""
+        return ()
 
     def watching(self) -> AbstractContextManager[None]:
         """Around everything that computes; a generator that is dropped leaves it too."""
@@ -46,6 +52,11 @@ class CodegenTaps:
 
 class DecodeTaps:
     """Looks into decoding: one object a request, used by the thread that decodes."""
+
+    @property
+    def unmet(self) -> tuple[Site, ...]:
+        """Where a value was to be put in, and the run did not come by."""
+        return ()
 
     def watching(self) -> AbstractContextManager[None]:
         """Around everything that computes."""

@@ -1,0 +1,117 @@
+"""The device's fingerprint against the plain one, and what a fingerprint must notice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ttsctl.contract.fingerprint import fingerprint
+from ttsctl.engine.fingerprint import Fingerprints
+
+CPU = torch.device("cpu")
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9)
+ARRAYS = st.sampled_from([np.float32, np.float64, np.int64, np.int32, np.float16, np.int16]).flatmap(
+    lambda dtype: hnp.arrays(dtype, SHAPES)
+)
+VALUES = hnp.arrays(np.float32, st.integers(2, 40), elements=st.floats(0.5, 100, width=32))
+
+
+def device_print(values: np.ndarray) -> int:
+    return Fingerprints(CPU).one(torch.from_numpy(np.ascontiguousarray(values)))
+
+
+@settings(deadline=None, max_examples=200)
+@given(ARRAYS)
+def test_equals_the_plain_one(values: np.ndarray) -> None:
+    """Any bits at all: NaN with payloads, infinities, denormals, negative zero, empty arrays."""
+    assert device_print(values) == fingerprint(values)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_printed_by_its_bits(dtype: torch.dtype) -> None:
+    values = torch.randn(37, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert Fingerprints(CPU).one(values) == fingerprint(values.view(torch.int16).numpy())
+
+
+@pytest.mark.parametrize("shape", [(1, 100_000), (40, 1_500), (3, 40_000), (5, 0), (0, 7)])
+def test_rows_across_blocks(shape: tuple[int, int]) -> None:
+    """Wide rows and many rows go through in pieces."""
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found = Fingerprints(CPU).rows(values).numpy().view(np.uint64)
+    assert [int(v) for v in found] == [fingerprint(row.numpy()) for row in values]
+
+
+def test_a_view_is_printed_as_its_copy() -> None:
+    values = torch.randn(6, 8, generator=torch.Generator().manual_seed(2)).T
+    assert Fingerprints(CPU).one(values) == fingerprint(values.contiguous().numpy())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
+def test_cuda_gives_the_same(dtype: torch.dtype) -> None:
+    values = (torch.randn(9, 1_000, generator=torch.Generator().manual_seed(3)) * 50).to(dtype)
+    on_device = Fingerprints(torch.device("cuda")).rows(values.cuda()).cpu()
+    assert torch.equal(on_device, Fingerprints(CPU).rows(values))
+
+
+@settings(deadline=None)
+@given(VALUES, st.data())
+def test_notices_a_swap_of_two_places(values: np.ndarray, data: st.DataObject) -> None:
+    first, second = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=2, max_size=2, unique=True))
+    swapped = values.copy()
+    swapped[[first, second]] = values[[second, first]]
+    assert (device_print(swapped) == device_print(values)) == bool(values[first] == values[second])
+
+
+@settings(deadline=None)
+@given(VALUES, st.randoms(use_true_random=False))
+def test_notices_a_permutation(values: np.ndarray, random: object) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    other = np.array(shuffled, np.float32)
+    assert (device_print(other) == device_print(values)) == np.array_equal(other, values)
+
+
+@settings(deadline=None)
+@given(VALUES, st.data())
+def test_notices_signs_also_in_pairs(values: np.ndarray, data: st.DataObject) -> None:
+    """Two sign bits are the same power of two: a plain sum of weighted bits would lose the pair."""
+    places = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=4, unique=True))
+    flipped = values.copy()
+    flipped[places] *= -1
+    assert device_print(flipped) != device_print(values)
+
+
+@settings(deadline=None)
+@given(VALUES, st.data())
+def test_notices_one_bit(values: np.ndarray, data: st.DataObject) -> None:
+    place, bit = data.draw(st.integers(0, len(values) - 1)), data.draw(st.integers(0, 31))
+    other = values.copy()
+    other.view(np.uint32)[place] ^= np.uint32(1 << bit)
+    assert device_print(other) != device_print(values)
+
+
+def test_notices_negative_zero_and_length() -> None:
+    zeros = np.zeros(4, np.float32)
+    assert device_print(zeros) != device_print(-zeros)
+    assert device_print(zeros) != device_print(zeros[:3])
+
+
+def test_no_two_prints_meet_among_many_neighbours() -> None:
+    """All pairs of flipped bits in 8 elements: 32,640 prints, all different."""
+    base = np.linspace(1, 2, 8, dtype=np.float32).view(np.uint32)
+    bits = [(place, np.uint32(1 << bit)) for place in range(8) for bit in range(32)]
+    rows = []
+    for index, (place, mask) in enumerate(bits):
+        for other, second in bits[index + 1 :]:
+            row = base.copy()
+            row[place] ^= mask
+            row[other] ^= second
+            rows.append(row)
+    values = torch.from_numpy(np.array(rows).view(np.float32))
+    assert len(Fingerprints(CPU).rows(values).unique()) == len(rows) == 32_640
