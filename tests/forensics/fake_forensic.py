@@ -131,13 +131,16 @@ class FakeEngine:
         sampling_seed: int | None = None,
         temperature: float = 1.0,
         cap: int | None = None,
+        precision: str = "float32",
     ) -> None:
         self.faults, self.tie, self.rounding, self.unsteady = faults, tie, rounding, unsteady
         self.frames, self.packet, self.cap = frames, packet, cap
         self.sampling_seed, self.temperature = sampling_seed, temperature
         self.runs = 0
         self.config = Config()
-        self.info: Any = SimpleNamespace(in_force={"codegen_dtype": "float32"}, num_codebooks=BOOKS)
+        self.info: Any = SimpleNamespace(
+            in_force={"codegen_dtype": precision, "decoder_dtype": "float32"}, num_codebooks=BOOKS
+        )
         self._weights: dict[str, Array] = {}
 
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Recorded:

@@ -214,6 +214,12 @@ def test_a_run_that_does_not_repeat_proves_nothing() -> None:
     assert "B does not repeat under its own config" in str(found.proof_reason)
 
 
+def test_other_precisions_cannot_be_proven_by_a_graft() -> None:
+    found = explained({}, {"precision": "bfloat16", "rounding": 7})
+    assert found.rungs == () and "bfloat16 in B" in str(found.proof_reason)
+    assert found.noise is not None and found.noise.precision == "bfloat16"
+
+
 def test_one_config_that_drifts_is_caught_and_a_steady_one_is_not() -> None:
     told: list[int] = []
     sides = record_until_different(FakeEngine(unsteady=True), REQUEST, 5, "modules", lambda: told.append(1))

@@ -12,11 +12,7 @@ from ttsctl.lab.align import Alignment
 CODEGEN_STAGES = STAGES[: STAGES.index("codec")]
 CODEC_POINT = "codec."
 # What computes inside of a module that holds leaf modules, by the last part of its path.
-_BETWEEN = {
-    "self_attn": "rotation, KV state or attention",
-    "mlp": "activation and product",
-    "": "a sum, an embedding or a reshape",
-}
+_BETWEEN = {"self_attn": "rotation, KV state or attention", "mlp": "activation and product"}
 
 
 @dataclass(frozen=True)
@@ -124,8 +120,10 @@ def _common_parent(before: str, after: str) -> str:
 
 
 def _operation(parent: str) -> str:
-    name = parent.rpartition(".")[2]
-    return _BETWEEN.get(name, "the residual sum" if name.isdigit() or name in ("layers", "model") else _BETWEEN[""])
+    *outer, name = parent.split(".")
+    if name == "layers" or (outer and outer[-1] == "layers"):
+        return "the residual sum"
+    return _BETWEEN.get(name, "an operation that is no module of its own")
 
 
 def _codec_stage(prints: Prints, row: int) -> str:

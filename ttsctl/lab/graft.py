@@ -89,6 +89,7 @@ def _whole(stages: Sequence[str], first: Divergence) -> Graft:
 class _Bench:
     def __init__(self, a: Side, open_a: Open, open_b: Open, request: Request) -> None:
         self.a, self.open_a, self.open_b, self.request = a, open_a, open_b, request
+        self._captured: dict[str, dict[Site, Value]] = {}
 
     def try_graft(self, graft: Graft) -> Rung:
         """Run B with A's values and look whether it equals A."""
@@ -104,7 +105,9 @@ class _Bench:
     def _values(self, graft: Graft) -> dict[Site, Value]:
         values: dict[Site, Value] = {}
         for point in graft.points:
-            taken = self.open_a().capture(self.request, point, graft.frame)
+            if point not in self._captured:
+                self._captured[point] = self.open_a().capture(self.request, point, graft.frame)
+            taken = self._captured[point]
             values.update(taken if graft.site is None else {s: v for s, v in taken.items() if s == graft.site})
         if not values:
             raise CannotJudge(f"A has no value of {', '.join(graft.points)} there", "record both runs again")

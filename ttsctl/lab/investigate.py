@@ -73,7 +73,7 @@ def investigate(a: Side, b: Side, bench: Bench) -> Investigation:
     in_codegen = found.codegen is not None
     noise, no_noise = _told(lambda: _noise(a, bench)) if in_codegen else (None, "code generation is equal")
     forced, no_force = _told(lambda: _force(a, bench, noise)) if in_codegen else (None, "code generation is equal")
-    rungs, no_proof = _proof(a, found, bench, unsteady)
+    rungs, no_proof = _proof(a, found, bench, unsteady or _unlike(found, bench))
     return Investigation(found, judge(found, noise, no_noise), noise, no_noise, forced, no_force, rungs, no_proof)
 
 
@@ -124,8 +124,19 @@ def _noise(a: Side, bench: Bench) -> Noise:
     return calibrate(lambda seed: engine.force(bench.request, a.codes, seed), bench.jitter_seeds, chosen)
 
 
-def _precision(engine: ForensicEngine) -> str:
-    return str(engine.info.in_force["codegen_dtype"])
+def _precision(engine: ForensicEngine, part: str = "codegen") -> str:
+    return str(engine.info.in_force[f"{part}_dtype"])
+
+
+def _unlike(found: Comparison, bench: Bench) -> str | None:
+    """Why no value of A fits into B bit for bit; None if it does."""
+    if found.first is None:
+        return None
+    part = "codegen" if found.codegen is not None else "decoder"
+    a, b = (_precision(opened(), part) for opened in (bench.open_a, bench.open_b))
+    if a == b:
+        return None
+    return f"{part} computes in {a} in A and in {b} in B: all values differ in their bits, and none fits a graft"
 
 
 def _force(a: Side, bench: Bench, noise: Noise | None) -> Forced:
@@ -135,11 +146,11 @@ def _force(a: Side, bench: Bench, noise: Noise | None) -> Forced:
     return without_cascade(a.trace.draws, own, bench.open_b().force(bench.request, a.codes), noise)
 
 
-def _proof(a: Side, found: Comparison, bench: Bench, unsteady: str | None) -> tuple[tuple[Rung, ...], str | None]:
+def _proof(a: Side, found: Comparison, bench: Bench, hindered: str | None) -> tuple[tuple[Rung, ...], str | None]:
     if not bench.prove:
         return (), "no graft was asked for"
-    if unsteady is not None:
-        return (), unsteady
+    if hindered is not None:
+        return (), hindered
     if found.first is None:
         return (), "run again, the two do not differ"
     rungs = tuple(ladder(found.first, a, bench.open_a, bench.open_b, bench.request))

@@ -80,8 +80,8 @@ def judge(found: Comparison, noise: Noise | None, no_noise: str | None) -> Verdi
         return Verdict("equal" if found.decode is None else "decode_change", None, None, None)
     if found.drawn is None:
         return Verdict("silent_drift", None, None, None)
-    if found.codegen.stage == "draw":
-        return Verdict("real_change", "the draw was fed the same and took another id", None, None)
+    if found.codegen.stage == "draw" and found.codegen.inputs_equal:
+        return Verdict("real_change", "the networks gave the same logits: the draw is what differs", None, None)
     change, exact, reason = gap_change(found.draw)
     if change is None or noise is None:
         return Verdict(None, reason or no_noise or "the rounding noise was not measured", change, exact)
