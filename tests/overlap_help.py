@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 
 from ttsctl.contract.audio import pcm_sha256
 from ttsctl.contract.codes import codes_sha256
@@ -25,3 +27,17 @@ def bits(engine: Engine, request: Request = REQUEST) -> tuple[str, str]:
 
 def codegen_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("ttsctl-codegen")]
+
+
+def gone(pid: int, within_s: float = 30.0) -> bool:
+    """Whether a process ends; one that nobody has waited for yet counts as ended."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False

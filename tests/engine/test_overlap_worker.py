@@ -1,0 +1,148 @@
+"""The worker process: it survives, is restarted, stops when told, leaves no orphan, and its errors keep their class."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_help import make_engine
+from overlap_help import REQUEST, bits, gone
+
+from ttsctl.contract.engine import Request, Voice
+from ttsctl.contract.errors import EngineError, InputError
+from ttsctl.engine import worker as worker_module
+from ttsctl.engine.local import LocalEngine
+from ttsctl.engine.worker import CodegenWorker
+
+# One frame a packet, so that a stream that is closed early is closed in the middle.
+SETS = ("stream.overlap=process", "stream.packet_tokens=1", "determinism.level=strict")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LocalEngine]:
+    engine = make_engine("builtin", *SETS)
+    yield engine
+    # Its worker is dead by now, which closing must not mind.
+    engine.close()
+
+
+def worker_of(engine: LocalEngine) -> CodegenWorker:
+    assert engine.worker is not None
+    return engine.worker
+
+
+def pid_of(engine: LocalEngine) -> int:
+    pid = worker_of(engine).pid
+    assert pid is not None
+    return pid
+
+
+def test_a_closed_stream_leaves_the_worker_idle(engine: LocalEngine) -> None:
+    wanted, pid = bits(engine), pid_of(engine)
+    for taken in (0, 1, 4):
+        stream = engine.stream(REQUEST)
+        for _ in range(taken):
+            next(stream)
+        stream.close()
+        assert not worker_of(engine).busy
+    assert bits(engine) == wanted and pid_of(engine) == pid
+
+
+def test_strict_is_read_back_from_the_worker(engine: LocalEngine) -> None:
+    in_force = engine.info.in_force
+    assert in_force["deterministic_algorithms"] is True and in_force["cudnn_allow_tf32"] is False
+    assert in_force["decoder_switches"]["deterministic_algorithms"] is False  # type: ignore[index]
+
+
+def test_it_holds_the_only_code_generation(engine: LocalEngine) -> None:
+    assert sum(p.numel() for p in engine.decoder.parameters()) > 0
+    with pytest.raises(Exception, match="in a worker process"):
+        _ = engine.generator
+    with pytest.raises(Exception, match="in a worker process"):
+        engine.first_logits(REQUEST)
+
+
+def test_errors_cross_with_their_class(engine: LocalEngine) -> None:
+    pid = pid_of(engine)
+    with pytest.raises(InputError, match="split the text"):
+        list(engine.stream(Request("word " * 40_000, REQUEST.voice)))
+    with pytest.raises(InputError, match="nobody"):
+        engine.offline(Request("Hello.", Voice("nobody", "nobody")))
+    assert not worker_of(engine).busy and pid_of(engine) == pid
+    broken: Any = 5
+    with pytest.raises(EngineError, match=r"in its worker: [A-Za-z]+Error"):
+        engine.offline(Request(broken, REQUEST.voice))
+    assert bits(engine) and pid_of(engine) == pid
+
+
+def test_a_death_in_a_request_is_told_and_the_next_one_is_served(engine: LocalEngine) -> None:
+    wanted, pid = bits(engine), pid_of(engine)
+    stream = engine.stream(REQUEST)
+    next(stream)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(EngineError, match=r"died with exit code -9.*next request"):
+        list(stream)
+    assert bits(engine) == wanted and pid_of(engine) != pid
+
+
+def test_one_that_does_not_stop_is_killed(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "STOP_S", 0.2)
+    stream, pid = engine.stream(REQUEST), pid_of(engine)
+    next(stream)
+    os.kill(pid, signal.SIGSTOP)
+    stream.close()
+    assert gone(pid) and not worker_of(engine).busy
+
+
+def test_it_ends_with_an_engine_that_is_dropped() -> None:
+    engine = make_engine("builtin", *SETS)
+    pid = pid_of(engine)
+    del engine
+    assert gone(pid)
+
+
+def test_a_checkpoint_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config\.json"):
+        make_engine(str(tmp_path), *SETS)
+
+
+PARENT = """
+import sys
+import time
+
+sys.path.insert(0, {tests!r})
+from engine_help import make_engine
+from overlap_help import REQUEST
+
+if __name__ == "__main__":
+    engine = make_engine("builtin", "stream.overlap=process")
+    stream = engine.stream(REQUEST)
+    next(stream)
+    print(engine.worker.pid, flush=True)
+    try:
+        time.sleep(100)
+    except KeyboardInterrupt:
+        print(sum(1 for _ in stream), flush=True)
+    time.sleep(100)
+"""
+
+
+def test_ctrl_c_is_the_parents_and_the_worker_ends_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.format(tests=str(Path(__file__).parents[1])))
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    parent = subprocess.Popen([sys.executable, str(script)], **pipes)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    # As a terminal does: to the whole group. The stream goes on to its end, and then the parent dies.
+    os.killpg(parent.pid, signal.SIGINT)
+    assert int(parent.stdout.readline()) > 1
+    parent.kill()
+    _, said = parent.communicate(timeout=60)
+    assert gone(pid) and said == ""
