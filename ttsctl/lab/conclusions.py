@@ -14,7 +14,6 @@ from ttsctl.lab.expectation import Expectation, Finding, Outcome, evaluate, pars
 from ttsctl.lab.metrics import DRIFT_METRICS, METRICS
 
 Over = Literal["each", "all"]
-PLACES: Mapping[Over, str] = {"each": "each of", "all": "over all runs of"}
 # The row of all runs of these conditions together.
 Pool = Callable[[Sequence[str]], ConditionRow]
 
@@ -66,8 +65,15 @@ def judge(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pool: Pool) 
     outcome: Outcome = "fails" if "fails" in outcomes else "not judged" if "not judged" in outcomes else "holds"
     at = {name: f for name, f in findings.items() if f.outcome == outcome}
     shown = at if outcome != "holds" else findings
-    reason = "; ".join(f"{name}: {f.detail}" if name else f.detail for name, f in shown.items())
-    return Judgement(conclusion, outcome, findings, reason)
+    return Judgement(conclusion, outcome, findings, _reason(shown))
+
+
+def _reason(findings: Mapping[str, Finding]) -> str:
+    """Condition and detail; conditions of which the same is to be said stand together."""
+    alike: dict[str, list[str]] = {}
+    for name, finding in findings.items():
+        alike.setdefault(finding.detail, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {detail}" if any(names) else detail for detail, names in alike.items())
 
 
 def _findings(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pool: Pool) -> dict[str, Finding]:

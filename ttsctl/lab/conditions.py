@@ -15,7 +15,7 @@ from ttsctl.lab.job import JobResult
 from ttsctl.lab.metrics import TIMED, UNITS, percentile_name
 from ttsctl.lab.power import drift_bound, power_words
 from ttsctl.lab.settings import Condition, Settings
-from ttsctl.lab.topk import TopkDiff, topk_diff
+from ttsctl.lab.topk import draws_apart
 
 ONE_RUN = "one run of a text alone shows no drift"
 Group = Sequence[JobResult]
@@ -237,21 +237,14 @@ def _worst_mae(pairs: Sequence[tuple[JobResult, JobResult]]) -> tuple[float | No
 
 
 def _topk(cases: Mapping[str, Group], firsts: Mapping[str, JobResult]) -> list[Observation]:
-    diffs = [found for a, b in _pairs(cases, firsts) if (found := _draws_apart(a, b)) is not None]
+    diffs = [found for a, b in _pairs(cases, firsts) if (found := draws_apart(a, b)) is not None]
     none = "no draws were recorded (record.trace)"
-    frames = [d.first_frame for d in diffs if d.first_frame is not None]
+    frames = [d.first[0] for d in diffs if d.first is not None]
     return [
         _value("topk_first_diff_frame", min(frames, default=None), "all draws are equal" if diffs else none),
         _value("topk_ids_differ", max((d.ids_differ for d in diffs), default=None), none),
         _value("topk_logits_differ", max((d.logits_differ for d in diffs), default=None), none),
     ]
-
-
-def _draws_apart(a: JobResult, b: JobResult) -> TopkDiff | None:
-    """The draws of two recorded runs; None where one was not recorded, and for a run against itself."""
-    if a is b or a.trace is None or b.trace is None or "none" in (a.trace.level, b.trace.level):
-        return None
-    return topk_diff(a.trace.draws, b.trace.draws)
 
 
 def _pops(cases: Mapping[str, Group]) -> list[Observation]:

@@ -88,10 +88,5 @@ class JobResult:
     def clean(self) -> bool:
         return self.error is None and self.skipped is None
 
-    @property
-    def machine(self) -> str:
-        """The machine's id, or its host name if it failed before it could tell more."""
-        return str((self.provenance or {}).get("machine_id") or self.host)
-
 
 Work = Callable[[Job], JobResult]

@@ -50,11 +50,21 @@ class MachineSpread:
 
 def machines(results: Sequence[JobResult]) -> list[Machine]:
     """The machines of all runs that were made, in the order in which they first appear."""
+    return [_machine(name, runs) for name, runs in on_machines(results).items()]
+
+
+def on_machines(results: Sequence[JobResult]) -> dict[str, list[JobResult]]:
+    """Runs by machine id, without those that were skipped.
+
+    A run that failed before it could tell its machine counts for that of its host, or for the host itself.
+    """
+    ids = {r.host: str(r.provenance.get("machine_id")) for r in reversed(results) if r.provenance}
     found: dict[str, list[JobResult]] = {}
     for result in results:
         if result.skipped is None:
-            found.setdefault(result.machine, []).append(result)
-    return [_machine(name, runs) for name, runs in found.items()]
+            told = (result.provenance or {}).get("machine_id")
+            found.setdefault(str(told or ids.get(result.host, result.host)), []).append(result)
+    return found
 
 
 def _machine(name: str, runs: Sequence[JobResult]) -> Machine:
@@ -81,9 +91,10 @@ def _code_group(case: str, sha256: str, runs: Sequence[JobResult]) -> CodeGroup:
 def machine_spreads(results: Sequence[JobResult]) -> list[MachineSpread]:
     """One entry for every condition and text that ran on more than one machine."""
     groups: dict[tuple[str, str], dict[str, list[JobResult]]] = {}
-    for result in results:
-        if result.clean and result.codes is not None:
-            groups.setdefault((result.condition, result.case), {}).setdefault(result.machine, []).append(result)
+    for machine, runs in on_machines(results).items():
+        for result in runs:
+            if result.clean and result.codes is not None:
+                groups.setdefault((result.condition, result.case), {}).setdefault(machine, []).append(result)
     return [_spread(*key, by_machine) for key, by_machine in groups.items() if len(by_machine) > 1]
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from ttsctl.contract.config import Config
 from ttsctl.gate.suite import Case
 from ttsctl.lab.conclusions import Judgement, exit_status, judge
-from ttsctl.lab.conditions import ConditionRow, Setup, pooled, row_of, setup_of
+from ttsctl.lab.conditions import ConditionRow, pooled, row_of, setup_of
 from ttsctl.lab.executors import Pool
 from ttsctl.lab.experiment import Experiment
 from ttsctl.lab.job import Job, JobResult, Work
+from ttsctl.lab.machines import on_machines
 from ttsctl.lab.settings import Condition
 from ttsctl.lab.store import ResultStore
 
@@ -89,16 +90,14 @@ def summed_up(
 
 def by_machine(result: SweepResult) -> dict[str, dict[str, ConditionRow]]:
     """The table split by machine: condition -> machine id -> row. Empty where all ran on one."""
-    ran = [r for r in result.results if r.clean]
-    ids = list(dict.fromkeys(r.machine for r in ran))
-    if len(ids) < 2:
+    machines = on_machines(result.results)
+    if len(machines) < 2:
         return {}
     reference = [r for r in result.results if r.condition == result.experiment.reference]
     out: dict[str, dict[str, ConditionRow]] = {}
     for condition in result.experiment.conditions:
-        setup: Setup = setup_of(condition, result.configs[condition.name].stream.packet_tokens)
-        mine = [r for r in result.results if r.condition == condition.name and r.skipped is None]
-        split = {name: [r for r in mine if r.machine == name] for name in ids}
+        setup = setup_of(condition, result.configs[condition.name].stream.packet_tokens)
+        split = {name: [r for r in runs if r.condition == condition.name] for name, runs in machines.items()}
         out[condition.name] = {name: row_of(setup, runs, reference) for name, runs in split.items() if runs}
     return out
 

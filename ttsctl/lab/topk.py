@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ttsctl.contract.codes import NUM_CODEBOOKS
 from ttsctl.contract.trace import Draws
+from ttsctl.lab.job import JobResult
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class TopkDiff:
     logits_frames: tuple[int | None, ...]
 
     @property
-    def first_frame(self) -> int | None:
-        """The first frame in which anything differs."""
-        return min((first[0] for first in (self.first_ids, self.first_logits) if first), default=None)
+    def first(self) -> tuple[int, int] | None:
+        """Frame and codebook of the first draw that differs in anything."""
+        return min((first for first in (self.first_ids, self.first_logits) if first), default=None)
 
 
 def topk_diff(a: Draws, b: Draws, codebooks: int = NUM_CODEBOOKS) -> TopkDiff:
@@ -66,3 +68,51 @@ def _by_codebook(differ: np.ndarray, draws: Draws, codebooks: int) -> tuple[int 
     frames, books = draws.frame[: len(differ)], draws.codebook[: len(differ)]
     found = (frames[differ & (books == book)] for book in range(codebooks))
     return tuple(int(f.min()) if len(f) else None for f in found)
+
+
+@dataclass(frozen=True)
+class TopkRow:
+    """The recorded runs of a condition on one text against the reference condition's first: the one that parts first.
+
+    ``differing`` of its ``runs`` differ in any draw. ``diff`` is of the first run where none differs.
+    """
+
+    condition: str
+    case: str
+    runs: int
+    differing: int
+    diff: TopkDiff
+
+
+def topk_rows(results: Sequence[JobResult], reference: str) -> list[TopkRow]:
+    """One row a condition and text that was recorded on both sides."""
+    firsts: dict[str, JobResult] = {}
+    groups: dict[tuple[str, str], list[JobResult]] = {}
+    for result in results:
+        if result.clean and recorded(result):
+            if result.condition == reference:
+                firsts.setdefault(result.case, result)
+            groups.setdefault((result.condition, result.case), []).append(result)
+    rows = []
+    for (condition, case), group in groups.items():
+        diffs = [found for r in group if case in firsts and (found := draws_apart(firsts[case], r)) is not None]
+        if diffs:
+            differing = sum(d.first is not None for d in diffs)
+            rows.append(TopkRow(condition, case, len(diffs), differing, min(diffs, key=_when)))
+    return rows
+
+
+def recorded(result: JobResult) -> bool:
+    """Whether the run's draws were kept."""
+    return result.trace is not None and result.trace.level != "none"
+
+
+def draws_apart(a: JobResult, b: JobResult) -> TopkDiff | None:
+    """The draws of two recorded runs; None where one was not recorded, and for a run against itself."""
+    if a is b or a.trace is None or b.trace is None or not (recorded(a) and recorded(b)):
+        return None
+    return topk_diff(a.trace.draws, b.trace.draws)
+
+
+def _when(diff: TopkDiff) -> tuple[bool, tuple[int, int]]:
+    return diff.first is None, diff.first or (0, 0)

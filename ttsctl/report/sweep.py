@@ -16,6 +16,7 @@ from ttsctl.lab.expectation import Outcome
 from ttsctl.lab.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
 from ttsctl.lab.metrics import METRICS, TIMED, percentile_name
 from ttsctl.lab.sweep import SweepResult, by_machine
+from ttsctl.lab.topk import TopkRow, topk_rows
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 
 CSV, MARKDOWN = "decision_table.csv", "decision_table.md"
@@ -127,6 +128,9 @@ class SweepSummary(Summary):
     machines: list[Machine]
     by_machine: dict[str, dict[str, Row]] = Field(description="condition, machine; empty if all ran on one machine")
     machine_spreads: list[MachineSpread]
+    topk: list[TopkRow] = Field(
+        description="draws against the reference condition's, codebook by codebook, if recorded"
+    )
     files: dict[str, str]
 
 
@@ -152,6 +156,7 @@ def summarise(result: SweepResult, base: Config, executor: str, here: Provenance
             name: {machine: Row.of(row) for machine, row in rows.items()} for name, rows in by_machine(result).items()
         },
         machine_spreads=machine_spreads(result.results),
+        topk=topk_rows(result.results, result.experiment.reference),
         files={"table": MARKDOWN, "csv": CSV, "codes": "codes/", "wav": "wav/"},
     )
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from ttsctl.report.sweep import SweepSummary
 from ttsctl.report.sweep_table import ALL, cell
 
+# Short, for 80 columns; metric -> heading.
 COLUMNS = {
     "runs": "runs",
-    "errors": "errors",
-    "hash_unique": "hashes",
-    "first_packet_hash_unique": "first packet",
-    "first_diff_frame": "first diff",
-    "ttfa_p50_ms": "ttfa ms",
-    "code_p50_ms": "code ms",
-    "decode_first_p50_ms": "decode first ms",
+    "errors": "fail",
+    "hash_unique": "hash",
+    "first_packet_hash_unique": "pkt0",
+    "first_diff_frame": "diff",
+    "ttfa_p50_ms": "ttfa",
+    "code_p50_ms": "code",
+    "decode_first_p50_ms": "dec0",
     "rtf_p50": "rtf",
 }
 STYLES = {"holds": "green", "fails": "bold red", "not judged": "yellow"}
@@ -28,7 +29,12 @@ def render(summary: SweepSummary) -> None:
 
     console = Console(stderr=True)
     title = f"{summary.experiment.name}: {summary.experiment.question}"
-    table = Table("condition", *COLUMNS.values(), title=title, title_justify="left", box=SIMPLE_HEAD)
+    caption = "hash, pkt0: different hashes of codes and of first packets; diff: first frame; times: medians in ms"
+    table = Table(
+        "condition", title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD
+    )
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in (*summary.conditions, summary.total.model_copy(update={"name": ALL})):
         table.add_row(Text(row.name), *(cell(row, metric) for metric in COLUMNS))
     console.print(table)

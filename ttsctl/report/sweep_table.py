@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ttsctl.contract.files import write_text, written_whole
 from ttsctl.lab.metrics import METRICS
+from ttsctl.lab.topk import TopkRow
 from ttsctl.report.sweep import CSV, MARKDOWN, Concluded, Row, SweepSummary
 
 # What people read; the CSV has every metric.
@@ -103,6 +104,7 @@ def markdown(summary: SweepSummary) -> str:
         "## Conditions\n\n" + _conditions(rows),
         "## Power\n\n" + "\n".join(f"- {_plain(row.name)}: {_plain(row.power)}" for row in rows),
         _problems(summary.conditions),
+        _topk(summary.topk),
         _machines(summary),
         "## Notes\n\n" + "\n".join(f"- {_plain(note)}" for note in summary.notes) if summary.notes else "",
     ]
@@ -130,6 +132,38 @@ def _problems(rows: Sequence[Row]) -> str:
         if row.first_error
     ]
     return "## Not run, or failed\n\n" + "\n".join(lines) if lines else ""
+
+
+def _topk(rows: Sequence[TopkRow]) -> str:
+    """First frame in which each codebook's draws differ from the reference's: best ids / their logits."""
+    if not rows:
+        return ""
+    books = range(len(rows[0].diff.ids_frames))
+    head = ["condition", "text", "runs that differ", "first ids", "first logits", *(f"cb {book}" for book in books)]
+    body = [
+        [
+            row.condition,
+            row.case,
+            f"{row.differing} of {row.runs}",
+            _place(row.diff.first_ids),
+            _place(row.diff.first_logits),
+            *(f"{_frame(row.diff.ids_frames[book])}/{_frame(row.diff.logits_frames[book])}" for book in books),
+        ]
+        for row in rows
+    ]
+    told = (
+        "First draw (frame, codebook) whose best two ids, or whose logits, are not those of the reference condition's "
+    )
+    told += "first run; then for each codebook the first frame, ids/logits."
+    return f"## Best ids and logits\n\n{told}\n\n{_table(head, body)}"
+
+
+def _place(first: tuple[int, int] | None) -> str:
+    return f"frame {first[0]}, cb {first[1]}" if first else "–"
+
+
+def _frame(frame: int | None) -> str:
+    return "–" if frame is None else str(frame)
 
 
 def _machines(summary: SweepSummary) -> str:

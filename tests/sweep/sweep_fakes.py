@@ -1,0 +1,149 @@
+"""Sweeps without an engine: work functions whose results follow from the job, and a pool that works at once."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+
+from ttsctl.cli.sweep import resolved
+from ttsctl.contract.audio import pcm_sha256
+from ttsctl.contract.codes import CodeArray
+from ttsctl.contract.config import Config
+from ttsctl.contract.trace import Draws, Trace, no_prints
+from ttsctl.lab.experiment import Experiment, load_experiment
+from ttsctl.lab.job import SPEAKS, Job, JobResult, Work
+from ttsctl.lab.store import open_store
+from ttsctl.lab.sweep import SweepResult, run_experiment
+
+HEAD = 'question = "Is it so?"\ntexts = "texts.json"\nvoices = "voices.json"\n'
+PROVENANCE = {
+    "machine_id": "a" * 64,
+    "cpu": "fake",
+    "cpu_count": 1,
+    "system": "test",
+    "python": "3",
+    "packages": {},
+    "ttsctl": "0",
+    "git_commit": None,
+    "git_dirty": None,
+    "checkpoint_sha256": "c" * 64,
+}
+
+
+def write_experiment(folder: Path, body: str = "", texts: tuple[str, ...] = ("one", "two"), head: str = HEAD) -> Path:
+    """An experiment over these text ids by one voice; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = ", ".join(f'{{"id": "{text}", "text": "This is {text}."}}' for text in texts)
+    (folder / "texts.json").write_text(f'{{"schema_version": "1.0", "texts": [{entries}]}}', encoding="utf-8")
+    voices = '{"schema_version": "1.0", "voices": [{"id": "ryan", "speaker": "ryan"}]}'
+    (folder / "voices.json").write_text(voices, encoding="utf-8")
+    path = folder / "exp.toml"
+    path.write_text(head + body, encoding="utf-8")
+    return path
+
+
+def codes_of(job: Job, frames: int = 12) -> CodeArray:
+    seed = int.from_bytes(hashlib.sha256(job.request.text.encode()).digest()[:8], "little")
+    return np.random.default_rng(seed).integers(0, 2048, (frames, 16))
+
+
+def pcm_of(codes: CodeArray) -> np.ndarray:
+    return np.sin(np.arange(len(codes) * 40) * 0.01 * (1 + codes[0, 0] % 7)).astype(np.float32)
+
+
+def result_of(job: Job, codes: CodeArray, **changes: object) -> JobResult:
+    """A good result; ``changes`` are fields of JobResult."""
+    pcm = None if job.run == "codegen" else pcm_of(codes)
+    fields: dict[str, object] = {
+        "provenance": PROVENANCE,
+        "in_force": {"threads": 1},
+        "codebook_size": 2048,
+        "sample_rate": 24_000,
+        "codes": codes if job.run in SPEAKS else None,
+        "pcm": pcm,
+        "pcm_sha256": None if pcm is None else pcm_sha256(pcm),
+        "truncated": False,
+        "seed": 42,
+        "timings": {"ttfa_ms": 100.0 + job.repeat, "code_ms": 50.0, "rtf": 0.5, "decode_first_ms": None},
+    }
+    fields["host"] = "here"
+    return JobResult(job.condition, job.case, job.repeat, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+def skipped(job: Job, why: str) -> JobResult:
+    return JobResult(job.condition, job.case, job.repeat, "here", skipped=why)
+
+
+def steady(job: Job) -> JobResult:
+    """The same codes at every repeat and under every condition; decode runs decode what they are given."""
+    return result_of(job, job.codes if job.codes is not None else codes_of(job))
+
+
+def drifting(job: Job) -> JobResult:
+    """As ``steady``, but the third run of the text two under the condition b differs at frame 5, codebook 3."""
+    codes = codes_of(job)
+    if (job.condition, job.case, job.repeat) == ("b", "two__ryan", 3):
+        codes[5, 3] += 1
+    return result_of(job, codes)
+
+
+def failing(job: Job) -> JobResult:
+    """The second run of every text under b fails."""
+    if job.condition == "b" and job.repeat == 2:
+        raise RuntimeError("the\nfake engine broke")
+    return steady(job)
+
+
+def trace_of(codes: CodeArray, shift_at: tuple[int, int] | None = None, ids_at: tuple[int, int] | None = None) -> Trace:
+    """One draw an id, with made-up logits, which differ from ``shift_at`` (frame, codebook) on; at ``ids_at`` the ids."""
+    frames, books = (a.ravel() for a in np.indices(codes.shape))
+    ids = codes.ravel()
+    best = np.stack([ids, ids + 1], axis=1)
+    logits = np.random.default_rng(0).standard_normal((len(ids), 2)).astype(np.float32)
+    order = frames * codes.shape[1] + books
+    if shift_at is not None:
+        logits[order >= shift_at[0] * codes.shape[1] + shift_at[1]] += np.float32(1e-3)
+    if ids_at is not None:
+        best[order == ids_at[0] * codes.shape[1] + ids_at[1], 1] += 7
+    gap = logits[:, 0] - logits[:, 1]
+    draws = Draws(frames.astype(np.int32), books.astype(np.int32), ids, best, logits, gap)
+    return Trace("codes", draws, no_prints(), no_prints())
+
+
+class InlinePool:
+    """Does each job at once, in this thread; what is no Exception passes through, as Ctrl-C would."""
+
+    def __init__(self, width: int = 1) -> None:
+        self.width = width
+        self.notes: list[str] = []
+        self.done: list[str] = []
+
+    def submit(self, work: Work, job: Job) -> Future[JobResult]:
+        self.done.append(job.id)
+        future: Future[JobResult] = Future()
+        try:
+            future.set_result(work(job))
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+        return future
+
+    def collect(self, future: Future[JobResult], job: Job) -> JobResult:
+        return future.result()
+
+
+def prepared(path: Path) -> tuple[Experiment, dict[str, Config]]:
+    experiment = load_experiment(path)
+    return experiment, resolved(experiment, [])[1]
+
+
+def run(path: Path, work: Work, pool: InlinePool | None = None, remove: bool = True) -> SweepResult:
+    """Run the experiment at ``path``, with its store beside it."""
+    experiment, configs = prepared(path)
+    with open_store(path.parent / "out", experiment.name, "k" * 64, fresh=False) as store:
+        result = run_experiment(experiment, configs, work, pool or InlinePool(), store)
+        if remove:
+            store.remove()
+    return result

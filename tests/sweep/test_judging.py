@@ -1,0 +1,149 @@
+"""Conclusions: what must fail fails, and what was not run, or ran badly, never holds."""
+
+from __future__ import annotations
+
+import pytest
+from sweep_fakes import codes_of, drifting, failing, result_of, run, skipped, steady, write_experiment
+
+from ttsctl.lab.machines import code_groups, machine_spreads, machines
+from ttsctl.lab.sweep import by_machine
+
+A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
+
+
+def concluded(tmp_path, work, expect, extra="", body=A_B):
+    """(outcome, reason, exit status) of one conclusion."""
+    conclusion = f'[[conclusion]]\nquestion = "Is it?"\nexpect = "{expect}"\n{extra}\n'
+    result = run(write_experiment(tmp_path, body + conclusion), work)
+    (judgement,) = result.judgements
+    return judgement.outcome, judgement.reason, result.status
+
+
+def skipping(job):
+    if job.condition == "b":
+        return skipped(job, "needs a thing")
+    return steady(job)
+
+
+def test_what_holds_tells_its_power(tmp_path):
+    outcome, reason, status = concluded(tmp_path, steady, "hash_unique == 1 and errors == 0")
+    assert (outcome, status) == ("holds", 0)
+    assert reason.startswith("a, b: ") and "≤ 63 %" in reason
+
+
+def test_planted_drift_fails(tmp_path):
+    outcome, reason, status = concluded(tmp_path, drifting, "hash_unique == 1")
+    assert (outcome, status) == ("fails", 1)
+    assert reason == "b: hash_unique = 2"
+
+
+def test_drift_is_not_held_against_others(tmp_path):
+    outcome, _, status = concluded(tmp_path, drifting, "hash_unique == 1", 'conditions = ["a"]')
+    assert (outcome, status) == ("holds", 0)
+
+
+def test_over_all_pools_the_runs(tmp_path):
+    def work(job):
+        codes = codes_of(job)
+        codes[7:] += job.condition == "b"
+        return result_of(job, codes)
+
+    assert concluded(tmp_path / "each", work, "hash_unique == 1")[0] == "holds"
+    assert concluded(tmp_path / "all", work, "hash_unique == 1", 'over = "all"')[:2] == (
+        "fails",
+        "all: hash_unique = 2",
+    )
+
+
+@pytest.mark.parametrize("over", ["each", "all"])
+def test_skipped_never_holds(tmp_path, over):
+    outcome, reason, status = concluded(tmp_path, skipping, "hash_unique == 1", f'over = "{over}"')
+    assert (outcome, status) == ("not judged", 3)
+    assert "needs a thing" in reason
+
+
+def test_skipped_beside_what_fails_fails(tmp_path):
+    outcome, _, status = concluded(tmp_path, skipping, "hash_unique == 2")
+    assert (outcome, status) == ("fails", 1)
+
+
+@pytest.mark.parametrize("over", ["each", "all"])
+def test_a_failed_run_keeps_the_rest_from_holding(tmp_path, over):
+    """The run that is missing may be the one that drifts."""
+    outcome, reason, status = concluded(tmp_path, failing, "hash_unique == 1", f'over = "{over}"')
+    assert (outcome, status) == ("not judged", 3)
+    assert "2 runs of b failed (RuntimeError: the fake engine broke)" in reason
+
+
+def test_errors_can_be_asked_for(tmp_path):
+    assert concluded(tmp_path, failing, "errors == 0")[0] == "fails"
+
+
+def test_conditions_against_each_other(tmp_path):
+    def work(job):
+        return result_of(job, codes_of(job), timings={"ttfa_ms": 90.0 if job.condition == "b" else 100.0})
+
+    assert concluded(tmp_path / "1", work, "ttfa_p50_ms[b] <= ttfa_p50_ms[a]")[0] == "holds"
+    assert concluded(tmp_path / "2", work, "ttfa_p50_ms[b] <= 0.8 * ttfa_p50_ms[a]")[0] == "fails"
+    assert concluded(tmp_path / "3", skipping, "ttfa_p50_ms[b] <= ttfa_p50_ms[a]")[0] == "not judged"
+    assert concluded(tmp_path / "4", failing, "ttfa_p50_ms[b] <= ttfa_p50_ms[a]")[0] == "not judged"
+
+
+def test_one_run_is_not_stable(tmp_path):
+    outcome, reason, _ = concluded(tmp_path, steady, "hash_unique == 1", body="repeats = 1\n")
+    assert outcome == "not judged" and "one run of a text alone shows no drift" in reason
+
+
+def test_without_conclusions_nothing_is_judged(tmp_path):
+    assert run(write_experiment(tmp_path), steady).status == 3
+
+
+def on_machines(within):
+    """Repeats go to two machines in turn; the second gives other codes, ``within``: only at some of its repeats."""
+
+    def work(job):
+        second = job.repeat % 2 == 0
+        codes = codes_of(job)
+        codes[9, 0] += second and (not within or job.repeat == 2)
+        result = result_of(job, codes)
+        provenance = {**result.provenance, "machine_id": ("b" if second else "a") * 64}
+        return result_of(job, codes, provenance=provenance, host="other" if second else "here")
+
+    return work
+
+
+def test_codes_that_differ_between_machines_only(tmp_path):
+    def result_on(place, within):
+        return run(write_experiment(tmp_path / place, "repeats = 4\n", texts=("one",)), on_machines(within))
+
+    result = result_on("between", False)
+    assert [m.runs for m in machines(result.results)] == [2, 2]
+    (spread,) = machine_spreads(result.results)
+    assert (spread.spread, spread.first_diff_frame) == ("differs between machines only", 9)
+    assert set(spread.hashes) == {"here (" + "a" * 8 + ")", "other (" + "b" * 8 + ")"}
+    assert [row.value("hash_unique") for row in by_machine(result)["base"].values()] == [1, 1]
+    assert result.rows["base"].value("hash_unique") == 2
+    assert [(g.conditions, g.hosts) for g in code_groups(result.results)] == [
+        ({"base": 2}, ("here",)),
+        ({"base": 2}, ("other",)),
+    ]
+    (spread,) = machine_spreads(result_on("within", True).results)
+    assert spread.spread == "differs within a machine"
+
+
+def test_equal_codes_on_two_machines(tmp_path):
+    def work(job):
+        result = steady(job)
+        return result_of(job, result.codes, provenance={**result.provenance, "machine_id": str(job.repeat)})
+
+    result = run(write_experiment(tmp_path), work)
+    assert {s.spread for s in machine_spreads(result.results)} == {"one result"}
+
+
+def test_a_run_that_failed_counts_for_its_hosts_machine(tmp_path):
+    result = run(write_experiment(tmp_path, A_B), failing)
+    result_here = [r for r in result.results if r.error is None]
+    assert {r.host for r in result_here} == {"here"}
+    # The fake's host is not this machine, so its failed runs stand for a machine of their own.
+    assert len(machines(result.results)) == 2
+    assert len(machines(result_here)) == 1

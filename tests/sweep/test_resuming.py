@@ -1,0 +1,171 @@
+"""Interrupted sweeps: what is done is kept, nothing is done twice, and what changed is done anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sweep_fakes import InlinePool, codes_of, prepared, result_of, run, skipped, steady, write_experiment
+
+from ttsctl.cli.main import Interrupted
+from ttsctl.contract.errors import InputError
+from ttsctl.contract.timing import PacketTiming
+from ttsctl.lab.job import Job
+from ttsctl.lab.requirement import Requirement
+from ttsctl.lab.result_files import read_job, read_result, write_job, write_result
+from ttsctl.lab.store import checkpoint_state, open_store, sweep_key
+
+A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
+DECODE = A_B + '[[condition]]\nname = "d"\nrun = "decode"\ncodes_of = "a"\n'
+
+
+def interrupted_after(count, how):
+    """Work that is interrupted when it has done ``count`` jobs."""
+    done = []
+
+    def work(job):
+        if len(done) == count:
+            raise how
+        done.append(job.id)
+        return steady(job)
+
+    return work
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, Interrupted])
+@pytest.mark.parametrize("count", [0, 1, 7, 12, 17])
+def test_goes_on_where_it_was(tmp_path, how, count):
+    path = write_experiment(tmp_path, DECODE)
+    with pytest.raises(how):
+        run(path, interrupted_after(count, how))
+    pool = InlinePool()
+    resumed = run(path, steady, pool)
+    assert len(pool.done) == 18 - count and resumed.taken_up == count
+    whole = run(write_experiment(tmp_path / "whole", DECODE), steady)
+    for mine, theirs in zip(resumed.results, whole.results, strict=True):
+        assert mine.id == theirs.id and mine.timings == theirs.timings and mine.pcm_sha256 == theirs.pcm_sha256
+        assert (mine.codes is None) == (theirs.codes is None)
+        assert mine.codes is None or np.array_equal(mine.codes, theirs.codes)
+    assert resumed.rows == whole.rows
+
+
+def test_a_finished_sweep_leaves_nothing_to_go_on_with(tmp_path):
+    path = write_experiment(tmp_path, A_B)
+    run(path, steady)
+    assert not (tmp_path / "out").exists()
+    pool = InlinePool()
+    run(path, steady, pool)
+    assert len(pool.done) == 12
+
+
+def test_more_repeats_take_up_the_others(tmp_path):
+    path = write_experiment(tmp_path, A_B)
+    run(path, steady, remove=False)
+    pool = InlinePool()
+    write_experiment(tmp_path, "repeats = 4\n" + A_B)
+    assert run(path, steady, pool).taken_up == 12
+    assert pool.done == ["a/one__ryan/4", "a/two__ryan/4", "b/one__ryan/4", "b/two__ryan/4"]
+
+
+def test_errors_are_kept_and_skipped_runs_are_not(tmp_path):
+    """An error counts, whoever looks again; what was skipped may run elsewhere."""
+    path = write_experiment(tmp_path, A_B, texts=("one",))
+
+    def work(job):
+        if job.condition == "a":
+            raise RuntimeError("broke")
+        return skipped(job, "needs a thing")
+
+    run(path, work, remove=False)
+    pool = InlinePool()
+    result = run(path, steady, pool)
+    assert pool.done == ["b/one__ryan/1", "b/one__ryan/2", "b/one__ryan/3"]
+    assert [r.error for r in result.results[:3]] == ["RuntimeError: broke"] * 3
+
+
+def test_fresh_forgets(tmp_path):
+    experiment, _ = prepared(write_experiment(tmp_path, A_B))
+    with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=False) as store:
+        store.add(steady(_job(experiment)))
+    with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=False) as store:
+        assert list(store.taken_up) == ["a/one__ryan/1"]
+    with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=True) as store:
+        assert store.taken_up == {}
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_at_once_are_refused(tmp_path):
+    with (
+        open_store(tmp_path, "exp", "k" * 64, fresh=False),
+        pytest.raises(InputError, match="another process"),
+        open_store(tmp_path, "exp", "k" * 64, fresh=True),
+    ):
+        pass
+
+
+def test_what_was_torn_is_not_there(tmp_path):
+    """Killed between the arrays and the JSON: the run is done again. A JSON that is no result is told."""
+    experiment, _ = prepared(write_experiment(tmp_path, A_B))
+    result = steady(_job(experiment))
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+        store.add(result)
+        folder = store.folder
+    (folder / "a--two__ryan--1_codes.npy").write_bytes(b"half")
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+        assert list(store.taken_up) == [result.id]
+    (folder / "a--one__ryan--1.json").write_text("{}")
+    with pytest.raises(InputError, match="--fresh"), open_store(tmp_path / "out", "exp", "k" * 64, fresh=False):
+        pass
+
+
+def test_the_key_is_of_what_decides_the_results(tmp_path):
+    def key(body, checkpoints=None, texts=("one",)):
+        experiment, configs = prepared(write_experiment(tmp_path, body, texts))
+        return sweep_key(experiment, configs, checkpoints or {"builtin": "x"})
+
+    same = key(A_B)
+    asks = '[[conclusion]]\nquestion = "q"\nexpect = "errors == 0"\n'
+    assert key("repeats = 9\n" + A_B + asks) == same
+    others = [
+        key(A_B.replace("8", "2")),
+        key(A_B.replace('"b"', '"c"')),
+        key("warmup = 0\n" + A_B),
+        key('isolation = "process"\n' + A_B),
+        key('measure = ["pops"]\n' + A_B),
+        key(A_B + '[sampling]\npolicy = "seeded"\n'),
+        key(A_B + 'run = "offline"\n'),
+        key(A_B, {"builtin": "y"}),
+        key(A_B, texts=("two",)),
+    ]
+    assert len({same, *others}) == 1 + len(others)
+
+
+def test_a_changed_checkpoint_folder_is_another(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"one")
+    before = checkpoint_state(str(tmp_path))
+    assert checkpoint_state(str(tmp_path)) == before
+    (tmp_path / "model.safetensors").write_bytes(b"three")
+    assert checkpoint_state(str(tmp_path)) != before
+    assert checkpoint_state("builtin") == "builtin"
+
+
+def _job(experiment, **changes) -> Job:
+    _, configs = prepared(experiment.path)
+    case = experiment.cases[0]
+    return Job("a", case.id, 1, configs["a"], case.request, **changes)
+
+
+def test_results_and_jobs_come_back_from_files_as_they_were(tmp_path):
+    experiment, _ = prepared(write_experiment(tmp_path, A_B))
+    job = _job(experiment, requires=(Requirement("cores", 2),), measure=("pops",), codes=np.arange(32).reshape(2, 16))
+    write_job(tmp_path, job)
+    back = read_job(tmp_path)
+    assert np.array_equal(back.codes, job.codes) and back.codes.dtype == np.int64
+    for name in ("id", "config", "request", "run", "requires", "isolation", "warmup", "timeout_s", "measure"):
+        assert getattr(back, name) == getattr(job, name), name
+    packets = (PacketTiming(0, 4, 7680, 1.5, 0.25, None, 2.0, None),)
+    result = result_of(job, codes_of(job), packets=packets, pops=(3, 5), notes=("n",))
+    write_result(tmp_path, "r", result)
+    again = read_result(tmp_path, "r")
+    assert np.array_equal(again.codes, result.codes) and np.array_equal(again.pcm, result.pcm)
+    for name in ("id", "host", "error", "provenance", "pcm_sha256", "timings", "packets", "pops", "notes", "seed"):
+        assert getattr(again, name) == getattr(result, name), name
