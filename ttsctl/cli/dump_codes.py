@@ -13,17 +13,20 @@ from ttsctl.cli.speech import (
     ConfigOption,
     InstructOption,
     LanguageOption,
+    PacketsOption,
     SpeakerOption,
     TextIdOption,
     TextModeOption,
     TextOption,
     TextsOption,
+    TraceOption,
     VoiceIdOption,
     VoicesOption,
     chosen_texts,
     command_config,
     make_requests,
     progress,
+    recording,
 )
 
 
@@ -38,6 +41,8 @@ def command(
     voice_id: VoiceIdOption = None,
     voices: VoicesOption = DEFAULT_VOICES,
     text_mode: TextModeOption = "streaming",
+    trace: TraceOption = None,
+    packets: PacketsOption = False,
     checkpoint: CheckpointOption = None,
     config_file: ConfigOption = None,
     sets: SetOption = None,
@@ -57,7 +62,7 @@ def command(
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
-    config = command_config(config_file, checkpoint, sets)
+    config = command_config(config_file, checkpoint, recording(trace, packets, sets))
     wanted = chosen_texts(text or [], text_id or [], texts)
     requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
     with run_folder(out, "dump-codes") as run:

@@ -28,6 +28,13 @@ TextModeOption = Annotated[
     typer.Option("--text-mode", help="streaming: one text token a frame; whole: all text before the first frame."),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of configuration tables.")]
+TraceOption = Annotated[
+    Literal["none", "codes", "stages", "modules"] | None,
+    typer.Option("--trace", help="Record draws, or also fingerprints of stages or modules; as --set record.trace=…"),
+]
+PacketsOption = Annotated[
+    bool, typer.Option("--packets", help="Keep the times of every packet; as --set record.packets=true")
+]
 DEFAULT_VOICES = Path("manifests/voices_base.json")
 DEFAULT_TEXTS = Path("manifests/texts_base.json")
 # For a folder without manifests; only a CustomVoice checkpoint asks for a speaker.
@@ -41,6 +48,12 @@ def command_config(config_file: Path | None, checkpoint: str | None, sets: list[
 
     table = read_toml(config_file, "config file") if config_file else None
     return resolve_config(table, config_file, chosen_sets(checkpoint, sets))
+
+
+def recording(trace: str | None, packets: bool, sets: list[str] | None) -> list[str]:
+    """``--trace`` and ``--packets`` as the settings they stand for, under every ``--set``."""
+    chosen = [f"record.trace={trace}"] if trace is not None else []
+    return [*chosen, *(["record.packets=true"] if packets else []), *(sets or [])]
 
 
 def chosen_texts(given: list[str], ids: list[str], file: Path) -> list[tuple[str | None, str]]:

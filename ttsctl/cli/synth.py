@@ -12,13 +12,16 @@ from ttsctl.cli.speech import (
     ConfigOption,
     InstructOption,
     LanguageOption,
+    PacketsOption,
     SpeakerOption,
     TextModeOption,
+    TraceOption,
     VoiceIdOption,
     VoicesOption,
     command_config,
     make_requests,
     progress,
+    recording,
 )
 
 
@@ -30,6 +33,8 @@ def command(
     voice_id: VoiceIdOption = None,
     voices: VoicesOption = DEFAULT_VOICES,
     text_mode: TextModeOption = "streaming",
+    trace: TraceOption = None,
+    packets: PacketsOption = False,
     checkpoint: CheckpointOption = None,
     config_file: ConfigOption = None,
     sets: SetOption = None,
@@ -48,14 +53,14 @@ def command(
     from ttsctl.report.summary import write_summary
     from ttsctl.report.synth import render, summarise
 
-    config = command_config(config_file, checkpoint, sets)
+    config = command_config(config_file, checkpoint, recording(trace, packets, sets))
     request = make_requests([(None, text)], voices, voice_id, speaker, language, instruct, text_mode)[0]
     with run_folder(out, "synth") as run:
         engine = load_engine(config)
         with progress("frames") as tell:
             spoken = speak(engine, request, tell)
-        write_spoken(spoken, run.path)
-        summary = summarise(spoken)
+        files = write_spoken(spoken, run.path, config.record.packets)
+        summary = summarise(spoken, files)
         write_summary(summary, run.path)
     render(summary)
     finish(summary, run.home, as_json)

@@ -22,7 +22,7 @@ CODES_KEY = "codes"
 DUMP_AGAIN = "dump the codes again with 'ttsctl dump-codes'"
 
 # What numpy, zipfile and zlib raise on a damaged file, as found by flipping its bytes.
-_NUMPY_ERRORS = (
+NUMPY_ERRORS = (
     EOFError,
     KeyError,
     MemoryError,
@@ -66,7 +66,7 @@ def _read_numpy(path: Path) -> NDArray[Any]:
                 return loaded
             name = _the_one(path, list(loaded.files))
             return np.asarray(loaded[name])
-    except _NUMPY_ERRORS as error:
+    except NUMPY_ERRORS as error:
         raise InputError(f"{path}: no readable numpy array: {error}", DUMP_AGAIN) from error
 
 

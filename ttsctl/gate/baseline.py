@@ -85,7 +85,7 @@ def codes_conditions(config: Config, info: EngineInfo) -> Conditions:
     How codes are packed and decoded must not change them, so it is not among these.
     """
     sampling = config.to_dict()["sampling"]
-    if config.sampling.policy == "greedy":
+    if config.sampling.policy == "greedy" and config.sampling.predictor_policy in (None, "greedy"):
         sampling = {key: sampling[key] for key in ("policy", "max_new_tokens", "repetition_penalty")}
     device, dtype = _placed(config, info, "codegen")
     return {

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ttsctl.contract.audio import PcmArray
 from ttsctl.contract.chunks import chunk_samples, rechunk
 from ttsctl.contract.codes import CodeArray
+from ttsctl.contract.delivered import with_delivered
 from ttsctl.contract.engine import End, Engine, EngineInfo, Offline, Packet, Request
 from ttsctl.contract.errors import EngineError
-from ttsctl.contract.fingerprint import fingerprint
 from ttsctl.contract.timing import PacketTiming, StreamTiming, packet_timing, stream_timing
-from ttsctl.contract.trace import STAGES, Prints, Trace
+from ttsctl.contract.trace import Trace
 from ttsctl.gate.suite import Case
 from ttsctl.gate.worker import Cancelled
 
@@ -118,27 +118,6 @@ def _finished(packets: list[Packet], end: End, engine: Engine) -> StreamRun:
         trace=None if end.trace is None else with_delivered(end.trace, pcm, info.frame_samples),
         clamped=end.clamped,
     )
-
-
-def with_delivered(trace: Trace, pcm: PcmArray, frame_samples: int) -> Trace:
-    """The trace and, where its level has prints, one more a frame of ``pcm`` (N,): the stage ``packetiser``.
-
-    Samples are counted as they left, so under legacy padding a frame's print is not of that frame's codes alone.
-    """
-    if trace.level == "codes":
-        return trace
-    values = [fingerprint(pcm[start : start + frame_samples]) for start in range(0, len(pcm), frame_samples)]
-    old, count = trace.decode, len(values)
-    decode = Prints(
-        points=(*old.points, "packetiser"),
-        point=np.append(old.point, np.full(count, len(old.points), old.point.dtype)),
-        stage=np.append(old.stage, np.full(count, STAGES.index("packetiser"), old.stage.dtype)),
-        frame=np.append(old.frame, np.arange(count, dtype=old.frame.dtype)),
-        codebook=np.append(old.codebook, np.zeros(count, old.codebook.dtype)),
-        is_input=np.append(old.is_input, np.zeros(count, np.bool_)),
-        value=np.append(old.value, np.array(values, np.uint64)),
-    )
-    return replace(trace, decode=decode)
 
 
 def _check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) -> None:

@@ -32,6 +32,14 @@ class Spoken:
     meta: DumpMeta
 
 
+@dataclass(frozen=True)
+class Dumped:
+    """A dump in its folder: its meta and the names of its files."""
+
+    meta: DumpMeta
+    files: tuple[str, ...]
+
+
 class Counted:
     """An engine that tells of every packet; everything else is the engine's."""
 
@@ -53,7 +61,7 @@ def speak(engine: Engine, request: Request, tell: Tell) -> Spoken:
     """Stream a request, then speak it offline. CannotJudge if not one frame came."""
     stream = _streamed(Counted(engine, tell), request)
     offline, equal = None, None
-    if engine.config.sampling.policy == "free":
+    if "free" in (engine.config.sampling.policy, engine.config.sampling.predictor_policy):
         # A second generation would draw other codes, so the offline audio is that of the stream's codes.
         pcm = engine.decode_offline(stream.codes)
     else:
@@ -63,34 +71,40 @@ def speak(engine: Engine, request: Request, tell: Tell) -> Spoken:
     return Spoken(request, engine.info, stream, pcm, offline, equal, meta)
 
 
-def write_spoken(spoken: Spoken, folder: Path) -> None:
-    """stream.wav, offline.wav (float32) and the dump of the streamed codes."""
+def write_spoken(spoken: Spoken, folder: Path, packets: bool = False) -> tuple[str, ...]:
+    """stream.wav, offline.wav (float32) and the dump of the streamed codes, with its trace if there is one and, on
+    request, its packets; returns the names of the files.
+    """
     from ttsctl.audio.wav import write_wav
 
-    write_wav(folder / "stream.wav", spoken.stream.pcm, spoken.info.sample_rate)
-    write_wav(folder / "offline.wav", spoken.offline_pcm, spoken.info.sample_rate)
-    write_dump(folder, spoken.meta, spoken.stream.codes)
+    names = ("stream.wav", "offline.wav")
+    for name, pcm in zip(names, (spoken.stream.pcm, spoken.offline_pcm), strict=True):
+        write_wav(folder / name, pcm, spoken.info.sample_rate)
+    return names + _dump(folder, spoken.meta, spoken.stream, packets)
 
 
-def record_runs(
-    engine: Engine, requests: Sequence[Request], runs: int, folder: Path, tell: Tell
-) -> list[list[DumpMeta]]:
-    """Stream each request ``runs`` times and dump its codes into ``folder`` as ``<text id or number>_run<n>``.
+def record_runs(engine: Engine, requests: Sequence[Request], runs: int, folder: Path, tell: Tell) -> list[list[Dumped]]:
+    """Stream each request ``runs`` times and dump its codes into ``folder`` as ``<text id or number>_run<n>``, with
+    what the config's ``record`` table asks for beside them.
 
-    Returns the metas, request by request. CannotJudge if a run gave no frame.
+    Returns the dumps, request by request. CannotJudge if a run gave no frame.
     """
     recorded = []
     for number, request in enumerate(requests, start=1):
         name = request.text_id or f"text{number:02d}"
-        metas = []
+        dumps = []
         for run in range(1, runs + 1):
             stream = _streamed(engine, request)
             meta = _meta(engine, request, stream, f"{name}_run{run}")
-            write_dump(folder, meta, stream.codes)
-            metas.append(meta)
+            dumps.append(Dumped(meta, _dump(folder, meta, stream, engine.config.record.packets)))
             tell()
-        recorded.append(metas)
+        recorded.append(dumps)
     return recorded
+
+
+def _dump(folder: Path, meta: DumpMeta, stream: StreamRun, packets: bool) -> tuple[str, ...]:
+    paths = write_dump(folder, meta, stream.codes, stream.trace, stream.packets if packets else None)
+    return tuple(path.name for path in paths)
 
 
 def _streamed(engine: Engine, request: Request) -> StreamRun:

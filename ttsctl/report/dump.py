@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ttsctl.codes.meta import DumpMeta
 from ttsctl.contract.engine import Engine
+from ttsctl.gate.record import Dumped
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 
 _DEFINED = (
@@ -47,9 +48,9 @@ class DumpSummary(Summary):
     files: list[str]
 
 
-def summarise(engine: Engine, recorded: Sequence[Sequence[DumpMeta]], runs: int) -> DumpSummary:
+def summarise(engine: Engine, recorded: Sequence[Sequence[Dumped]], runs: int) -> DumpSummary:
     """The summary of recorded runs: status 1 if any text gave more than one hash."""
-    requests = [_request(metas) for metas in recorded]
+    requests = [_request([dump.meta for dump in dumps]) for dumps in recorded]
     drifted = [r for r in requests if r.hash_unique > 1]
     worst = max(r.hash_unique for r in requests)
     if drifted:
@@ -69,7 +70,7 @@ def summarise(engine: Engine, recorded: Sequence[Sequence[DumpMeta]], runs: int)
         runs=runs,
         hash_unique=worst,
         requests=requests,
-        files=["manifest.json", *(f"codes_{tag}.npy" for r in requests for tag in r.tags)],
+        files=["manifest.json", *(name for dumps in recorded for dump in dumps for name in dump.files)],
     )
 
 

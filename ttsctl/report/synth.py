@@ -53,8 +53,8 @@ class SynthSummary(Summary):
     files: list[str]
 
 
-def summarise(spoken: Spoken) -> SynthSummary:
-    """The summary of one spoken request: status 1 if stream and offline gave different codes."""
+def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
+    """The summary of a request that left ``files``: status 1 if stream and offline gave different codes."""
     info, stream = spoken.info, spoken.stream
     equal = spoken.offline_codes_equal
     duration_s = len(stream.pcm) / info.sample_rate
@@ -84,7 +84,7 @@ def summarise(spoken: Spoken) -> SynthSummary:
         offline_codes_equal=equal,
         offline_reason=None if equal is not None else "policy free draws other codes in every run",
         timings=asdict(stream.timing),
-        files=["stream.wav", "offline.wav", "codes_stream.npy", "meta_stream.json"],
+        files=list(files),
     )
 
 
