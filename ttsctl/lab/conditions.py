@@ -250,12 +250,11 @@ def _topk(cases: Mapping[str, Group], firsts: Mapping[str, JobResult]) -> list[O
 def _pops(cases: Mapping[str, Group]) -> list[Observation]:
     sought = [[r.pops for r in group if r.pops is not None] for group in cases.values()]
     counts = [len(pops) for group in sought for pops in group]
-    unique = max((len(set(group)) for group in sought if len(group) > 1), default=None)
+    # Where no run has a pop there is nothing that could have moved.
+    unique = max((len(set(group)) for group in sought if len(group) > 1 and any(group)), default=None)
     none = "pops were not measured (measure), or nothing was decoded"
-    return [
-        _value("pops", max(counts, default=None), none),
-        _value("pops_unique", unique, ONE_RUN if counts else none),
-    ]
+    why = none if not counts else ONE_RUN if any(counts) else "no run has a pop, so none can move"
+    return [_value("pops", max(counts, default=None), none), _value("pops_unique", unique, why)]
 
 
 def _times(clean: Group) -> list[Observation]:
