@@ -1,0 +1,92 @@
+"""Ids out of range: named by frame and codebook before the decoder sees them, or clamped and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from engine_help import make_engine
+from overlap_help import REQUEST, codegen_threads, speak
+
+from ttsctl.contract.engine import End
+from ttsctl.contract.errors import InputError
+from ttsctl.engine.codegen import CodeGenerator, Generation
+from ttsctl.engine.decode_stage import check_codes
+from ttsctl.engine.local import LocalEngine
+
+# Ids put in place of those generated: (frame, codebook) -> id. The built-in has codebooks of 128.
+PLANTED = {(6, 9): 128, (9, 0): -1, (10, 15): 5000}
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every engine's code generation gives ``PLANTED`` ids, and goes on from those it drew."""
+    frames = CodeGenerator.frames
+
+    def altered(self: CodeGenerator, generation: Generation) -> Iterator[torch.Tensor]:
+        for index, frame in enumerate(frames(self, generation)):
+            given = frame.clone()
+            for (at, codebook), value in PLANTED.items():
+                if at == index:
+                    given[codebook] = value
+            yield given
+
+    monkeypatch.setattr(CodeGenerator, "frames", altered)
+
+
+def decoded_frames(engine: LocalEngine) -> list[int]:
+    """Rows of each call of the decoder's first layer, as they come."""
+    rows: list[int] = []
+    engine.decoder.pre_conv.register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
+    return rows
+
+
+@pytest.mark.usefixtures("planted")
+@pytest.mark.parametrize("overlap", ["none", "thread"])
+@pytest.mark.parametrize(("packet", "every"), [(1, 1), (4, 1), (3, 2), (4, 3)])
+def test_the_first_one_is_named_before_the_decoder_sees_it(overlap: str, packet: int, every: int) -> None:
+    form = (f"stream.packet_tokens={packet}", f"stream.decode_every={every}", f"stream.overlap={overlap}")
+    engine = make_engine("builtin", "decoder.mode=cached", *form)
+    rows = decoded_frames(engine)
+    with pytest.raises(InputError, match=r"id 128 at frame 6, codebook 9 is outside 0\.\.127"):
+        list(engine.stream(REQUEST))
+    assert sum(rows) <= 6 and not codegen_threads()
+    with pytest.raises(InputError, match="id 128 at frame 6, codebook 9"):
+        engine.offline(REQUEST)
+
+
+@pytest.mark.usefixtures("planted")
+@pytest.mark.parametrize("overlap", ["none", "thread"])
+def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, builtin: LocalEngine) -> None:
+    engine = make_engine("builtin", "determinism.clamp_codes=true", f"stream.overlap={overlap}")
+    run = speak(engine)
+    assert run.clamped == 3
+    assert {place: run.codes[place] for place in PLANTED} == PLANTED
+    clamped = np.clip(run.codes, 0, 127)
+    assert np.array_equal(run.pcm, speak_codes(builtin, clamped))
+    end = list(engine.stream(REQUEST))[-1]
+    assert isinstance(end, End) and end.clamped == 3
+
+
+def speak_codes(engine: LocalEngine, codes: np.ndarray) -> np.ndarray:
+    """Codes (T, Q) through the engine's own mode."""
+    from ttsctl.engine.variants import decode_variant
+
+    return decode_variant(engine, codes, engine.config).pcm
+
+
+def test_nothing_is_clamped_in_a_clean_run(builtin: LocalEngine) -> None:
+    assert speak(builtin).clamped == 0
+    assert speak(make_engine("builtin", "determinism.clamp_codes=true")).clamped == 0
+
+
+def test_a_frame_is_counted_from_the_start_of_the_stream() -> None:
+    codes = np.zeros((3, 16), np.int64)
+    codes[2, 4] = 128
+    config = make_engine().config
+    with pytest.raises(InputError, match="frame 102, codebook 4"):
+        check_codes(codes, 100, 128, config)
+    unchecked = make_engine("builtin", "determinism.validate_codes=false").config
+    assert check_codes(codes, 0, 128, unchecked)[0] is codes
