@@ -14,6 +14,7 @@ from overlap_help import OTHER, REQUEST, bits, codegen_threads, gone, speak
 from ttsctl.contract.codes import codes_sha256
 from ttsctl.contract.engine import End, Packet, Request, Voice
 from ttsctl.contract.errors import CannotJudge, EngineError
+from ttsctl.contract.trace import Prints
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.taps import CodegenTaps, DecodeTaps
 
@@ -178,3 +179,24 @@ def test_reference_cases_of_the_public_package(overlap: str, names: list[str]) -
         assert len(run.pcm) == case["samples"]
         assert run.truncated is not case["stopped_by_eos"]
     engine.close()
+
+
+def test_a_trace_is_the_same_from_every_form() -> None:
+    """Draws and prints, level ``stages``: what was computed is the same, not only what came out."""
+    sets = ("record.trace=stages", "sampling.max_new_tokens=7")
+    wanted = speak(make_engine("builtin", *sets)).trace
+    assert wanted is not None and len(wanted.draws.id) > 60 and len(wanted.decode.value) > 60
+    forms = (stream_sets("none", 1, 0, 3), stream_sets("thread", 3, 1, 2), stream_sets("process", 2, 0, 2))
+    for form in forms:
+        engine = make_engine("builtin", *sets, *form)
+        found = speak(engine).trace
+        engine.close()
+        assert found is not None and found.level == "stages"
+        for part, name in (("draws", "id"), ("draws", "logits"), ("codegen", "value"), ("codegen", "frame")):
+            assert np.array_equal(getattr(getattr(found, part), name), getattr(getattr(wanted, part), name)), form
+        assert _keyed(found.decode) == _keyed(wanted.decode), form
+
+
+def _keyed(prints: Prints) -> dict[tuple[str, int], int]:
+    names = [prints.points[number] for number in prints.point]
+    return dict(zip(zip(names, prints.frame.tolist(), strict=True), prints.value.tolist(), strict=True))

@@ -1,0 +1,65 @@
+"""Overlap and synchronisation on a GPU: the same codes as without, and nothing left behind."""
+
+from __future__ import annotations
+
+import engine_help  # noqa: F401  sets the thread count
+import numpy as np
+import pytest
+import torch
+from overlap_help import REQUEST, codegen_threads, speak
+
+from ttsctl.cli.config import resolve_config
+from ttsctl.engine.local import LocalEngine, load_engine
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here"),
+]
+# Float32 without TF32, so that the small network's near-equal sums stay apart.
+EXACT = ("engine.codegen_dtype=float32", "engine.decoder_dtype=float32", "determinism.level=strict")
+PCM_TOLERANCE = 1e-4
+
+
+def gpu_engine(*sets: str) -> LocalEngine:
+    return load_engine(resolve_config({"engine": {"checkpoint": "builtin", "device": "cuda"}}, None, [*EXACT, *sets]))
+
+
+@pytest.fixture(scope="module")
+def plain() -> LocalEngine:
+    return gpu_engine()
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize(
+    ("overlap", "sync"),
+    [
+        *(("none", sync) for sync in ("sync", "event", "phase")),
+        *(("thread", sync) for sync in ("none", "sync", "event", "phase")),
+    ],
+)
+def test_synchronisation_changes_no_code(overlap: str, sync: str, every: int, plain: LocalEngine) -> None:
+    wanted = speak(plain)
+    sets = (f"stream.overlap={overlap}", f"stream.sync={sync}", f"stream.decode_every={every}")
+    engine = gpu_engine(*sets, "stream.prefill_packets=1")
+    for _ in range(3):
+        run = speak(engine)
+        assert np.array_equal(run.codes, wanted.codes)
+        assert np.abs(run.pcm - wanted.pcm).max() <= PCM_TOLERANCE
+    stream = engine.stream(REQUEST)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert not codegen_threads()
+
+
+@pytest.mark.parametrize("sync", ["none", "sync"])
+def test_a_worker_on_the_same_gpu(sync: str, plain: LocalEngine) -> None:
+    engine = gpu_engine("stream.overlap=process", f"stream.sync={sync}")
+    assert np.array_equal(speak(engine).codes, speak(plain).codes)
+    engine.close()
+
+
+@pytest.mark.parametrize("where", [("cuda", "cpu"), ("cpu", "cuda")])
+def test_stages_on_two_devices(where: tuple[str, str], plain: LocalEngine) -> None:
+    sets = (f"engine.codegen_device={where[0]}", f"engine.decoder_device={where[1]}", "stream.sync=sync")
+    run = speak(gpu_engine(*sets, "stream.overlap=thread"))
+    assert np.array_equal(run.codes, speak(plain).codes)
