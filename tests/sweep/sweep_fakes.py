@@ -98,7 +98,7 @@ def failing(job: Job) -> JobResult:
 
 
 def trace_of(codes: CodeArray, shift_at: tuple[int, int] | None = None, ids_at: tuple[int, int] | None = None) -> Trace:
-    """One draw an id, with made-up logits, which differ from ``shift_at`` (frame, codebook) on; at ``ids_at`` the ids."""
+    """One draw an id, with made-up logits, that differ from ``shift_at`` (frame, codebook) on; at ``ids_at`` ids."""
     frames, books = (a.ravel() for a in np.indices(codes.shape))
     ids = codes.ravel()
     best = np.stack([ids, ids + 1], axis=1)

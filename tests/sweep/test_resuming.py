@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sweep_fakes import InlinePool, codes_of, prepared, result_of, run, skipped, steady, write_experiment
+from sweep_fakes import InlinePool, codes_of, prepared, result_of, run, skipped, steady, trace_of, write_experiment
 
 from ttsctl.cli.main import Interrupted
 from ttsctl.contract.errors import InputError
@@ -13,6 +13,7 @@ from ttsctl.lab.job import Job
 from ttsctl.lab.requirement import Requirement
 from ttsctl.lab.result_files import read_job, read_result, write_job, write_result
 from ttsctl.lab.store import checkpoint_state, open_store, sweep_key
+from ttsctl.lab.topk import topk_diff
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 DECODE = A_B + '[[condition]]\nname = "d"\nrun = "decode"\ncodes_of = "a"\n'
@@ -110,6 +111,7 @@ def test_what_was_torn_is_not_there(tmp_path):
         store.add(result)
         folder = store.folder
     (folder / "a--two__ryan--1_codes.npy").write_bytes(b"half")
+    (folder / ".a--two__ryan--2-x1y2.json").write_text("{")
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
         assert list(store.taken_up) == [result.id]
     (folder / "a--one__ryan--1.json").write_text("{}")
@@ -163,9 +165,11 @@ def test_results_and_jobs_come_back_from_files_as_they_were(tmp_path):
     for name in ("id", "config", "request", "run", "requires", "isolation", "warmup", "timeout_s", "measure"):
         assert getattr(back, name) == getattr(job, name), name
     packets = (PacketTiming(0, 4, 7680, 1.5, 0.25, None, 2.0, None),)
-    result = result_of(job, codes_of(job), packets=packets, pops=(3, 5), notes=("n",))
+    trace = trace_of(codes_of(job), (2, 2))
+    result = result_of(job, codes_of(job), packets=packets, pops=(3, 5), notes=("n",), trace=trace)
     write_result(tmp_path, "r", result)
     again = read_result(tmp_path, "r")
     assert np.array_equal(again.codes, result.codes) and np.array_equal(again.pcm, result.pcm)
+    assert topk_diff(again.trace.draws, trace.draws).first is None and again.trace.level == "codes"
     for name in ("id", "host", "error", "provenance", "pcm_sha256", "timings", "packets", "pops", "notes", "seed"):
         assert getattr(again, name) == getattr(result, name), name

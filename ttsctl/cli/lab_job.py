@@ -90,7 +90,8 @@ class Keeper:
                 if error.stuck:
                     # Its thread cannot be ended, so it is left behind with its engine.
                     self._engine, self._condition, self._worker = None, None, None
-                return _no_run(job, error=error_line(error))
+                late = EngineError(f"not finished after {job.timeout_s:g} s", "raise timeout_s in the experiment")
+                return _no_run(job, error=error_line(late))
             except Exception as error:  # noqa: BLE001  an error of this run, which is counted
                 return _no_run(job, error=error_line(error))
 
@@ -127,12 +128,12 @@ class Keeper:
         self._engine = load_engine(job.config)
 
     def _drop(self) -> None:
-        from ttsctl.engine.switches import restore
-
         engine, self._engine, self._condition = self._engine, None, None
         if engine is not None:
             engine.close()
         if self._found is not None:
+            from ttsctl.engine.switches import restore
+
             restore(self._found)
 
 

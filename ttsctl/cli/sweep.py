@@ -58,7 +58,7 @@ def command(
         _tell_taken_up(store)
         with run_folder(out, "sweep") as run:
             result = _run(experiment, configs, executor, jobs, store)
-            summary = _written(result, base, executor, run.path)
+            summary = _written(result, base, executor, run.path, store)
         store.remove()
     render(summary)
     finish(summary, run.home, as_json)
@@ -100,7 +100,7 @@ def _run(
         return run_experiment(experiment, configs, run_job, pool, store, tell)
 
 
-def _written(result: SweepResult, base: Config, executor: str, folder: Path) -> SweepSummary:
+def _written(result: SweepResult, base: Config, executor: str, folder: Path, store: ResultStore) -> SweepSummary:
     from ttsctl.contract.machine import collect_provenance
     from ttsctl.lab.artifacts import write_artifacts
     from ttsctl.report.summary import write_summary
@@ -109,7 +109,7 @@ def _written(result: SweepResult, base: Config, executor: str, folder: Path) -> 
 
     summary = summarise(result, base, executor, collect_provenance())
     requests = {case.id: case.request for case in result.experiment.cases}
-    write_artifacts(folder, result.results, requests, result.configs)
+    write_artifacts(folder, result.results, requests, result.configs, store.trace)
     write_tables(summary, folder)
     write_summary(summary, folder)
     return summary

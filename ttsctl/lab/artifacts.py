@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
 from ttsctl.audio.wav import write_wav
-from ttsctl.codes.dump import write_dump
+from ttsctl.codes.dump import packets_table, write_dump
 from ttsctl.codes.manifest import write_manifest
 from ttsctl.codes.meta import build_meta
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import Request
 from ttsctl.contract.files import write_json
 from ttsctl.contract.provenance import Provenance
+from ttsctl.contract.trace import Trace
 from ttsctl.lab.job import JobResult
 
 CODES, WAV = "codes", "wav"
 
 
 def write_artifacts(
-    folder: Path, results: Iterable[JobResult], requests: Mapping[str, Request], configs: Mapping[str, Config]
+    folder: Path,
+    results: Iterable[JobResult],
+    requests: Mapping[str, Request],
+    configs: Mapping[str, Config],
+    trace_of: Callable[[JobResult], Trace | None],
 ) -> None:
     """``codes/<condition>/`` with a dump a run, ``packets_<tag>.json`` and ``trace_<tag>.npz`` where they were
-    recorded, and ``wav/<condition>/<case>.wav`` of the first run. ``requests`` by case, ``configs`` by condition.
+    recorded, and ``wav/<condition>/<case>.wav`` of the first run. ``requests`` by case, ``configs`` by condition,
+    ``trace_of``: the whole trace of a run.
     """
     dumped: set[Path] = set()
     for result in results:
@@ -34,10 +38,11 @@ def write_artifacts(
             continue
         codes = folder / CODES / result.condition
         if result.codes is not None:
-            _dump(codes, result, requests[result.case], configs[result.condition])
+            _dump(codes, result, requests[result.case], configs[result.condition], trace_of(result))
             dumped.add(codes)
-        if result.packets:
-            write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result))
+        elif result.packets:
+            # Beside a dump these are part of it; a decode run has no codes of its own to dump.
+            write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result.packets))
         if result.pcm is not None and len(result.pcm) and result.repeat == 1:
             write_wav(folder / WAV / result.condition / f"{result.case}.wav", result.pcm, result.sample_rate or 24_000)
     for codes in sorted(dumped):
@@ -49,12 +54,7 @@ def tag_of(result: JobResult) -> str:
     return f"{result.case}_run{result.repeat}"
 
 
-def packets_table(result: JobResult) -> dict[str, Any]:
-    """The packet trace: times in ms, those that end in ``at_ms`` since the request."""
-    return {"schema_version": "1.0", "packets": [asdict(packet) for packet in result.packets]}
-
-
-def _dump(folder: Path, result: JobResult, request: Request, config: Config) -> None:
+def _dump(folder: Path, result: JobResult, request: Request, config: Config, trace: Trace | None) -> None:
     if result.codes is None or result.provenance is None:
         return
     meta = build_meta(
@@ -68,4 +68,4 @@ def _dump(folder: Path, result: JobResult, request: Request, config: Config) -> 
         timings=dict(result.timings),
         provenance=TypeAdapter(Provenance).validate_python(dict(result.provenance)),
     )
-    write_dump(folder, meta, result.codes)
+    write_dump(folder, meta, result.codes, trace, result.packets or None)

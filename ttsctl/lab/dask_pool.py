@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -92,9 +93,12 @@ def _connected(address: str) -> Any:
         from distributed import Client
     except ImportError as error:
         raise InputError(f"{where}: the package distributed is not installed", "install ttsctl[dask]") from error
+    host, _, port = address.rpartition(":")
     try:
+        # The client would try again and again where nobody listens.
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         client = Client(f"tcp://{address}", timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: no Dask scheduler answers there", "check the address, or start one") from error
     try:
         _check_workers(client, where)

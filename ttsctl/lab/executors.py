@@ -124,6 +124,10 @@ def open_pool(executor: str, jobs: int) -> Iterator[Pool]:
         with LocalPool(jobs) as pool:
             yield pool
     elif executor.startswith("dask://"):
+        if jobs != 1:
+            raise InputError(
+                f"--jobs {jobs} with --executor {executor}: the cluster has its own workers", "leave it out"
+            )
         from ttsctl.lab.dask_pool import open_dask
 
         with open_dask(executor.removeprefix("dask://")) as dask_pool:

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from ttsctl.codes.diff import diff
 from ttsctl.contract.codes import codes_sha256
+from ttsctl.contract.provenance import Provenance, differences
 from ttsctl.lab.job import JobResult
 
 Spread = Literal["one result", "differs within a machine", "differs between machines only"]
@@ -15,13 +18,17 @@ Spread = Literal["one result", "differs within a machine", "differs between mach
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that runs were made on; ``cpu`` and ``gpu`` as its provenance has them."""
+    """A machine that runs were made on; ``cpu`` and ``gpu`` as its provenance has them.
+
+    ``differs``: all in which its provenance is not that of the first machine.
+    """
 
     id: str
     host: str
     cpu: str | None
     gpu: str | None
     runs: int
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class MachineSpread:
 
 def machines(results: Sequence[JobResult]) -> list[Machine]:
     """The machines of all runs that were made, in the order in which they first appear."""
-    return [_machine(name, runs) for name, runs in on_machines(results).items()]
+    by_machine = on_machines(results)
+    first = next((r for runs in by_machine.values() for r in runs if r.provenance), None)
+    return [_machine(name, runs, first) for name, runs in by_machine.items()]
 
 
 def on_machines(results: Sequence[JobResult]) -> dict[str, list[JobResult]]:
@@ -67,9 +76,16 @@ def on_machines(results: Sequence[JobResult]) -> dict[str, list[JobResult]]:
     return found
 
 
-def _machine(name: str, runs: Sequence[JobResult]) -> Machine:
-    facts = next((r.provenance for r in runs if r.provenance), {}) or {}
-    return Machine(name, runs[0].host, facts.get("cpu"), facts.get("gpu"), len(runs))
+def _machine(name: str, runs: Sequence[JobResult], first: JobResult | None) -> Machine:
+    known = next((r for r in runs if r.provenance), None)
+    if known is None or first is None:
+        return Machine(name, runs[0].host, None, None, len(runs))
+    mine, theirs = _provenance(known), _provenance(first)
+    return Machine(name, known.host, mine.cpu, mine.gpu, len(runs), tuple(differences(theirs, mine)))
+
+
+def _provenance(result: JobResult) -> Provenance:
+    return TypeAdapter(Provenance).validate_python(dict(result.provenance or {}))
 
 
 def code_groups(results: Sequence[JobResult]) -> list[CodeGroup]:

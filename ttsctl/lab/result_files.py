@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from ttsctl.codes.trace_file import read_trace, save_trace
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import Request, Voice
 from ttsctl.contract.errors import InputError
@@ -20,7 +21,6 @@ from ttsctl.lab.job import Job, JobResult
 from ttsctl.lab.requirement import Requirement
 
 _ARRAYS = ("codes", "pcm")
-_TRACE = "trace"
 
 
 def write_result(folder: Path, name: str, result: JobResult) -> None:
@@ -33,10 +33,13 @@ def write_result(folder: Path, name: str, result: JobResult) -> None:
         if value is not None:
             with written_whole(folder / f"{name}_{array}.npy") as temporary:
                 np.save(temporary, value, allow_pickle=False)
+    if result.trace is not None:
+        with written_whole(folder / f"{name}_trace.npz") as temporary:
+            save_trace(temporary, result.trace)
     there = [array for array in _ARRAYS if getattr(result, array) is not None]
-    table = {f.name: getattr(result, f.name) for f in fields(JobResult) if f.name not in (*_ARRAYS, _TRACE)}
+    table = {f.name: getattr(result, f.name) for f in fields(JobResult) if f.name not in (*_ARRAYS, "trace")}
     table["packets"] = [asdict(packet) for packet in result.packets]
-    write_json(folder / f"{name}.json", {"arrays": there, "result": table})
+    write_json(folder / f"{name}.json", {"arrays": there, "trace": result.trace is not None, "result": table})
 
 
 def read_result(folder: Path, name: str) -> JobResult:
@@ -49,7 +52,8 @@ def read_result(folder: Path, name: str) -> JobResult:
         table["pops"] = None if table["pops"] is None else tuple(table["pops"])
         table["notes"] = tuple(table["notes"])
         arrays = {a: np.load(folder / f"{name}_{a}.npy", allow_pickle=False) for a in value["arrays"]}
-        return JobResult(**table, **arrays)
+        trace = read_trace(folder / f"{name}_trace.npz") if value["trace"] else None
+        return JobResult(**table, **arrays, trace=trace)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise InputError(f"{path}: not a result of this version ({error})", "start anew with --fresh") from error
 

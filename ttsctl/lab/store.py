@@ -14,6 +14,7 @@ from pathlib import Path
 import ttsctl
 from ttsctl.contract.config import Config
 from ttsctl.contract.errors import InputError
+from ttsctl.contract.trace import Trace, no_prints
 from ttsctl.lab.experiment import Experiment
 from ttsctl.lab.job import JobResult
 from ttsctl.lab.result_files import read_result, write_result
@@ -61,7 +62,10 @@ def _package_sha256() -> str:
 
 
 class ResultStore:
-    """Results of one sweep in a hidden folder, one by one as they come. Audio of first repeats only, to save space."""
+    """Results of one sweep in a hidden folder, one by one as they come.
+
+    To save space it keeps audio of first repeats only, and hands out traces without their prints: ``trace`` has all.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,23 +73,42 @@ class ResultStore:
 
     def load(self) -> None:
         """Read all that is there into ``taken_up``, by job id."""
-        for path in sorted(self.folder.glob("*.json")):
+        for path in self._whole():
             result = read_result(self.folder, path.stem)
-            self.taken_up[result.id] = result
+            self.taken_up[result.id] = _light(result)
 
     def add(self, result: JobResult) -> JobResult:
         """Keep a result and return it as kept. One that was skipped is not kept: the next machine may have it all."""
         kept = result if result.repeat == 1 else replace(result, pcm=None)
         if kept.skipped is None:
-            write_result(self.folder, kept.id.replace("/", "--"), kept)
-        return kept
+            write_result(self.folder, _name(kept), kept)
+        return _light(kept)
+
+    def trace(self, result: JobResult) -> Trace | None:
+        """The whole trace of a result that is here."""
+        return None if result.trace is None else read_result(self.folder, _name(result)).trace
 
     def count(self) -> int:
-        return len(list(self.folder.glob("*.json")))
+        return len(self._whole())
+
+    def _whole(self) -> list[Path]:
+        # A hidden one was being written when its process was killed.
+        return sorted(path for path in self.folder.glob("*.json") if not path.name.startswith("."))
 
     def remove(self) -> None:
         """The sweep is finished: the next one of its kind starts anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _name(result: JobResult) -> str:
+    return result.id.replace("/", "--")
+
+
+def _light(result: JobResult) -> JobResult:
+    """Prints are many, and the table is made of draws."""
+    if result.trace is None:
+        return result
+    return replace(result, trace=replace(result.trace, codegen=no_prints(), decode=no_prints()))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from ttsctl.contract.provenance import Provenance
 from ttsctl.lab.conclusions import Judgement
 from ttsctl.lab.conditions import ConditionRow
 from ttsctl.lab.expectation import Outcome
+from ttsctl.lab.job import JobResult
 from ttsctl.lab.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
 from ttsctl.lab.metrics import METRICS, TIMED, percentile_name
 from ttsctl.lab.sweep import SweepResult, by_machine
@@ -199,7 +200,15 @@ def notes(result: SweepResult) -> list[str]:
     versions = {str(r.provenance.get("ttsctl")) for r in result.results if r.provenance}
     if len(versions) > 1:
         out.append(f"the workers have different versions of ttsctl: {', '.join(sorted(versions))}")
-    return [*out, *(note for row in result.rows.values() for note in row.notes)]
+    out += [_unlike(name, [r for r in result.results if r.condition == name]) for name in result.rows]
+    return [note for note in (*out, *(note for row in result.rows.values() for note in row.notes)) if note]
+
+
+def _unlike(name: str, results: Sequence[JobResult]) -> str:
+    """Which settings were not in force alike in all runs of a condition; "" if all were."""
+    found = [r.in_force for r in results if r.in_force is not None]
+    keys = [key for key in (found[0] if found else {}) if any(other.get(key) != found[0][key] for other in found)]
+    return f"{name}: its runs had different settings in force: {', '.join(keys)}" if keys else ""
 
 
 def _facts(result: SweepResult, executor: str) -> ExperimentFacts:

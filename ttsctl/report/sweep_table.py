@@ -181,7 +181,10 @@ def _machines(summary: SweepSummary) -> str:
     apart = [f"- {_plain(s.condition)}, {_plain(s.case)}: {s.spread}" for s in summary.machine_spreads]
     told = "\n".join(line for line, s in zip(apart, summary.machine_spreads, strict=True) if s.spread != "one result")
     said = told or "Every text has the same codes on all machines."
-    return f"## Machines\n\n{_table(['condition', 'machine', *metrics], body)}\n\n{said}"
+    unlike = [f"- {names[m.id]}: {_plain('; '.join(m.differs))}" for m in summary.machines if m.differs]
+    parts = ["## Machines", _table(["condition", "machine", *metrics], body), said]
+    parts += ["Unlike the first machine:\n\n" + "\n".join(unlike)] if unlike else []
+    return "\n\n".join(parts)
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
