@@ -13,8 +13,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from ttsctl.model.build_builtin import CODEBOOK, uniform
+from ttsctl.model.build_builtin import CODEBOOK, SEED
 from ttsctl.model.checkpoint import BUILTIN
+from ttsctl.model.random_weights import uniform
 
 TIED = (0, 4, 9, 15)
 # The best logits are about 13, where float32 has steps of 1e-6: one or two steps decide.
@@ -33,7 +34,7 @@ def write_near_tie(folder: Path, seed: int = 0, tied: tuple[int, ...] = TIED, ga
         head = weights[head_name(codebook)]
         first = head[0:CODEBOOK:2]
         # Hidden states are of unit size after the final norm, so this deviation of a weight gives that of a gap.
-        moved = uniform(f"near_tie/{seed}/{codebook}", tuple(first.shape), gap / math.sqrt(first.shape[1]))
+        moved = uniform(f"near_tie/{seed}/{codebook}", tuple(first.shape), gap / math.sqrt(first.shape[1]), SEED)
         head[1:CODEBOOK:2] = first + moved
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder

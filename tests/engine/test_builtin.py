@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,8 @@ import torch
 from engine_help import make_engine
 
 from ttsctl.contract.engine import Request, Voice
-from ttsctl.engine import codegen
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.sampling import Sampler
+from ttsctl.gate.drive import run_stream
 from ttsctl.gate.texts import load_texts
 from ttsctl.model.build_builtin import build
 from ttsctl.model.checkpoint import BUILTIN
@@ -45,25 +45,15 @@ def test_it_is_small() -> None:
 @pytest.fixture(scope="module")
 def spoken() -> list[tuple[np.ndarray, bool, np.ndarray, float, float]]:
     """For each base text, streamed: codes, truncated, pcm, and the smallest gap of group 0 and of the others."""
-    engine = make_engine()
-    gaps: list[tuple[bool, float]] = []
-    plain = codegen.pick
-
-    def watched(logits: torch.Tensor, sampler: Sampler, generator: torch.Generator | None) -> torch.Tensor:
-        best, second = logits.topk(2).values
-        gaps.append((logits.numel() > 128, float(best - second)))
-        return plain(logits, sampler, generator)
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(codegen, "pick", watched)
+    engine = make_engine("builtin", "record.trace=codes")
     results = []
     for text in TEXTS:
-        gaps.clear()
-        run = engine.offline(Request(text.text, Voice("vivian", "vivian")))
-        group0 = min(gap for is_group0, gap in gaps if is_group0)
-        others = min(gap for is_group0, gap in gaps if not is_group0)
+        run = run_stream(engine, Request(text.text, Voice("vivian", "vivian")), threading.Event())
+        assert run.trace is not None
+        draws = run.trace.draws
+        group0 = float(draws.gap[draws.codebook == 0].min())
+        others = float(draws.gap[draws.codebook > 0].min())
         results.append((run.codes, run.truncated, run.pcm, group0, others))
-    patch.undo()
     return results
 
 
