@@ -10,8 +10,6 @@ with it the audio.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +20,8 @@ from near_tie import TIED, twin, write_near_tie
 
 from ttsctl.contract.codes import CodeArray
 from ttsctl.contract.engine import Request, Voice
-from ttsctl.engine import codegen
+from ttsctl.engine.forensic import ForensicLocalEngine
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.sampling import Sampler
 
 VOICE = Voice("vivian", "vivian")
 REQUESTS = [
@@ -36,13 +33,8 @@ NEAR = 1e-5
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_near_tie(tmp_path_factory.mktemp("near_tie"))
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> LocalEngine:
-    return make_engine(str(folder), FRAMES)
+def plain(near_tie: Path) -> LocalEngine:
+    return make_engine(str(near_tie), FRAMES, "backend.threads=1")
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +46,14 @@ def wanted(plain: LocalEngine) -> list[CodeArray]:
 @torch.inference_mode()
 def codes_of(engine: LocalEngine, request: Request) -> CodeArray:
     """Greedy codes (T, 16) without the audio."""
-    frames = list(engine.generator.frames(engine.generator.begin(request, engine.plan, None)))
-    return torch.stack(frames).numpy()
+    stage = engine.codegen_stage
+    with stage.in_force:
+        generation, _ = stage.begin(request)
+        return torch.stack(list(stage.generator.frames(generation))).numpy()
 
 
 def all_codes(engine: LocalEngine) -> list[CodeArray]:
     return [codes_of(engine, request) for request in REQUESTS]
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(1)
 
 
 def first_differences(a: list[CodeArray], b: list[CodeArray]) -> list[tuple[int, int, int, int]]:
@@ -91,34 +76,27 @@ def are_flips_of_twins(differences: list[tuple[int, int, int, int]]) -> bool:
     return all(codebook in TIED and b == twin(a) for _, codebook, a, b in differences)
 
 
-def test_the_checkpoint_is_the_same_for_a_seed(folder: Path, tmp_path: Path) -> None:
+def test_the_checkpoint_is_the_same_for_a_seed(near_tie: Path, tmp_path: Path) -> None:
     def digest(where: Path) -> str:
         return hashlib.sha256((where / "model.safetensors").read_bytes()).hexdigest()
 
     again, other = write_near_tie(tmp_path / "again"), write_near_tie(tmp_path / "other", seed=1)
-    assert digest(again) == digest(folder) != digest(other)
+    assert digest(again) == digest(near_tie) != digest(other)
 
 
-def test_its_tied_draws_are_near_and_between_twins(plain: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    draws: list[tuple[float, int, int]] = []
-    usual = codegen.pick
-
-    def watched(logits: torch.Tensor, sampler: Sampler, generator: torch.Generator | None) -> torch.Tensor:
-        best = logits.topk(2)
-        draws.append((float(best.values[0] - best.values[1]), int(best.indices[0]), int(best.indices[1])))
-        return usual(logits, sampler, generator)
-
-    monkeypatch.setattr(codegen, "pick", watched)
-    codes = codes_of(plain, REQUESTS[0])
-    first_frame = draws[: codes.shape[1]]
-    assert all(gap < NEAR and b == twin(a) for gap, a, b in (first_frame[k] for k in TIED))
-    others = [draw for k, draw in enumerate(first_frame) if k not in TIED]
-    assert all(gap > NEAR for gap, _, _ in others)
+def test_its_tied_draws_are_near_and_between_twins(plain: LocalEngine, wanted: list[CodeArray]) -> None:
+    draws = ForensicLocalEngine(plain).force(REQUESTS[0], wanted[0])
+    speech = draws.frame < len(wanted[0])
+    tied = speech & np.isin(draws.codebook, TIED)
+    assert tied.sum() == len(wanted[0]) * len(TIED)
+    assert (draws.gap[tied] < NEAR).all()
+    assert (draws.best[tied, 1] == (draws.best[tied, 0] ^ 1)).all()
+    assert (draws.gap[speech & ~tied] > NEAR).all()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
-def test_precision_flips_near_ties(dtype: str, folder: Path, wanted: list[CodeArray]) -> None:
-    engine = make_engine(str(folder), FRAMES, f"engine.codegen_dtype={dtype}")
+def test_precision_flips_near_ties(dtype: str, near_tie: Path, wanted: list[CodeArray]) -> None:
+    engine = make_engine(str(near_tie), FRAMES, f"engine.codegen_dtype={dtype}")
     found = all_codes(engine)
     differences = first_differences(wanted, found)
     assert differences
@@ -126,10 +104,10 @@ def test_precision_flips_near_ties(dtype: str, folder: Path, wanted: list[CodeAr
     assert same(found, all_codes(engine))
 
 
-def test_threads_flip_near_ties(plain: LocalEngine, wanted: list[CodeArray]) -> None:
-    with threads(2):
-        found, again = all_codes(plain), all_codes(plain)
-    assert same(found, again)
+def test_threads_flip_near_ties(near_tie: Path, plain: LocalEngine, wanted: list[CodeArray]) -> None:
+    engine = make_engine(str(near_tie), FRAMES, "backend.threads=2")
+    found = all_codes(engine)
+    assert same(found, all_codes(engine))
     assert same(wanted, all_codes(plain))
     differences = first_differences(wanted, found)
     if not differences:
@@ -138,10 +116,8 @@ def test_threads_flip_near_ties(plain: LocalEngine, wanted: list[CodeArray]) -> 
 
 
 def test_threads_flip_nothing_where_winners_are_clear() -> None:
-    engine = make_engine("builtin", FRAMES)
-    usual = all_codes(engine)
-    with threads(2):
-        assert same(usual, all_codes(engine))
+    one, two = (make_engine("builtin", FRAMES, f"backend.threads={n}") for n in (1, 2))
+    assert same(all_codes(one), all_codes(two))
 
 
 def test_a_prompt_in_two_pieces_has_other_bits(plain: LocalEngine) -> None:
@@ -154,20 +130,19 @@ def test_a_prompt_in_two_pieces_has_other_bits(plain: LocalEngine) -> None:
         state = talker.new_state(9)
         talker.step(embeds[:4], state)
         pieces = talker.step(embeds[4:], state)[1]
-    assert not torch.equal(whole, pieces)
     assert torch.allclose(whole, pieces, atol=1e-4)
+    if torch.equal(whole, pieces):
+        pytest.skip("9 rows have the same bits as 4 and 5 on this machine")
 
 
-@pytest.mark.filterwarnings("ignore:TF32 acceleration")
-def test_onednn_changes_the_audio(folder: Path, plain: LocalEngine, wanted: list[CodeArray]) -> None:
+def test_onednn_changes_the_audio(near_tie: Path, plain: LocalEngine, wanted: list[CodeArray]) -> None:
     if not torch.backends.mkldnn.is_available():
         pytest.skip("this torch is built without oneDNN")
-    usual, repeated = plain.decode_offline(wanted[0]), plain.decode_offline(wanted[0])
-    with torch.backends.mkldnn.flags(enabled=False):
-        codes, pcm = all_codes(plain), plain.decode_offline(wanted[0])
-    assert np.array_equal(usual, repeated)
-    assert np.allclose(usual, pcm, atol=1e-4)
-    if np.array_equal(usual, pcm):
+    without = make_engine(str(near_tie), FRAMES, "backend.mkldnn=false", "backend.threads=1")
+    usual, other = plain.decode_offline(wanted[0]), without.decode_offline(wanted[0])
+    assert np.array_equal(usual, plain.decode_offline(wanted[0]))
+    assert np.allclose(usual, other, atol=1e-4)
+    if np.array_equal(usual, other):
         pytest.skip("the codec's GELU has the same bits with oneDNN and without on this machine")
     # No code here; where oneDNN multiplies matrices too, a near-tie.
-    assert are_flips_of_twins(first_differences(wanted, codes))
+    assert are_flips_of_twins(first_differences(wanted, all_codes(without)))
