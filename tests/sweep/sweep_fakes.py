@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -95,6 +96,13 @@ def failing(job: Job) -> JobResult:
     if job.condition == "b" and job.repeat == 2:
         raise RuntimeError("the\nfake engine broke")
     return steady(job)
+
+
+def dying(job: Job) -> JobResult:
+    """The process that gets the second run of a dies of it; the others say who they are."""
+    if (job.condition, job.repeat) == ("a", 2):
+        os._exit(7)
+    return result_of(job, codes_of(job), notes=(str(os.getpid()),))
 
 
 def trace_of(codes: CodeArray, shift_at: tuple[int, int] | None = None, ids_at: tuple[int, int] | None = None) -> Trace:

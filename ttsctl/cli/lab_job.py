@@ -88,7 +88,8 @@ class Keeper:
                 return self._worker.call(lambda cancelled: self._work(job, cancelled), job.timeout_s, GRACE_S)
             except CaseTimeout as error:
                 if error.stuck:
-                    # Its thread cannot be ended, so it is left behind with its engine.
+                    # Its thread cannot be ended, so it is left behind with its engine, to end when it is done.
+                    self._worker.close()
                     self._engine, self._condition, self._worker = None, None, None
                 late = EngineError(f"not finished after {job.timeout_s:g} s", "raise timeout_s in the experiment")
                 return _no_run(job, error=error_line(late))

@@ -1,0 +1,145 @@
+"""What does the runs: worker processes that may die, and the one engine that a process keeps."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from near_tie import write_near_tie
+from sweep_fakes import InlinePool, dying, prepared, run, steady, write_experiment
+
+from ttsctl.cli import lab_job
+from ttsctl.cli.lab_job import Keeper, run_job
+from ttsctl.contract.errors import InputError
+from ttsctl.lab.executors import open_pool
+from ttsctl.lab.requirement import Requirement
+from ttsctl.lab.store import open_store
+from ttsctl.lab.sweep import run_experiment
+
+A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
+SHORT = "warmup = 0\nrepeats = 2\n[sampling]\nmax_new_tokens = 6\n"
+
+
+def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path):
+    experiment, configs = prepared(write_experiment(tmp_path, A_B, texts=("one",)))
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store, open_pool("local", 1) as pool:
+        result = run_experiment(experiment, configs, dying, pool, store)
+        store.remove()
+    assert [r.error is None for r in result.results] == [True, False, True, True, True, True]
+    assert "the worker process that ran it died" in result.results[1].error
+    pids = {r.notes for r in result.results if r.notes}
+    assert len(pids) == 2 and (str(os.getpid()),) not in pids
+
+
+def test_jobs_belong_to_the_local_executor():
+    with pytest.raises(InputError, match="the cluster has its own workers"), open_pool("dask://127.0.0.1:1", 2):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("requirement", "unmet"),
+    [
+        (Requirement("cores", 1), None),
+        (Requirement("cores", 10_000), "needs 10000 CPU cores"),
+        (Requirement("cuda", 1000), "needs 1000 CUDA devices"),
+    ],
+)
+def test_what_a_machine_lacks_is_skipped(tmp_path, monkeypatch, requirement, unmet):
+    ran = []
+    monkeypatch.setattr(Keeper, "run", lambda self, job: ran.append(job.id) or steady(job))
+    experiment, configs = prepared(write_experiment(tmp_path, A_B))
+    pool = InlinePool()
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+
+        def work(job):
+            return run_job(replace(job, requires=(requirement,)))
+
+        result = run_experiment(experiment, configs, work, pool, store)
+    assert len(ran) == (0 if unmet else 12)
+    for row in result.rows.values():
+        assert (row.skipped or "").startswith(f"skipped: {unmet}" if unmet else "")
+
+
+def switches():
+    return (torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.are_deterministic_algorithms_enabled())
+
+
+@pytest.fixture
+def keeper():
+    found = Keeper()
+    yield found
+    found.close()
+
+
+def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, keeper):
+    """Between conditions, and in the end, the process is as it was before the first."""
+    body = SHORT + '[[condition]]\nname = "one"\nset = { "backend.threads" = 1, "backend.mkldnn" = false }\n'
+    body += '[[condition]]\nname = "found"\n[[condition]]\nname = "strict"\nset = { "determinism.level" = "strict" }\n'
+    body += '[[condition]]\nname = "broken"\nset = { "engine.checkpoint" = "no/such/folder" }\n'
+    body += '[[condition]]\nname = "after"\n'
+    before = switches()
+    result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
+    assert switches() == before
+    rows = result.rows
+    assert [row.value("errors") for row in rows.values()] == [0, 0, 0, 2, 0], [row.first_error for row in rows.values()]
+    assert "no/such/folder" in rows["broken"].first_error
+    force = {r.condition: r.in_force for r in result.results if r.in_force}
+    assert (force["one"]["threads"], force["one"]["mkldnn"]) == (1, False)
+    for name in ("found", "after"):
+        assert (force[name]["threads"], force[name]["mkldnn"]) == before[:2]
+        assert not force[name]["deterministic_algorithms"]
+    assert force["strict"]["deterministic_algorithms"]
+
+
+def test_one_engine_a_condition(tmp_path, keeper, monkeypatch):
+    from ttsctl.cli import engine
+
+    loaded = []
+    load = engine.load_engine
+    monkeypatch.setattr(engine, "load_engine", lambda config: loaded.append(config) or load(config))
+    run(write_experiment(tmp_path, SHORT + A_B), keeper.run)
+    assert [config.stream.packet_tokens for config in loaded] == [4, 8]
+
+
+def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
+    """It is an error; the next ones run, on an engine that is not busy."""
+    from ttsctl.cli import lab_run
+
+    release = threading.Event()
+    once = lab_run.run_once
+
+    def slow(engine, job, cancelled):
+        if job.repeat == 1:
+            (cancelled if job.condition == "a" else release).wait(30)
+        return once(engine, job, cancelled)
+
+    monkeypatch.setattr(lab_run, "run_once", slow)
+    monkeypatch.setattr("ttsctl.gate.run.GRACE_S", 0.2)
+    body = "timeout_s = 5\n" + SHORT + A_B
+    try:
+        result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
+    finally:
+        release.set()
+    assert [r.error is None for r in result.results] == [False, True, False, True]
+    assert "not finished after 5 s" in result.results[2].error
+
+
+def test_drift_that_is_really_there(tmp_path, keeper):
+    """bfloat16 rounds the near-ties of this checkpoint otherwise: each is stable, both together are not."""
+    folder = write_near_tie(tmp_path / "near_tie")
+    body = SHORT + '[matrix]\n"engine.codegen_dtype" = ["float32", "bfloat16"]\n'
+    body += f'[engine]\ncheckpoint = "{folder.as_posix()}"\ndevice = "cpu"\n[record]\ntrace = "codes"\n'
+    body += '[[conclusion]]\nquestion = "Is each stable?"\nexpect = "hash_unique == 1"\n'
+    body += '[[conclusion]]\nquestion = "Are both alike?"\nexpect = "hash_unique == 1"\nover = "all"\n'
+    result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
+    assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.status == 1
+    row = result.rows["codegen_dtype_bfloat16"]
+    assert row.value("reference_codes_differ") == 2 and row.value("topk_logits_differ") > 0
+    assert row.value("topk_first_diff_frame") <= row.value("reference_first_diff_frame")
+
+
+def test_the_processs_engine_is_one():
+    assert lab_job._keeper() is lab_job._keeper()
