@@ -25,6 +25,7 @@ from ttsctl.lab.investigate import (
 from ttsctl.lab.margins import calibrate, coarser, gap_change
 
 # Two ids that differ by less than the last bits of the arithmetic between them.
+FRAMES = 6
 TIE = Tie(2, (4, 6), 0.0)
 
 
@@ -44,7 +45,7 @@ def test_a_near_tie_flip() -> None:
     assert found.noise is not None and found.verdict.gap_change is not None
     assert 0 < found.verdict.gap_change <= found.noise.bound < 1e-4
     assert found.noise.precision == "float32" and found.noise.runs == 4
-    assert found.noise.changes == 4 * found.noise.draws == 4 * (9 * BOOKS + 1)
+    assert found.noise.changes == 4 * found.noise.draws == 4 * (FRAMES * BOOKS + 1)
 
 
 def test_a_real_change() -> None:
@@ -128,7 +129,7 @@ def test_one_fault_is_one_frame_without_cascade() -> None:
     found = explained({}, {"faults": [fault]})
     assert found.forced is not None and found.forced.floor == 0
     assert (found.forced.draws_differ, found.forced.frames_differ, found.forced.first) == (1, 1, (4, 2))
-    assert (found.forced.draws, found.forced.frames) == (9 * BOOKS + 1, 10)
+    assert (found.forced.draws, found.forced.frames) == (FRAMES * BOOKS + 1, FRAMES + 1)
     assert found.forced.beyond_noise == 1
     # What cascaded from it is far more.
     a, b = (FakeEngine(faults=f).record(REQUEST, "codes").codes for f in ([], [fault]))
@@ -206,6 +207,14 @@ def test_a_graft_that_reaches_nothing_is_no_proof() -> None:
     assert first is not None
     rungs = ladder(replace(first, point="talker.nowhere"), a, lambda: clean, lambda: faulty, REQUEST)
     assert rungs[0].proven is None and "no value of talker.nowhere" in str(rungs[0].reason)
+
+
+def test_a_graft_of_what_was_equal_is_no_proof() -> None:
+    """Other scores, the same ids: A's ids in B change nothing."""
+    found = explained({}, {"temperature": 1.0001})
+    assert found.comparison.codes_equal and found.comparison.first is not None
+    assert found.comparison.first.stage == "draw" and found.verdict.kind == "silent_drift"
+    assert found.proven is None and all("as it is" in str(rung.reason) for rung in found.rungs)
 
 
 def test_a_run_that_does_not_repeat_proves_nothing() -> None:

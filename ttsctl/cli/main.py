@@ -26,6 +26,7 @@ COMMANDS = MappingProxyType(
         "pop-align": "ttsctl.cli.pop_align",
         "regress": "ttsctl.cli.regress",
         "sweep": "ttsctl.cli.sweep",
+        "explain": "ttsctl.cli.explain",
         "bisect": "ttsctl.cli.bisect",
         "bench": "ttsctl.cli.bench",
         "schema": "ttsctl.cli.schema",

@@ -22,14 +22,15 @@ def request_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
 
 def condition_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
     """What differs around the same request: config keys, seed, truncation, then provenance, one line each."""
-    lines = _config_differences(a.config, b.config)
+    lines = config_differences(a.config, b.config)
     lines += _differs("seed", a.seed, b.seed)
     lines += _differs("truncated", a.truncated, b.truncated)
     lines += _differs("codebook_size", a.codebook_size, b.codebook_size)
     return lines + differences(a.provenance, b.provenance)
 
 
-def _config_differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> list[str]:
+def config_differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> list[str]:
+    """The keys in which two configurations differ, one line each."""
     lines = []
     for table in sorted(set(a) | set(b)):
         left, right = a.get(table, {}), b.get(table, {})

@@ -10,7 +10,7 @@ import numpy as np
 from ttsctl.contract.engine import Request
 from ttsctl.contract.errors import CannotJudge
 from ttsctl.contract.forensic import ForensicEngine, Recorded, Site, Value
-from ttsctl.contract.trace import STAGES, Prints, Trace, TraceLevel
+from ttsctl.contract.trace import STAGES, Prints, Trace
 from ttsctl.lab.align import kept
 from ttsctl.lab.divergence import Divergence
 from ttsctl.lab.draws import ids_alone
@@ -46,6 +46,8 @@ class Rung:
 def ladder(first: Divergence, a: Side, open_a: Open, open_b: Open, request: Request) -> list[Rung]:
     """From the narrowest graft to the widest, up to the first that proves it: the value of the first difference;
     that point from there on; what leaves its stage from there on; and the stages at which B still differs with it.
+
+    ``a`` is A's run, with its trace; ``first`` is where B parts from it.
     """
     bench = _Bench(a, open_a, open_b, request)
     rungs: list[Rung] = []
@@ -89,18 +91,25 @@ def _whole(stages: Sequence[str], first: Divergence) -> Graft:
 class _Bench:
     def __init__(self, a: Side, open_a: Open, open_b: Open, request: Request) -> None:
         self.a, self.open_a, self.open_b, self.request = a, open_a, open_b, request
+        self.b = self._run_b("B", None)
         self._captured: dict[str, dict[Site, Value]] = {}
 
     def try_graft(self, graft: Graft) -> Rung:
-        """Run B with A's values and look whether it equals A."""
+        """Run B with A's values and look whether it equals A, as it did not without them."""
+        if _still_differs(self.a, self.b, graft) is None:
+            why = "but for what it replaces, B equals A as it is"
+            return Rung(graft.what, graft.points, 0, None, why, None)
         try:
             values = self._values(graft)
-            level: TraceLevel = self.a.level
-            grafted = self.open_b().record(self.request, level, values)
+            grafted = self._run_b("B with the graft", values)
         except CannotJudge as error:
             return Rung(graft.what, graft.points, 0, None, str(error), None)
         still = _still_differs(self.a, grafted, graft)
         return Rung(graft.what, graft.points, len(values), still is None, None, still)
+
+    def _run_b(self, label: str, values: dict[Site, Value] | None) -> Side:
+        run = self.open_b().record(self.request, self.a.level, values)
+        return Side(label, run.codes, run.trace)
 
     def _values(self, graft: Graft) -> dict[Site, Value]:
         values: dict[Site, Value] = {}
@@ -114,16 +123,13 @@ class _Bench:
         return values
 
 
-def _still_differs(a: Side, grafted: Recorded, graft: Graft) -> Divergence | None:
-    """Where B with the graft differs from A, but for the inside of stages that were replaced whole.
+def _still_differs(a: Side, b: Side, graft: Graft) -> Divergence | None:
+    """Where B differs from A, but for the inside of stages that were replaced whole.
 
     Only the chain that was grafted is looked at: decoding does not act upon code generation.
     """
-    assert a.trace is not None, "a graft needs a trace"
-    found = compare(
-        replace(a, trace=_outside(a.trace, graft)),
-        Side("B with the graft", grafted.codes, _outside(grafted.trace, graft)),
-    )
+    assert a.trace is not None and b.trace is not None, "a graft needs traces"
+    found = compare(replace(a, trace=_outside(a.trace, graft)), replace(b, trace=_outside(b.trace, graft)))
     return found.codegen if _in_codegen(graft) else found.first
 
 

@@ -104,6 +104,20 @@ DEFINITIONS = MappingProxyType(
         "topk_logits_differ": "Draws whose logits of the best two ids are not the reference's, in the run with most.",
         "pops": "Pops found in a run, the most of any run.",
         "pops_unique": "Number of different lists of pop times among the runs of one text; 1 means that no pop moved.",
+        "first_divergence": "Where two runs part first: stage, frame, codebook and module, in the order of execution.",
+        "inputs_equal": "True if all that the named value was computed from was equal: then it is the culprit; null, "
+        "with a reason, where that was not recorded.",
+        "drift_kind": "equal; silent_drift: equal codes from other values; near_tie_flip: a draw took another id, its "
+        "gap moving no more than by the rounding noise; real_change: by more, or the draw itself differs; "
+        "decode_change: only decoding differs; null, with a reason, if not judged.",
+        "gap_change": "How far the gap between the best ids of both runs moved at the first draw with another id, in "
+        "logits, histories being equal.",
+        "largest_gap_change": "Largest change of a draw's gap between its best ids while the codes were equal, in "
+        "logits.",
+        "noise": "Changes of gaps when the last bit of every module's output moves at random, A's codes forced: the "
+        "largest is the bound of a near-tie flip.",
+        "forced": "A's codes forced through B, so that nothing cascades: the draws that would have taken another id.",
+        "rungs": "Grafts of A's values into B, from the narrowest on: proven if B then equals A from there on.",
         "x_realtime": "Seconds of audio handled per second of CPU time.",
     }
 )

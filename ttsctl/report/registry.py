@@ -16,6 +16,7 @@ _MODELS = {
     "bisect": ("ttsctl.report.bisect", "BisectSummary"),
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),
     "dump-codes": ("ttsctl.report.dump", "DumpSummary"),
+    "explain": ("ttsctl.report.explain", "ExplainSummary"),
     "regress": ("ttsctl.report.regress", "RegressSummary"),
     "sweep": ("ttsctl.report.sweep", "SweepSummary"),
     "synth": ("ttsctl.report.synth", "SynthSummary"),

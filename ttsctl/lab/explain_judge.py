@@ -1,0 +1,49 @@
+"""What an explanation comes to: its exit status and its one line."""
+
+from __future__ import annotations
+
+from ttsctl.lab.draws import DrawPair
+from ttsctl.lab.investigate import Investigation
+from ttsctl.lab.power import power_words
+
+EQUAL, DIFFER = 0, 1
+
+
+def conclude(found: Investigation, clean_runs: int | None = None) -> tuple[int, str]:
+    """(exit status, headline). ``clean_runs``: how many runs of one configuration were equal, if that was asked."""
+    comparison = found.comparison
+    if comparison.first is None:
+        power = f"; {power_words(clean_runs)}" if clean_runs else ""
+        return EQUAL, f"EQUAL: {_seen(found)}{power}"
+    parts = [f"first difference: {comparison.first.line}", _verdict_words(found)]
+    parts += [f"proven by graft: {rung.what}" for rung in found.rungs if rung.proven]
+    if found.proven is False:
+        parts.append("not proven by any graft")
+    return DIFFER, "; ".join(parts)
+
+
+def _seen(found: Investigation) -> str:
+    comparison = found.comparison
+    if comparison.level == "none":
+        return "the same codes (no traces: nothing else was compared)"
+    if not comparison.values_compared:
+        return "the same codes, from the same best two logits at every draw"
+    return f"the same codes, and no difference in {comparison.values_compared} values"
+
+
+def _verdict_words(found: Investigation) -> str:
+    comparison, verdict = found.comparison, found.verdict
+    place = drawn_words(comparison.draw) if comparison.drawn is not None else ""
+    if verdict.kind == "near_tie_flip":
+        return f"a near-tie flips {place}"
+    if verdict.kind == "real_change":
+        return f"a real change {place}".rstrip() + (f" ({verdict.reason})" if verdict.reason else "")
+    if verdict.kind == "silent_drift":
+        return "silent drift: the codes are equal all the same"
+    if verdict.kind == "decode_change":
+        return "the codes are equal: decoding alone differs"
+    return f"the codes differ {place}".rstrip() + f", near-tie or real change not judged ({verdict.reason})"
+
+
+def drawn_words(pair: DrawPair | None) -> str:
+    return "" if pair is None else f"at draw {pair.codebook} of frame {pair.frame}"

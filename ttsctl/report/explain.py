@@ -1,0 +1,250 @@
+"""What ``explain`` reports: its summary, and the explanation in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ttsctl.contract.provenance import Provenance
+from ttsctl.contract.trace import TraceLevel
+from ttsctl.lab.divergence import Divergence
+from ttsctl.lab.draws import DrawPair, DrawSide
+from ttsctl.lab.forced import Forced
+from ttsctl.lab.graft import Rung
+from ttsctl.lab.investigate import Investigation
+from ttsctl.lab.margins import Kind, Noise
+from ttsctl.lab.power import drift_bound
+from ttsctl.report.summary import Summary, definitions_for, provenance_dict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXPLANATION = "explanation.md"
+_DEFINED = (
+    "drift_bound",
+    "drift_kind",
+    "first_divergence",
+    "forced",
+    "gap_change",
+    "inputs_equal",
+    "largest_gap_change",
+    "noise",
+    "rungs",
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What was compared, and under which conditions. ``runs``: how many of one configuration were made, in all."""
+
+    a: str
+    b: str
+    text_sha256: str | None
+    runs: int | None
+    condition_differences: Sequence[str] | None
+    conditions_reason: str | None
+    config: dict[str, dict[str, Any]] | None
+    config_sha256: str | None
+    in_force: dict[str, Any] | None
+    provenance: Provenance
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+class ExplainSummary(Summary):
+    """summary.json of ``explain``: B against A. ``config`` is A's."""
+
+    command: str = "explain"
+    a: str
+    b: str
+    text_sha256: str | None = Field(description="of the text that both spoke; null if neither says")
+    runs: int | None = Field(description="runs of one configuration, up to the first that differed; null for two sides")
+    drift_bound: float | None = Field(description="null where a run differed, or two sides were compared")
+    level: TraceLevel = Field(description="the lower of both trace levels")
+    drift_kind: Kind | None
+    kind_reason: str | None = Field(description="why drift_kind is null, or what else led to it")
+    codes_equal: bool
+    first: Divergence | None = Field(description="the first divergence; null if nothing differs")
+    decode: Divergence | None = Field(description="the first of decoding alone, over frames of equal codes")
+    drawn: tuple[int, int] | None = Field(description="frame and codebook of the first draw that took another id")
+    draw: DrawPair | None = Field(description="both sides of that draw, or of the one that the divergence leads to")
+    gap_change: float | None
+    gap_exact: bool | None = Field(description="false: the gap moved at least by gap_change")
+    largest_gap_change: float | None
+    largest_gap_reason: str | None
+    noise: Noise | None
+    noise_reason: str | None
+    forced: Forced | None
+    forced_reason: str | None
+    proven: bool | None = Field(description="some graft made B equal to A; null where none could be tried")
+    proof_reason: str | None
+    rungs: list[Rung]
+    condition_differences: list[str] | None
+    conditions_reason: str | None
+    values_compared: int = Field(ge=0)
+    values_unequal: int = Field(ge=0)
+
+
+def summarise(found: Investigation, status: int, headline: str, context: Context) -> ExplainSummary:
+    """The summary of a concluded investigation."""
+    comparison, verdict = found.comparison, found.verdict
+    clean = context.runs if comparison.first is None else None
+    differences = context.condition_differences
+    return ExplainSummary(
+        exit_status=status,
+        headline=headline,
+        config=context.config,
+        config_sha256=context.config_sha256,
+        in_force=context.in_force,
+        provenance=provenance_dict(context.provenance),
+        definitions=definitions_for(*_DEFINED),
+        notes=[*context.notes, *comparison.notes],
+        a=context.a,
+        b=context.b,
+        text_sha256=context.text_sha256,
+        runs=context.runs,
+        drift_bound=None if clean is None else drift_bound(clean),
+        level=comparison.level,
+        drift_kind=verdict.kind,
+        kind_reason=verdict.reason,
+        codes_equal=comparison.codes_equal,
+        first=comparison.first,
+        decode=comparison.decode,
+        drawn=comparison.drawn,
+        draw=comparison.draw,
+        gap_change=verdict.gap_change,
+        gap_exact=verdict.exact,
+        largest_gap_change=comparison.largest_gap_change,
+        largest_gap_reason=comparison.gap_reason,
+        noise=found.noise,
+        noise_reason=found.noise_reason,
+        forced=found.forced,
+        forced_reason=found.forced_reason,
+        proven=found.proven,
+        proof_reason=found.proof_reason,
+        rungs=list(found.rungs),
+        condition_differences=None if differences is None else list(differences),
+        conditions_reason=context.conditions_reason,
+        values_compared=comparison.values_compared,
+        values_unequal=comparison.values_unequal,
+    )
+
+
+def render(summary: ExplainSummary, console: Console) -> None:
+    """The one answer, both sides of the draw, and all else line by line."""
+    _say(console, summary.headline)
+    if summary.draw is not None:
+        console.print(_draw_table(summary, summary.draw))
+    for line in details(summary):
+        _say(console, line)
+
+
+def markdown(summary: ExplainSummary) -> str:
+    """The same as a page."""
+    lines = [f"# {summary.headline}", "", f"A: {summary.a}  ", f"B: {summary.b}", ""]
+    if summary.draw is not None:
+        rows = [_cells(name, side) for name, side in (("A", summary.draw.a), ("B", summary.draw.b))]
+        lines += [_draw_title(summary.draw), ""]
+        lines += ["| " + " | ".join(row) + " |" for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
+        lines.append("")
+    return "\n".join([*lines, *(f"- {line}" for line in details(summary))]) + "\n"
+
+
+def details(summary: ExplainSummary) -> Iterator[str]:
+    """Everything but the headline and the draw, a line each."""
+    yield f"compared {summary.values_compared} values at level {summary.level}, {summary.values_unequal} differ"
+    first = summary.first
+    if first is not None and first.inputs_equal is None:
+        yield f"whether its inputs were equal is not known: {first.reason}"
+    if summary.decode is not None and summary.decode != first:
+        yield f"decoding differs on its own, over equal codes: {summary.decode.line}"
+    yield from _margins(summary)
+    yield from _forced(summary)
+    yield from _proof(summary)
+    if summary.conditions_reason:
+        yield f"conditions not compared: {summary.conditions_reason}"
+    yield from (f"A against B: {line}" for line in summary.condition_differences or ())
+    yield from (f"note: {note}" for note in summary.notes)
+
+
+def _margins(summary: ExplainSummary) -> Iterator[str]:
+    if summary.first is None:
+        return
+    if summary.gap_change is not None:
+        least = "" if summary.gap_exact else "at least "
+        yield f"the gap of the best ids moved by {least}{summary.gap_change:.3g} at that draw"
+    if summary.largest_gap_change is not None:
+        over = "before it" if summary.drawn else "at all draws"
+        yield f"largest change of a gap {over}: {summary.largest_gap_change:.3g}"
+    noise = summary.noise
+    if noise is not None:
+        yield (
+            f"rounding noise in {noise.precision}: up to {noise.bound:.3g} in {noise.changes} changes "
+            f"({noise.draws} draws × {noise.runs} runs under last-bit jitter; median {noise.p50:.2g}, 99 % "
+            f"{noise.p99:.2g}); a near-tie is a change up to the largest"
+        )
+    elif summary.noise_reason:
+        yield f"rounding noise not measured: {summary.noise_reason}"
+
+
+def _forced(summary: ExplainSummary) -> Iterator[str]:
+    forced = summary.forced
+    if forced is None:
+        if summary.first is not None and summary.forced_reason:
+            yield f"not judged without cascade: {summary.forced_reason}"
+        return
+    line = (
+        f"without cascade (A's codes forced through B): {forced.draws_differ} of {forced.draws} draws and "
+        f"{forced.frames_differ} of {forced.frames} frames would have differed"
+    )
+    if forced.beyond_noise is not None:
+        line += f"; the gap moved beyond the noise at {forced.beyond_noise} draws"
+    yield line
+    if forced.floor:
+        yield f"warning: A's codes forced through A itself differ at {forced.floor} draws"
+
+
+def _proof(summary: ExplainSummary) -> Iterator[str]:
+    for rung in summary.rungs:
+        what = f"graft of {rung.what} ({rung.values} values)"
+        if rung.proven is None:
+            yield f"{what}: not tried to the end: {rung.reason}"
+        elif rung.still is None:
+            yield f"{what}: B then equals A from there on: proven"
+        else:
+            yield f"{what}: not proven, B still differs: {rung.still.line}"
+    if summary.first is not None and summary.proof_reason:
+        yield f"no proof: {summary.proof_reason}"
+
+
+_COLUMNS = ("run", "taken", "best", "logit", "second", "logit", "gap")
+
+
+def _draw_table(summary: ExplainSummary, draw: DrawPair) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=_draw_title(draw), title_justify="left", box=SIMPLE_HEAD)
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name == "run" else "right")
+    for name, side in (("A", draw.a), ("B", draw.b)):
+        table.add_row(*_cells(name, side))
+    return table
+
+
+def _draw_title(draw: DrawPair) -> str:
+    return f"draw {draw.codebook} of frame {draw.frame}"
+
+
+def _cells(name: str, side: DrawSide | None) -> tuple[str, ...]:
+    if side is None:
+        return (name, "ended", *("–",) * (len(_COLUMNS) - 2))
+    logits = ["–" if logit is None else f"{logit:.7g}" for logit in side.logits]
+    gap = "–" if side.gap is None else f"{side.gap:.4g}"
+    return name, str(side.id), str(side.best[0]), logits[0], str(side.best[1]), logits[1], gap
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
