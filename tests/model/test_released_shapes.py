@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from released import CODEC, released_shapes, talker_config
 
+from ttsctl.contract.errors import InputError
 from ttsctl.model.blank import blank
+from ttsctl.model.build_released import build, released_codec, released_config
 from ttsctl.model.checkpoint import SKIPPED
 from ttsctl.model.codec import SpeechTokenizer
 from ttsctl.model.sizes import CodecSizes, TalkerSizes
@@ -53,3 +57,20 @@ def test_the_compact_form_holds_all_tensors() -> None:
 def test_the_built_network_has_no_memory() -> None:
     sizes = TalkerSizes.read(talker_config(*TALKERS["1.7B-CustomVoice"]), "config.json")
     assert all(p.is_meta for p in blank(lambda: Codegen(sizes)).parameters())
+
+
+@pytest.mark.parametrize("size", ["0.6B", "1.7B"])
+def test_a_random_checkpoint_has_the_released_shapes(size: str) -> None:
+    sizes = TalkerSizes.read(released_config(1362, size), "config.json")
+    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    text = "talker.model.text_embedding.weight"
+    wanted = _needed(f"{size}-CustomVoice")
+    assert ours.pop(text)[1] == wanted.pop(text)[1]
+    assert ours == wanted
+    assert CodecSizes.read(released_codec(), "config.json") == CodecSizes.read(CODEC, "config.json")
+
+
+def test_another_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"did you mean '0\.6B'"):
+        build(tmp_path, "0.6b")
+    assert not list(tmp_path.iterdir())

@@ -79,9 +79,9 @@ def build(folder: Path) -> None:
     write_weights(folder, SEED, END_HEAD)
 
 
-def talker_config(vocab_size: int) -> dict[str, Any]:
-    """config.json in the released form, at the built-in's sizes."""
-    shift = CODEBOOK - RELEASED_CODEBOOK
+def talker_config(vocab_size: int, codebook: int = CODEBOOK) -> dict[str, Any]:
+    """config.json in the released form, at the built-in's sizes; ids lie above a codebook of that size."""
+    shift = codebook - RELEASED_CODEBOOK
     transformer = {
         "hidden_size": HIDDEN,
         "intermediate_size": 2 * HIDDEN,
@@ -111,7 +111,7 @@ def talker_config(vocab_size: int) -> dict[str, Any]:
             **{name: number + shift for name, number in CODEC_IDS.items()},
             "num_hidden_layers": 3,
             "max_position_embeddings": 4096,
-            "vocab_size": CODEBOOK + 1024,
+            "vocab_size": codebook + 1024,
             "text_vocab_size": vocab_size,
             "text_hidden_size": HIDDEN,
             "spk_id": {name: number + shift for name, number in SPEAKERS.items()},
@@ -121,7 +121,7 @@ def talker_config(vocab_size: int) -> dict[str, Any]:
                 **transformer,
                 "num_hidden_layers": 2,
                 "max_position_embeddings": 4096,
-                "vocab_size": CODEBOOK,
+                "vocab_size": codebook,
             },
         },
     }
