@@ -1,8 +1,8 @@
 """A checkpoint of a released size with random weights: the same work as the released one, without its files.
 
-``python -m ttsctl.model.build_released FOLDER [0.6B|1.7B]`` writes 1.2 or 3.4 GB in the official layout. Every table is of
-the released shape but the text embedding: its rows, which cost no computation, are those of the small tokenizer that
-comes along. What it says is noise, and it need not end by itself: set ``sampling.max_new_tokens``.
+``python -m ttsctl.model.build_released FOLDER [0.6B|1.7B]`` writes 1.4 or 3.6 GB in the official layout. Every tensor
+is of the released shape but the text embedding: its rows, which cost no computation, are those of the small tokenizer
+that comes along. What it says is noise, and it need not end by itself: set ``sampling.max_new_tokens``.
 """
 
 from __future__ import annotations
