@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,13 @@ def with_settings(config: Config, settings: Mapping[str, Any], source: str) -> C
 
 def _validated(tables: Table) -> Config:
     """Through JSON, where strict validation takes an object for a table but still no "4" for 4."""
-    return TypeAdapter(Config).validate_json(json.dumps(tables, default=str))
+    return _adapter().validate_json(json.dumps(tables, default=str))
+
+
+@cache
+def _adapter() -> TypeAdapter[Config]:
+    """Building it takes longer than all that it validates."""
+    return TypeAdapter(Config)
 
 
 def parse_set(item: str) -> Table:
