@@ -11,8 +11,9 @@ import torch
 from near_tie import write_near_tie
 from sweep_fakes import InlinePool, dying, prepared, run, steady, write_experiment
 
-from ttsctl.cli import lab_job
+from ttsctl.cli import engine, lab_job
 from ttsctl.cli.lab_job import Keeper, run_job
+from ttsctl.cli.sweep import refuse_if_nothing_could_run
 from ttsctl.contract.errors import InputError
 from ttsctl.lab.executors import open_pool
 from ttsctl.lab.requirement import Requirement
@@ -74,15 +75,20 @@ def keeper():
     found.close()
 
 
-def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, keeper):
+def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, keeper, monkeypatch):
     """Between conditions, and in the end, the process is as it was before the first."""
     body = SHORT + '[[condition]]\nname = "one"\nset = { "backend.threads" = 1, "backend.mkldnn" = false }\n'
     body += '[[condition]]\nname = "found"\n[[condition]]\nname = "strict"\nset = { "determinism.level" = "strict" }\n'
     body += '[[condition]]\nname = "broken"\nset = { "engine.checkpoint" = "no/such/folder" }\n'
     body += '[[condition]]\nname = "after"\n'
+    loaded = []
+    load = engine.load_engine
+    monkeypatch.setattr(engine, "load_engine", lambda config: loaded.append(config) or load(config))
     before = switches()
     result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
     assert switches() == before
+    # Two runs on one engine; one that cannot be loaded is asked for by each run.
+    assert len(loaded) == 6
     rows = result.rows
     assert [row.value("errors") for row in rows.values()] == [0, 0, 0, 2, 0], [row.first_error for row in rows.values()]
     assert "no/such/folder" in rows["broken"].first_error
@@ -94,14 +100,15 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, ke
     assert force["strict"]["deterministic_algorithms"]
 
 
-def test_one_engine_a_condition(tmp_path, keeper, monkeypatch):
-    from ttsctl.cli import engine
-
-    loaded = []
-    load = engine.load_engine
-    monkeypatch.setattr(engine, "load_engine", lambda config: loaded.append(config) or load(config))
-    run(write_experiment(tmp_path, SHORT + A_B), keeper.run)
-    assert [config.stream.packet_tokens for config in loaded] == [4, 8]
+def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path, keeper):
+    """Not a table in which every run failed; and nothing is kept that would make the next sweep fail too."""
+    body = '[engine]\ncheckpoint = "no/such/folder"\n'
+    experiment, configs = prepared(write_experiment(tmp_path, body))
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+        result = run_experiment(experiment, configs, keeper.run, InlinePool(), store)
+        with pytest.raises(InputError, match="no/such/folder"):
+            refuse_if_nothing_could_run(result, store)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):

@@ -58,6 +58,7 @@ def command(
         _tell_taken_up(store)
         with run_folder(out, "sweep") as run:
             result = _run(experiment, configs, executor, jobs, store)
+            refuse_if_nothing_could_run(result, store)
             summary = _written(result, base, executor, run.path, store)
         store.remove()
     render(summary)
@@ -98,6 +99,18 @@ def _run(
 
     with open_pool(executor, jobs) as pool, _progress() as tell:
         return run_experiment(experiment, configs, run_job, pool, store, tell)
+
+
+def refuse_if_nothing_could_run(result: SweepResult, store: ResultStore) -> None:
+    """InputError where every run there was said the same is wrong with the input: a checkpoint that is not there."""
+    from ttsctl.contract.errors import InputError
+
+    prefix = f"{InputError.__name__}: "
+    said = {r.error for r in result.results if r.skipped is None}
+    if len(said) == 1 and str(*said).startswith(prefix):
+        store.remove()
+        what, _, fix = str(*said).removeprefix(prefix).rpartition("; ")
+        raise InputError(what or fix, fix if what else "")
 
 
 def _written(result: SweepResult, base: Config, executor: str, folder: Path, store: ResultStore) -> SweepSummary:

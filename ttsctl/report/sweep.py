@@ -179,14 +179,18 @@ def headline(result: SweepResult) -> str:
         for outcome, words in (("holds", "hold"), ("fails", "FAIL"), ("not judged", "not judged"))
         if outcome in outcomes
     ]
-    said = f"{len(outcomes)} conclusions: {', '.join(counted)}" if outcomes else "no conclusion was asked for"
+    said = f"{_count(len(outcomes), 'conclusion')}: {', '.join(counted)}" if outcomes else "no conclusion was asked for"
     skipped = sum(row.skipped is not None for row in result.rows.values())
     errors = sum(r.error is not None for r in result.results)
     runs = sum(r.clean for r in result.results)
-    parts = [f"{len(result.rows)} conditions, {runs} runs", said]
-    parts += [f"{skipped} conditions skipped"] if skipped else []
-    parts += [f"{errors} runs failed"] if errors else []
+    parts = [f"{_count(len(result.rows), 'condition')}, {_count(runs, 'run')}", said]
+    parts += [f"{_count(skipped, 'condition')} skipped"] if skipped else []
+    parts += [f"{_count(errors, 'run')} failed"] if errors else []
     return f"{result.experiment.name}: {'; '.join(parts)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def notes(result: SweepResult) -> list[str]:

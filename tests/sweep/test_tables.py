@@ -1,0 +1,92 @@
+"""The decision table: every metric in the CSV, and in the Markdown what people need, machine by machine."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pandas as pd
+import pytest
+from sweep_fakes import PROVENANCE, codes_of, prepared, result_of, run, skipped, trace_of, write_experiment
+
+from ttsctl.contract.config import Config
+from ttsctl.contract.machine import collect_provenance
+from ttsctl.lab.metrics import METRICS
+from ttsctl.report.registry import summary_model
+from ttsctl.report.sweep import summarise
+from ttsctl.report.sweep_table import markdown, write_tables
+
+BODY = 'repeats = 4\n[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
+BODY += '[[condition]]\nname = "c"\n[[condition]]\nname = "broken"\n'
+BODY += '[[conclusion]]\nquestion = "Is it | stable?"\nexpect = "hash_unique == 1"\n'
+
+
+def two_machines(job):
+    """a: as it should be. b: the second machine gives other codes. c: skipped. broken: fails on the second machine."""
+    if job.condition == "c":
+        return skipped(job, "needs 1 CUDA device, 0 there")
+    second = job.repeat % 2 == 0
+    if job.condition == "broken" and second:
+        raise RuntimeError("a | b\nc")
+    codes = codes_of(job)
+    codes[9, 0] += second and job.condition == "b"
+    provenance = {**PROVENANCE, "machine_id": "b" * 64, "packages": {"torch": "2.0"}} if second else PROVENANCE
+    in_force = {"threads": 2 if second else 1}
+    trace = trace_of(codes, (4, 2) if second else None)
+    host = "other" if second else "here"
+    return result_of(job, codes, provenance=provenance, host=host, trace=trace, in_force=in_force)
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    path = write_experiment(tmp_path_factory.mktemp("tables"), BODY, texts=("one",))
+    return summarise(run(path, two_machines), Config(), "local", collect_provenance())
+
+
+def test_the_summary_is_one(summary):
+    document = json.loads(summary.model_dump_json())
+    jsonschema.validate(document, summary_model("sweep").model_json_schema(mode="serialization"))
+    assert document["exit_status"] == 1 and document["command"] == "sweep"
+    assert (
+        document["headline"] == "exp: 4 conditions, 10 runs; 1 conclusion: 1 FAIL; 1 condition skipped; 2 runs failed"
+    )
+
+
+def test_csv_has_every_metric_and_every_machine(summary, tmp_path):
+    write_tables(summary, tmp_path)
+    table = pd.read_csv(tmp_path / "decision_table.csv", keep_default_na=False)
+    assert set(METRICS) < set(table.columns)
+    by_place = table.set_index(["condition", "machine"])
+    assert by_place.loc[("b", ""), "hash_unique"] == "2" and by_place.loc[("b", "b" * 64), "hash_unique"] == "1"
+    assert by_place.loc[("b", ""), "first_diff_frame"] == "9" and by_place.loc[("a", ""), "first_diff_frame"] == ""
+    assert by_place.loc[("c", ""), "skipped"] == "skipped: needs 1 CUDA device, 0 there"
+    assert by_place.loc[("c", ""), "runs"] == ""
+    assert float(by_place.loc[("a", ""), "ttfa_p50_ms"]) == 102.5
+    assert ("all together", "") in by_place.index
+
+
+def test_markdown_tells_all(summary):
+    text = markdown(summary)
+    for part in (
+        "| Is it \\| stable? | `hash_unique == 1` | each | **fails** |",
+        "- c: skipped: needs 1 CUDA device, 0 there",
+        "- broken: 2 runs failed, the first with: RuntimeError: a \\| b c",
+        "- b, one__ryan: differs between machines only",
+        "- a: 4 clean runs bound the drift rate at ≤ 53 % (95 %)",
+        "- b: drift: 2 of 4 runs differ from the first",
+        "- other (bbbbbbbb): machine_id: " + "a" * 64 + " against " + "b" * 64 + "; package torch: absent against 2.0",
+        "- a: its runs had different settings in force: threads",
+        "frame 4, cb 2",
+        "| cb 15 |",
+    ):
+        assert part in text, part
+    assert "- a, one__ryan" not in text
+    blocks = [block.splitlines() for block in text.replace("\\|", "").split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 4, "conclusions, conditions, draws, machines"
+    for lines in blocks:
+        assert len(lines) > 2 and len({line.count("|") for line in lines}) == 1
+
+
+def test_the_conditions_of_the_table_are_the_experiments(summary, tmp_path):
+    experiment, _ = prepared(write_experiment(tmp_path, BODY))
+    assert [row.name for row in summary.conditions] == [c.name for c in experiment.conditions]
