@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ttsctl.contract.errors import InputError
 from ttsctl.lab.bisect import Outcome, bisect
-from ttsctl.lab.bisect_judge import judge, rate_bound
+from ttsctl.lab.bisect_judge import judge
 from ttsctl.lab.bisect_keys import between, differing
 
 KEY = st.sampled_from(KEYS)
@@ -144,10 +144,3 @@ def test_a_control_that_does_not_run_is_an_error_that_names_it() -> None:
     for refused, name in ((lambda keys: True, "control A"), (lambda keys: bool(keys), "control B")):
         with pytest.raises(InputError, match=name):
             bisect(question(), FakeEngine((), refused=refused).run)
-
-
-def test_the_power_of_a_clean_probe() -> None:
-    """At the bound, clean runs happen in 5 % of all cases; 59 runs are what 5 % takes."""
-    for runs in (1, 3, 59):
-        assert (1 - rate_bound(runs)) ** runs == pytest.approx(0.05)
-    assert rate_bound(58) > 0.05 >= rate_bound(59)

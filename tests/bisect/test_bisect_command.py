@@ -71,7 +71,7 @@ def test_the_culprit_among_twelve_keys(command: Bisect, tmp_path: Path) -> None:
     assert summary["causes"][0]["keys"] == [{"key": "engine.codegen_dtype", "a": "auto", "b": "bfloat16"}]
     assert len(summary["causes"]) == 1 and summary["counter_proof_verdict"] == "clean"
     assert summary["headline"].startswith("engine.codegen_dtype auto → bfloat16 gives other codes")
-    assert summary["rate_bound"] == pytest.approx(1 - 0.05**0.5)
+    assert summary["drift_bound"] == pytest.approx(1 - 0.05**0.5)
     assert "A + engine.codegen_dtype" in told and "proven by probe" in told
 
 
@@ -114,3 +114,12 @@ def test_what_is_no_configuration_is_refused(command: Bisect, tmp_path: Path) ->
         assert status == 2 and says in told
     status, _, told = command(a, toml(tmp_path / "b.toml", {"engine.device": '"cuda:99"'}))
     assert status == 2 and "control B" in told and not (tmp_path / "out").exists()
+
+
+def test_every_run_in_a_process_of_its_own(command: Bisect, tmp_path: Path) -> None:
+    """The same answer; with one key, B is the proof and A the counter-proof."""
+    a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", CULPRIT)
+    status, summary, _ = command(a, b, "--runs", "1", "--isolation", "process")
+    assert status == 1 and summary["causes"][0]["keys"][0]["key"] == "engine.codegen_dtype"
+    assert [probe["verdict"] for probe in summary["probes"]] == ["clean", "bad"]
+    assert summary["provenance"]["checkpoint"] == "builtin" and summary["counter_proof_verdict"] == "clean"

@@ -38,6 +38,10 @@ def command(
         typer.Option("--symptom", help="auto: drift if B drifts, else other codes than A's."),
     ] = "auto",
     max_probes: Annotated[int, typer.Option("--max-probes", min=3, help="Probes at most, controls included.")] = 64,
+    isolation: Annotated[
+        Literal["state", "process"],
+        typer.Option("--isolation", help="state: an engine a configuration; process: a fresh interpreter every run."),
+    ] = "state",
     text: TextOption = None,
     text_id: TextIdOption = None,
     texts: TextsOption = DEFAULT_TEXTS,
@@ -60,7 +64,7 @@ def command(
     # Imported here so that --help does not pay for them.
     from rich.console import Console
 
-    from ttsctl.cli.bisect_run import FreshEngines
+    from ttsctl.cli.bisect_run import FreshEngines, FreshProcesses
     from ttsctl.cli.bisect_sources import environment, read_source
     from ttsctl.cli.finish import finish
     from ttsctl.lab.bisect import bisect
@@ -76,9 +80,10 @@ def command(
     named = None if symptom == "auto" else symptom
     question = Question(sides[0].config, sides[1].config, tuple(requests), runs, named, max_probes)
     with run_folder(out, "bisect") as run:
-        with progress("probes") as tell, FreshEngines() as engines:
-            outcome = bisect(question, engines.run, tell)
-        here = engines.provenance()
+        fresh = FreshProcesses() if isolation == "process" else FreshEngines()
+        with progress("probes") as tell, fresh as runner:
+            outcome = bisect(question, runner.run, tell)
+        here = runner.provenance()
         names = sides[0].name, sides[1].name
         judgement = judge(outcome, question)
         summary = summarise(question, outcome, judgement, names, here, environment(*sides, here))

@@ -61,3 +61,43 @@ class FreshEngines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class FreshProcesses:
+    """``run`` for lab.bisect: every run in an interpreter of its own, which has seen no other configuration.
+
+    Slower by a start and a load each run; for what a process keeps, such as kernels that cuDNN has benchmarked, or a
+    cuBLAS workspace that cannot be changed once CUDA has started.
+    """
+
+    def __init__(self) -> None:
+        self._provenance: Provenance | None = None
+
+    def run(self, config: Config, request: Request) -> CodeArray:
+        """Codes (T, Q) int64 of one streamed run. EngineError for whatever went wrong in its process."""
+        from pydantic import TypeAdapter
+
+        from ttsctl.cli.lab_job import run_job
+        from ttsctl.contract.errors import EngineError
+        from ttsctl.contract.provenance import Provenance
+        from ttsctl.lab.job import Job
+
+        result = run_job(Job("bisect", "text", 1, config, request, isolation="process", warmup=0))
+        if result.codes is None:
+            raise EngineError(result.error or "the run gave no codes")
+        self._provenance = TypeAdapter(Provenance).validate_python(dict(result.provenance or {}))
+        return result.codes
+
+    def provenance(self) -> Provenance:
+        """This machine's, as the last run saw it."""
+        from ttsctl.contract.machine import collect_provenance
+
+        return self._provenance or collect_provenance()
+
+    def __enter__(self) -> FreshProcesses:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Every process has ended with its run."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from ttsctl.lab.bisect import Cause, Outcome
 from ttsctl.lab.bisect_keys import Toggle
 from ttsctl.lab.bisect_probe import Question
-
-CONFIDENCE = 0.95
+from ttsctl.lab.power import power_words
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,6 @@ class Judgement:
     status: int
     headline: str
     notes: tuple[str, ...]
-
-
-def rate_bound(runs: int) -> float:
-    """Largest rate of a symptom that ``runs`` clean runs leave open, at 95 %: 1 - 0.05^(1/n), exact for a binomial."""
-    return 1 - (1 - CONFIDENCE) ** (1 / runs)
 
 
 def judge(outcome: Outcome, question: Question) -> Judgement:
@@ -116,11 +110,7 @@ def _doubts(outcome: Outcome, question: Question) -> list[str]:
 
 
 def _power(question: Question) -> list[str]:
-    bound = rate_bound(question.runs)
-    return [
-        f"a clean probe is {question.runs} runs of each text, which leaves a rate of up to {bound:.0%} open (95 %); "
-        "a bad one is proof"
-    ]
+    return [f"a bad probe is proof, a clean one is not: for each text, {power_words(question.runs)}"]
 
 
 def _unresolved(outcome: Outcome) -> list[str]:

@@ -10,17 +10,18 @@ from pydantic import Field
 from ttsctl.contract.engine import Request
 from ttsctl.contract.provenance import Provenance
 from ttsctl.lab.bisect import Cause, Kind, Outcome
-from ttsctl.lab.bisect_judge import Judgement, rate_bound, shown
+from ttsctl.lab.bisect_judge import Judgement, shown
 from ttsctl.lab.bisect_keys import Toggle
 from ttsctl.lab.bisect_probe import Probe, Question, text_name
 from ttsctl.lab.bisect_runs import Symptom
+from ttsctl.lab.power import drift_bound
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_DEFINED = ("first_diff_frame", "hash_unique", "rate_bound", "verdict")
+_DEFINED = ("drift_bound", "first_diff_frame", "hash_unique", "verdict")
 
 
 class ToggleRow(Model):
@@ -66,7 +67,7 @@ class BisectSummary(Summary):
     b: str
     texts: list[str]
     runs: int = Field(ge=1, description="of each text in each probe")
-    rate_bound: float
+    drift_bound: float | None
     keys: list[ToggleRow]
     causes: list[CauseRow]
     counter_proof: int | None = Field(description="number of the probe of B with all causes put back")
@@ -98,7 +99,7 @@ def summarise(
         b=names[1],
         texts=texts_of(question.requests),
         runs=question.runs,
-        rate_bound=rate_bound(question.runs),
+        drift_bound=drift_bound(question.runs),
         keys=_toggles(outcome.toggles),
         causes=[_cause(cause) for cause in outcome.causes],
         counter_proof=outcome.rest.number if outcome.rest else None,

@@ -84,7 +84,6 @@ DEFINITIONS = MappingProxyType(
         "and last quarter's median over the first's.",
         "verdict": "bad: some run showed the symptom, which is proof; clean: none did; unresolved: the keys do not run "
         "together.",
-        "rate_bound": "Largest share of bad runs that a clean probe leaves open, at 95 %: 1 - 0.05^(1/runs).",
         "runs": "Runs that ended well; errors and skipped runs are not among them.",
         "errors": "Runs that failed; none is tried again.",
         "skipped_runs": "Runs not made: the machine lacks what they need, or there were no codes for them.",
