@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
-import ttsctl
+from ttsctl import __version__
 from ttsctl.contract.errors import EngineError, InputError
 from ttsctl.lab.job import Job, JobResult, Work
 
@@ -67,7 +67,7 @@ def _told(work: Work, job: Job, topic: str) -> JobResult:
 
 
 def _version() -> str:
-    return ttsctl.__version__
+    return __version__
 
 
 @contextlib.contextmanager
@@ -116,8 +116,8 @@ def _check_workers(client: Any, where: str) -> None:
     except Exception as error:
         what = f"{where}: a worker cannot import ttsctl ({type(error).__name__}: {error})"
         raise InputError(what, "install this version of ttsctl on every worker") from error
-    if versions != {ttsctl.__version__}:
-        other = ", ".join(sorted(versions - {ttsctl.__version__}))
+    if versions != {__version__}:
+        other = ", ".join(sorted(versions - {__version__}))
         raise InputError(
-            f"{where}: the workers have ttsctl {other}, here is {ttsctl.__version__}", "install one version"
+            f"{where}: the workers have ttsctl {other}, here is {__version__}", "install one version"
         )

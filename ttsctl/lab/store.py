@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import ttsctl
+from ttsctl import __version__
 from ttsctl.contract.config import Config
 from ttsctl.contract.errors import InputError
 from ttsctl.contract.trace import Trace, no_prints
@@ -33,7 +33,7 @@ def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints
     ]
     cases = [[case.id, asdict(case.request)] for case in experiment.cases]
     how = [experiment.isolation, experiment.warmup, experiment.timeout_s, experiment.measure]
-    everything = [conditions, cases, how, sorted(checkpoints.items()), ttsctl.__version__, _package_sha256()]
+    everything = [conditions, cases, how, sorted(checkpoints.items()), __version__, _package_sha256()]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
@@ -52,7 +52,7 @@ def checkpoint_state(name: str) -> str:
 
 def _package_sha256() -> str:
     """Of every source file of ttsctl: a commit does not tell of changes that are not committed."""
-    root = Path(ttsctl.__file__).parent
+    root = Path(__file__).parents[1]
     whole = hashlib.sha256()
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
