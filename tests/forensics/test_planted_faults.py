@@ -6,19 +6,22 @@ Larger sets, by hand: see planted_rates.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from engine_help import make_engine
 from fault_plan import Plan
-from planted import Fault, packet_of
+from planted import Fault, Plant, at_call, packet_of, replaced
 from planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
 
 from ttsctl.contract.delivered import with_delivered
 from ttsctl.contract.engine import End
 from ttsctl.contract.trace import STAGES
+from ttsctl.engine.decode_stage import Decoding
 from ttsctl.engine.forensic import ForensicLocalEngine
 from ttsctl.engine.local import LocalEngine
+from ttsctl.engine.sessions_stateful import STEP_FRAMES
 from ttsctl.lab.explain import Comparison, Side, compare
 
 FRAMES = 5
@@ -153,6 +156,28 @@ def test_other_bits_are_not_clean(settings: str, stage: str, plain_sides: dict[b
     found = _against_plain(plain_sides, settings)
     assert found.first is not None
     assert found.first.stage == stage
+
+
+@pytest.mark.parametrize(
+    ("change", "frame"),
+    [
+        (lambda pcm: np.append(pcm, pcm[-1]), FRAMES),
+        (lambda pcm: np.append(pcm, np.zeros(2 * 1920, np.float32)), FRAMES),
+        (lambda pcm: pcm[:-1], FRAMES - 1),
+        (lambda pcm: pcm[:0], FRAMES - 1),
+    ],
+    ids=["one sample more", "two silent frames more", "one sample less", "last packet lost"],
+)
+def test_audio_of_another_length(change: Callable[[np.ndarray], np.ndarray], frame: int, bench: Bench) -> None:
+    """All that both runs have may be equal: then what one has alone is the difference."""
+    plant = last_packet(bench, change)
+    found = bench.blame(Fault("length", "packetiser", frame, 0, "packetiser", plant))
+    assert found.exact
+
+
+def last_packet(bench: Bench, change: Callable[[np.ndarray], np.ndarray]) -> Plant:
+    last = (len(bench.clean.codes) - 1) // STEP_FRAMES
+    return lambda _: replaced(Decoding, "decode", at_call(last, change))
 
 
 def test_a_whole_run_repeats_with_its_fault(bench: Bench) -> None:

@@ -15,12 +15,24 @@ _LAYOUT = ("stage", "frame", "codebook", "point", "is_input")
 
 
 @dataclass(frozen=True)
+class Stray:
+    """The first value that only one run computed: where, and whether it was A."""
+
+    point: str
+    stage: int
+    frame: int
+    codebook: int
+    is_input: bool
+    in_a: bool
+
+
+@dataclass(frozen=True)
 class Alignment:
     """What two runs computed, side by side.
 
     ``compared`` values both have, ``unequal`` of them. ``first`` is A's row of the first unequal one, by frame and,
     within a frame, in A's order of execution; ``call`` is how many outputs its point gave at that place before.
-    ``strayed`` names the first point that only one run computed, if that comes before ``first``.
+    ``strayed`` is the first value that only one run computed, if that comes before ``first``.
     """
 
     compared: int
@@ -29,7 +41,7 @@ class Alignment:
     only_b: int
     first: int | None
     call: int | None
-    strayed: str | None
+    strayed: Stray | None
 
 
 def align(a: Prints, b: Prints) -> Alignment:
@@ -48,7 +60,7 @@ def align(a: Prints, b: Prints) -> Alignment:
         only_b=len(b.value) - len(rows_b),
         first=row_a,
         call=None if row_a is None else _call(a, row_a),
-        strayed=_strayed(a, rows_a, row_a) or _strayed(b, rows_b, row_b),
+        strayed=_strayed(a, rows_a, row_a, in_a=True) or _strayed(b, rows_b, row_b, in_a=False),
     )
 
 
@@ -155,14 +167,15 @@ def _call(prints: Prints, row: int) -> int:
     return int(same.sum())
 
 
-def _strayed(prints: Prints, matched: Rows, first: int | None) -> str | None:
-    """The first point without a counterpart, if it comes before row ``first``, or anywhere where there is none."""
+def _strayed(prints: Prints, matched: Rows, first: int | None, in_a: bool) -> Stray | None:
+    """The first value without a counterpart, if it comes before row ``first``, or anywhere where there is none."""
     alone = np.ones(len(prints.value), bool)
     alone[matched] = False
     rows = np.flatnonzero(alone)
     if not len(rows):
         return None
-    row = rows[np.argmin(prints.frame[rows])]
+    row = int(rows[np.argmin(prints.frame[rows])])
     if first is not None and (prints.frame[row], row) > (prints.frame[first], first):
         return None
-    return prints.points[prints.point[row]]
+    place = (int(prints.stage[row]), int(prints.frame[row]), int(prints.codebook[row]))
+    return Stray(prints.points[prints.point[row]], *place, bool(prints.is_input[row]), in_a)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttsctl.contract.trace import STAGES, Prints, TraceLevel
-from ttsctl.lab.align import Alignment
+from ttsctl.lab.align import Alignment, Stray
 
 CODEGEN_STAGES = STAGES[: STAGES.index("codec")]
 CODEC_POINT = "codec."
@@ -58,15 +58,17 @@ def is_module(point: str) -> bool:
 
 
 def from_prints(prints: Prints, found: Alignment, level: TraceLevel) -> Divergence | None:
-    """The divergence at the first unequal value of A's ``prints``; None if all are equal."""
+    """The divergence at the first unequal value of A's ``prints``; if all that both have are equal, at the first value
+    that only one has, such as more audio at the end; None if nothing differs.
+    """
     if found.first is None:
-        return None
+        return None if found.strayed is None else _at_stray(found.strayed)
     row = found.first
     stage, frame, codebook = STAGES[prints.stage[row]], int(prints.frame[row]), int(prints.codebook[row])
     point, is_input = prints.points[prints.point[row]], bool(prints.is_input[row])
     reason = None
     if found.strayed is not None:
-        reason = f"before it only one of the runs computed {found.strayed}: their paths differ"
+        reason = f"before it only one of the runs computed {found.strayed.point}: their paths differ"
     label = stage_label(stage, codebook)
     if stage == "codec":
         label = " ".join(filter(None, [label, _codec_stage(prints, row)]))
@@ -74,7 +76,7 @@ def from_prints(prints: Prints, found: Alignment, level: TraceLevel) -> Divergen
         stage=stage,
         label=label,
         frame=frame,
-        codebook=codebook if stage in ("talker", "predictor", "draw") else None,
+        codebook=_codebook_of(stage, codebook),
         point=point,
         is_input=is_input,
         call=found.call or 0,
@@ -82,6 +84,27 @@ def from_prints(prints: Prints, found: Alignment, level: TraceLevel) -> Divergen
         reason=reason,
         culprit=_culprit(prints, row, level, reason),
     )
+
+
+def _at_stray(found: Stray) -> Divergence:
+    stage = STAGES[found.stage]
+    reason = f"only {'A' if found.in_a else 'B'} has this value"
+    return Divergence(
+        stage=stage,
+        label=stage_label(stage, found.codebook),
+        frame=found.frame,
+        codebook=_codebook_of(stage, found.codebook),
+        point=found.point,
+        is_input=found.is_input,
+        call=0,
+        inputs_equal=None,
+        reason=reason,
+        culprit=f"{found.point}; {reason}, and all that both have is equal",
+    )
+
+
+def _codebook_of(stage: str, codebook: int) -> int | None:
+    return codebook if stage in ("talker", "predictor", "draw") else None
 
 
 def _culprit(prints: Prints, row: int, level: TraceLevel, reason: str | None) -> str:

@@ -165,7 +165,9 @@ def _codegen_divergence(chain: _Chain, fed: DrawDifference | None, level: TraceL
     value = from_prints(chain.a, chain.found, level)
     if value is not None and value.stage != "draw":
         place = (value.frame, value.codebook or 0)
-        if fed is None or place <= (fed.frame, fed.codebook):
+        # What only one run computed follows from the draw at which the other one ended.
+        unequal = chain.found.first is not None
+        if fed is None or (unequal and place <= (fed.frame, fed.codebook)):
             return value
     return value if fed is None else _at_draw(fed, level)
 
