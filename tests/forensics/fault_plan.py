@@ -23,6 +23,7 @@ from planted import (
     on_generator,
     other_text,
     packet_of,
+    predictor_call,
     replace_decide,
     talker_module,
 )
@@ -186,11 +187,6 @@ class Plan:
             for _ in range(2):
                 frame = self.frame()
                 yield Fault(how, "packetiser", frame, 0, "packetiser", packet_of(frame, how == "sample twice"))
-
-
-def predictor_call(frame: int, codebook: int) -> int:
-    """How many calls of a predictor's layer come before the one that leads to this draw."""
-    return frame * (GROUPS - 1) + codebook - 1
 
 
 def at_stages(fault: Fault) -> Fault | None:

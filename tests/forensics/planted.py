@@ -145,6 +145,11 @@ def talker_module(path: str, call: int, change: Change) -> Plant:
     return lambda engine: replaced(module_at(engine, path), "forward", at_call(call, in_last_row))
 
 
+def predictor_call(frame: int, codebook: int) -> int:
+    """How many calls of a predictor's layer come before the one that leads to this draw."""
+    return frame * (GROUPS - 1) + codebook - 1
+
+
 def codec_module(path: str, frame: int, change: Change) -> Plant:
     """The rows of one frame of a codec's module, decoded in full steps."""
 

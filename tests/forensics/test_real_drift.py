@@ -1,10 +1,10 @@
 """Drift that is really there on a CPU: other precisions, thread counts and oneDNN, on a checkpoint of near-ties.
 
 Measured with torch 2.13 (MKL, oneDNN, AVX2, 2 cores): a product of 5, 6, 7, 9, 10 or 11 float32 rows has other last
-bits with two threads than with one, as MKL splits the rows and the halves take other kernels. A prompt has 8 to 12
-rows, so the talker's first state differs; one row at a time never does. oneDNN computes none of the talker's or the
-predictor's operations in float32 or bfloat16 on this machine, so it changes no code; the codec's GELU it does, and
-with it the audio.
+bits with two threads than with one, as MKL splits the rows and the halves take other kernels; so has the attention of
+one query over 8 keys or more, for most numbers of keys. bfloat16 has the same bits with either. A prompt has 8 to 12
+rows, so the talker's first state differs. oneDNN computes none of the talker's or the predictor's operations in
+float32 or bfloat16 on this machine, so it changes no code; the codec's GELU it does, and with it the audio.
 """
 
 from __future__ import annotations
