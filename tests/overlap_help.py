@@ -13,6 +13,8 @@ from ttsctl.gate.drive import StreamRun, run_stream
 
 REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))
 OTHER = Request("Something else entirely.", Voice("ryan", "ryan"))
+# Ten frames: with packets of 4 and of 3 the last is not full.
+SHORT = "sampling.max_new_tokens=11"
 
 
 def speak(engine: Engine, request: Request = REQUEST) -> StreamRun:

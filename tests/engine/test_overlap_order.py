@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from engine_help import make_engine
-from overlap_help import REQUEST, bits, codegen_threads
+from overlap_help import REQUEST, SHORT, bits, codegen_threads
 
 from ttsctl.contract.engine import Packet
 from ttsctl.contract.errors import InputError
@@ -89,8 +89,8 @@ def test_nothing_is_taken_and_the_lead_is_bounded() -> None:
 
 
 @pytest.fixture(scope="module")
-def greedy_bits(builtin: LocalEngine) -> tuple[str, str]:
-    return bits(builtin)
+def greedy_bits() -> tuple[str, str]:
+    return bits(make_engine("builtin", SHORT))
 
 
 @pytest.fixture
@@ -113,7 +113,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
 def test_closing_early_frees_everything(
     overlap: str, taken: int, watched: list[weakref.ref[Any]], greedy_bits: tuple[str, str]
 ) -> None:
-    engine = make_engine("builtin", f"stream.overlap={overlap}", "stream.packet_tokens=2", "stream.decode_every=2")
+    engine = make_engine(
+        "builtin", SHORT, f"stream.overlap={overlap}", "stream.packet_tokens=2", "stream.decode_every=2"
+    )
     stream = engine.stream(REQUEST)
     for _ in range(taken):
         next(stream)
