@@ -12,7 +12,7 @@ from fake_forensic import BOOKS, REQUEST, FakeEngine, Fault
 from ttsctl.contract.errors import InputError
 from ttsctl.contract.forensic import Recorded
 from ttsctl.contract.trace import Prints, TraceLevel, no_draws, no_prints
-from ttsctl.lab.align import align
+from ttsctl.lab.align import align, kept
 from ttsctl.lab.explain import Comparison, Side, compare
 
 FRAMES = 9
@@ -202,6 +202,26 @@ def test_a_path_that_only_one_run_takes_is_not_called_equal_inputs(clean: Side) 
     found = compare(clean, replace(other, trace=replace(other.trace, decode=replace(decode, **columns))))
     assert found.first is not None and found.first.inputs_equal is None
     assert "only one of the runs computed" in str(found.first.reason)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_frame_that_only_one_run_delivers_is_a_difference(clean: Side, swapped: bool) -> None:
+    assert clean.trace is not None
+    decode = clean.trace.decode
+    last = (decode.frame == FRAMES - 1) & (decode.point == decode.points.index("packetiser"))
+    short = replace(clean, trace=replace(clean.trace, decode=kept(decode, ~last)))
+    found = compare(*((short, clean) if swapped else (clean, short)))
+    assert blamed(found) == ("packetiser", "packetiser", FRAMES - 1, 0)
+    assert found.first is not None and f"only {'B' if swapped else 'A'} has this value" in found.first.culprit
+
+
+def test_an_input_that_only_one_run_prints_is_no_difference(clean: Side) -> None:
+    assert clean.trace is not None
+    prints = clean.trace.codegen
+    inputs = np.flatnonzero(prints.is_input)[::7]
+    fewer = kept(prints, ~np.isin(np.arange(len(prints.value)), inputs))
+    found = compare(clean, replace(clean, trace=replace(clean.trace, codegen=fewer)))
+    assert found.first is None and len(inputs) > 5
 
 
 def test_a_trace_of_other_codes_is_refused(clean: Side) -> None:

@@ -168,9 +168,14 @@ def _call(prints: Prints, row: int) -> int:
 
 
 def _strayed(prints: Prints, matched: Rows, first: int | None, in_a: bool) -> Stray | None:
-    """The first value without a counterpart, if it comes before row ``first``, or anywhere where there is none."""
+    """The first value without a counterpart, if it comes before row ``first``; where there is none, the first output.
+
+    Whether an input is printed depends on whether it is the very tensor printed before, which is no difference.
+    """
     alone = np.ones(len(prints.value), bool)
     alone[matched] = False
+    if first is None:
+        alone &= ~prints.is_input
     rows = np.flatnonzero(alone)
     if not len(rows):
         return None
