@@ -19,6 +19,7 @@ from planted import (
     corrupted_past,
     function_of,
     function_on,
+    handed_over,
     in_last_position,
     on_generator,
     other_text,
@@ -79,6 +80,7 @@ class Plan:
             for path in paths:
                 frame, how = self.frame(), self.how()
                 yield Fault(how, "codec", frame, 0, path, codec_module(path, frame, CHANGES[how]))
+            yield from self._handed_over()
             yield from self._delivered()
         for path in with_past:
             # Its own output is the first to show it.
@@ -180,6 +182,14 @@ class Plan:
                 yield Fault(how, "prompt", 0, 0, f"talker.{path}", plant, call=call)
         how, path = self.how(), "talker.model.codec_embedding"
         yield Fault(how, "prompt", 0, 0, path, talker_module(path, 0, CHANGES[how]))
+
+    def _handed_over(self) -> Iterator[Fault]:
+        """The decoder gets another id than was drawn: its codebook takes something else."""
+        for codebook in (0, self.rng.randrange(1, GROUPS)):
+            frame = self.frame()
+            part = f"rvq_rest.vq.layers.{codebook - 1}" if codebook else "rvq_first.vq.layers.0"
+            point = f"decoder.quantizer.{part}._codebook"
+            yield Fault("other id", "codec", frame, 0, point, handed_over(frame, codebook), is_input=True)
 
     def _delivered(self) -> Iterator[Fault]:
         """A sample too few, or one twice."""

@@ -252,6 +252,24 @@ def other_text(engine: LocalEngine) -> Iterator[None]:
         yield
 
 
+def handed_over(frame: int, codebook: int) -> Plant:
+    """The decoder sees another id at a frame and codebook than was drawn. Packets are of STEP_FRAMES frames."""
+
+    def make(usual: Any) -> Any:
+        calls = iter(range(10**9))
+
+        def struck(codes: Tensor) -> Tensor:
+            if next(calls) == frame // STEP_FRAMES:
+                codes = codes.clone()
+                codes[frame % STEP_FRAMES, codebook] ^= 1
+            result: Tensor = usual(codes)
+            return result
+
+        return struck
+
+    return lambda engine: replaced(engine.decoder.quantizer, "forward", make)
+
+
 def packet_of(frame: int, twice: bool) -> Plant:
     """The first sample of a frame is left out of its packet, or comes twice. Packets are of STEP_FRAMES frames."""
 
