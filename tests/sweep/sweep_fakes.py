@@ -105,6 +105,10 @@ def dying(job: Job) -> JobResult:
     return result_of(job, codes_of(job), notes=(str(os.getpid()),))
 
 
+def own_pid(_: object) -> int:
+    return os.getpid()
+
+
 def trace_of(codes: CodeArray, shift_at: tuple[int, int] | None = None, ids_at: tuple[int, int] | None = None) -> Trace:
     """One draw an id, with made-up logits, that differ from ``shift_at`` (frame, codebook) on; at ``ids_at`` ids."""
     frames, books = (a.ravel() for a in np.indices(codes.shape))
@@ -137,6 +141,9 @@ class InlinePool:
         except Exception as error:  # noqa: BLE001
             future.set_exception(error)
         return future
+
+    def renew(self) -> None:
+        self.done.append("renewed")
 
     def collect(self, future: Future[JobResult], job: Job) -> JobResult:
         return future.result()

@@ -1,4 +1,4 @@
-"""The command on the built-in checkpoint: table, dumps, exit status, a fresh process a run, and Ctrl-C."""
+"""The command on the built-in checkpoint: table, dumps, exit status, a process a run, interruption and what is kept."""
 
 from __future__ import annotations
 
@@ -158,15 +158,6 @@ def test_table_and_dumps(kinds):
     }
 
 
-def test_a_fresh_process_for_every_run(tmp_path):
-    body = 'repeats = 2\nisolation = "process"\n' + SHORT + '[record]\ntrace = "codes"\n'
-    status, summary, folder = sweep(write_experiment(tmp_path, body, texts=("one",)), "--jobs", "2")
-    (row,) = summary["conditions"]
-    assert status == 3 and row["metrics"]["hash_unique"]["value"] == 1 and row["metrics"]["errors"]["value"] == 0
-    assert row["metrics"]["topk_logits_differ"]["value"] == 0
-    assert len(list((folder / "codes" / "base").glob("trace_*.npz"))) == 2
-
-
 @pytest.mark.parametrize(
     ("ends", "isolation"), [(signal.SIGINT, "state"), (signal.SIGKILL, "process")], ids=["interrupt", "kill"]
 )
@@ -174,7 +165,7 @@ def test_interrupted_leaves_no_process_and_goes_on(tmp_path, ends, isolation):
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to see which processes there are")
     # Long enough not to be over before the signal comes; all processes of it inherit the marker.
-    body = f'repeats = 200\nisolation = "{isolation}"\n' + SHORT
+    body = f'repeats = 200\nisolation = "{isolation}"\n' + SHORT + '[record]\ntrace = "codes"\n'
     path = write_experiment(tmp_path, body, texts=("one",))
     line = [*COMMAND, str(path), "--out", str(tmp_path / "out")]
     marker = f"TTSCTL_TEST_{tmp_path.name}"
@@ -187,7 +178,7 @@ def test_interrupted_leaves_no_process_and_goes_on(tmp_path, ends, isolation):
         start_new_session=True,
     )
     try:
-        wait_until(lambda: len(list((tmp_path / "out" / "sweep").glob(".exp-*/[!.]*.json"))) >= 1)
+        wait_until(lambda: len(list((tmp_path / "out" / "sweep").glob(".exp-*/[!.]*.json"))) >= 2)
         # To the whole group, as a terminal would; a kill only to the one process.
         if ends == signal.SIGINT:
             os.killpg(process.pid, ends)
@@ -198,14 +189,25 @@ def test_interrupted_leaves_no_process_and_goes_on(tmp_path, ends, isolation):
         process.kill()
     wait_until(lambda: not processes_of(marker))
     (store,) = (tmp_path / "out" / "sweep").glob(".exp-*")
-    done = len(list(store.glob("[!.]*.json")))
+    kept = [json.loads(path.read_text())["result"] for path in store.glob("[!.]*.json")]
+    done = len(kept)
+    # A fresh process for every run, or one engine for all.
+    assert len({result["pid"] for result in kept}) == (done if isolation == "process" else 1)
     if ends == signal.SIGINT:
         assert process.returncode == 130 and stdout == ""
         assert stderr == (
             f"ttsctl: interrupted; {done} runs are kept in {store}; the same command goes on from there, "
             "--fresh starts anew\n"
         )
-    status, summary, _ = sweep(path, "--repeats", str(done))
+    status, summary, folder = sweep(path, "--repeats", str(done))
+    metrics = {name: figure["value"] for name, figure in summary["conditions"][0]["metrics"].items()}
+    assert (metrics["runs"], metrics["errors"], metrics["hash_unique"], metrics["topk_logits_differ"]) == (
+        done,
+        0,
+        1,
+        0,
+    )
+    assert len(list((folder / "codes" / "base").glob("trace_*.npz"))) == done
     assert summary["experiment"]["taken_up"] == done and status == 3
     assert any("interrupted" in note for note in summary["notes"])
     assert not store.exists()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from near_tie import write_near_tie
-from sweep_fakes import InlinePool, dying, prepared, run, steady, write_experiment
+from sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
 
 from ttsctl.cli import engine, lab_job
 from ttsctl.cli.lab_job import Keeper, run_job
@@ -33,6 +33,36 @@ def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path):
     assert "the worker process that ran it died" in result.results[1].error
     pids = {r.notes for r in result.results if r.notes}
     assert len(pids) == 2 and (str(os.getpid()),) not in pids
+
+
+def test_what_cuda_reads_at_its_start_has_processes_of_its_own(tmp_path):
+    body = "".join(f'[[condition]]\nname = "{name}"\nset = {{ {key} }}\n' for name, key in SETTLED.items())
+    pool = InlinePool()
+    run(write_experiment(tmp_path, "repeats = 1\n" + body, texts=("one",)), steady, pool)
+    assert [done.partition("/")[0] for done in pool.done] == [
+        "soft",
+        "two_threads",
+        "renewed",
+        "strict",
+        "renewed",
+        "workspace",
+    ]
+
+
+SETTLED = {
+    "soft": "",
+    "two_threads": '"backend.threads" = 2',
+    "strict": '"determinism.level" = "strict"',
+    "workspace": '"backend.cublas_workspace" = ":16:8"',
+}
+
+
+def test_new_processes_are_new():
+    with open_pool("local", 1) as pool:
+        first = pool.submit(own_pid, None).result()
+        assert pool.submit(own_pid, None).result() == first
+        pool.renew()
+        assert pool.submit(own_pid, None).result() != first
 
 
 def test_jobs_belong_to_the_local_executor():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import threading
 import time
@@ -61,6 +62,7 @@ def run_once(engine: LocalEngine, job: Job, cancelled: threading.Event) -> JobRe
         case=job.case,
         repeat=job.repeat,
         host=platform.node(),
+        pid=os.getpid(),
         provenance=engine.info.provenance.to_dict(),
         in_force=dict(engine.info.in_force),
         codebook_size=engine.info.codebook_size,

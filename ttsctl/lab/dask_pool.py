@@ -52,6 +52,9 @@ class DaskPool:
             )
         return result
 
+    def renew(self) -> None:
+        """The workers are not ours to start anew; a run that needs it says so, and isolation "process" gives it."""
+
     def close(self, at_once: bool) -> None:
         """Wait for what was submitted, or cancel what has not begun."""
         self._executor.shutdown(wait=not at_once)
@@ -118,6 +121,4 @@ def _check_workers(client: Any, where: str) -> None:
         raise InputError(what, "install this version of ttsctl on every worker") from error
     if versions != {__version__}:
         other = ", ".join(sorted(versions - {__version__}))
-        raise InputError(
-            f"{where}: the workers have ttsctl {other}, here is {__version__}", "install one version"
-        )
+        raise InputError(f"{where}: the workers have ttsctl {other}, here is {__version__}", "install one version")

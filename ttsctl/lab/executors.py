@@ -33,6 +33,10 @@ class Pool(Protocol):
         """What a finished future gave; raises what the run raised, or what went wrong around it."""
         ...
 
+    def renew(self) -> None:
+        """With nothing under way: what is submitted from now on goes to new processes, where that can be had."""
+        ...
+
 
 class LocalPool:
     """``jobs`` worker processes of this machine, by spawn. They do not outlive this process, however it ends.
@@ -55,9 +59,12 @@ class LocalPool:
             try:
                 return self._executor.submit(work, job)
             except BrokenProcessPool:
-                self._executor.shutdown(wait=True)
-                self._executor = self._open()
+                self.renew()
                 return self._executor.submit(work, job)
+
+    def renew(self) -> None:
+        self._executor.shutdown(wait=True)
+        self._executor = self._open()
 
     def collect(self, future: Future[JobResult], job: Job) -> JobResult:
         try:

@@ -56,13 +56,14 @@ class JobResult:
     codes (T, Q) int64 are None where the run made none, as when it decodes given ones; pcm (N,) float32 is None where
     nothing was decoded, or where only ``pcm_sha256`` was kept. ``timings`` has the fields of
     contract.timing.StreamTiming that the run has, in ms. ``pops`` are samples. ``host`` is a name for people;
-    machines are told apart by ``provenance["machine_id"]``.
+    machines are told apart by ``provenance["machine_id"]``. ``pid`` is the process that had the engine.
     """
 
     condition: str
     case: str
     repeat: int
     host: str
+    pid: int | None = None
     error: str | None = None
     skipped: str | None = None
     provenance: Mapping[str, Any] | None = None

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from ttsctl.contract.config import Config
 from ttsctl.gate.suite import Case
@@ -121,6 +122,7 @@ class _Run:
         self._store = store
         self._progress = progress
         self._done: dict[str, JobResult] = {}
+        self._settled: tuple[object, ...] | None = None
         self.taken_up = 0
 
     def jobs(self, condition: Condition) -> list[Job]:
@@ -160,8 +162,18 @@ class _Run:
         )
 
     def phase(self, jobs: Iterable[Job]) -> None:
-        """Do these jobs, as many at a time as the pool takes."""
-        waiting = deque(job for job in jobs if not self._take_up(job))
+        """Do these jobs, as many at a time as the pool takes.
+
+        What a process settles once and for all is settled anew: jobs that differ in it do not share a process.
+        """
+        waiting = [job for job in jobs if not self._take_up(job)]
+        for settled, group in groupby(waiting, key=_settled):
+            if self._settled not in (None, settled):
+                self._pool.renew()
+            self._settled = settled
+            self._all(deque(group))
+
+    def _all(self, waiting: deque[Job]) -> None:
         running: dict[Future[JobResult], Job] = {}
         while waiting or running:
             while waiting and len(running) < self._pool.width:
@@ -195,6 +207,11 @@ class _Run:
             experiment = self._experiment
             total = len(experiment.conditions) * len(experiment.cases) * experiment.repeats
             self._progress(result, len(self._done), total)
+
+
+def _settled(job: Job) -> tuple[object, ...]:
+    """The cuBLAS workspace is read once, when CUDA starts; strict has one of its own."""
+    return job.config.backend.cublas_workspace, job.config.determinism.level == "strict"
 
 
 def error_line(error: Exception) -> str:

@@ -30,9 +30,8 @@ def render(summary: SweepSummary) -> None:
     console = Console(stderr=True)
     title = f"{summary.experiment.name}: {summary.experiment.question}"
     caption = "hash, pkt0: different hashes of codes and of first packets; diff: first frame; times: medians in ms"
-    table = Table(
-        "condition", title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD
-    )
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
+    table.add_column("condition", overflow="fold")
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right", no_wrap=True)
     for row in (*summary.conditions, summary.total.model_copy(update={"name": ALL})):
