@@ -43,7 +43,7 @@ def test_one_culprit_among_twelve_in_fourteen_probes(key: str) -> None:
 @settings(max_examples=40)
 def test_an_interacting_pair(pair: frozenset[str]) -> None:
     outcome = bisect(question(), FakeEngine((Fault(pair),)).run)
-    assert blamed(outcome) == [pair] and len(outcome.probes) <= 15
+    assert blamed(outcome) == [pair] and len(outcome.probes) <= 14
     assert outcome.rest is not None and outcome.rest.verdict == "clean"
     bad = [probe for probe in outcome.probes if probe.verdict == "bad"]
     assert all(pair <= probe.keys for probe in bad), "bad is proof: the pair was there each time"
