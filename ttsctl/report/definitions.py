@@ -95,7 +95,7 @@ DEFINITIONS = MappingProxyType(
         "run of the text, the earliest of all runs; null if all are equal.",
         "reference_codes_differ": "Runs whose codes are not those of the reference condition's first run of the text.",
         "reference_pcm_differ": "Runs whose PCM is not that of the reference condition's first run of the text.",
-        "reference_mae": "Mean absolute difference in audio of each text's first run to that of the reference condition, "
+        "reference_mae": "Mean absolute difference in audio of each text's first run to the reference condition's, "
         "aligned, full scale 1; the text that differs most counts.",
         "topk_first_diff_frame": "First frame with a draw whose best two ids, or their logits, are not those of the "
         "reference condition's first run; null if all are equal.",
