@@ -14,14 +14,18 @@ from ttsctl.engine.fingerprint import Fingerprints
 
 CPU = torch.device("cpu")
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9)
-ARRAYS = st.sampled_from([np.float32, np.float64, np.int64, np.int32, np.float16, np.int16]).flatmap(
+ARRAYS = st.sampled_from([np.float32, np.float64, np.int64, np.int32, np.float16, np.int16, np.uint8]).flatmap(
     lambda dtype: hnp.arrays(dtype, SHAPES)
 )
 VALUES = hnp.arrays(np.float32, st.integers(2, 40), elements=st.floats(0.5, 100, width=32))
 
 
 def device_print(values: np.ndarray) -> int:
-    return Fingerprints(CPU).one(torch.from_numpy(np.ascontiguousarray(values)))
+    """As another device computes it; the host's way must agree."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    found = Fingerprints(CPU, in_numpy=False).one(tensor)
+    assert found == Fingerprints(CPU).one(tensor)
+    return found
 
 
 @settings(deadline=None, max_examples=200)
@@ -37,12 +41,30 @@ def test_half_precision_is_printed_by_its_bits(dtype: torch.dtype) -> None:
     assert Fingerprints(CPU).one(values) == fingerprint(values.view(torch.int16).numpy())
 
 
-@pytest.mark.parametrize("shape", [(1, 100_000), (40, 1_500), (3, 40_000), (5, 0), (0, 7)])
-def test_rows_across_blocks(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("in_numpy", [True, False])
+@pytest.mark.parametrize("shape", [(1, 100_000), (40, 1_500), (3, 40_000), (3, 39_999), (5, 0), (0, 7)])
+def test_rows_across_blocks(shape: tuple[int, int], in_numpy: bool) -> None:
     """Wide rows and many rows go through in pieces."""
     values = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    found = Fingerprints(CPU).rows(values).numpy().view(np.uint64)
+    found = Fingerprints(CPU, in_numpy).rows(values).numpy().view(np.uint64)
     assert [int(v) for v in found] == [fingerprint(row.numpy()) for row in values]
+
+
+@pytest.mark.parametrize("in_numpy", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int64])
+def test_many_values_at_once(in_numpy: bool, dtype: torch.dtype) -> None:
+    """Of many shapes, some of them views, twice in one order and once in another."""
+    generator = torch.Generator().manual_seed(4)
+    shapes = [(4,), (1, 8), (2, 4, 4), (16,), (128,), (4, 1), (12, 4)]
+    values = [(torch.randn(shape, generator=generator) * 99).to(dtype) for shape in shapes]
+    values[-1] = values[-1].T
+    prints = Fingerprints(CPU, in_numpy)
+    for order in (values, values, values[::-1]):
+        found = prints.each(order).numpy().view(np.uint64)
+        assert [int(v) for v in found] == [fingerprint(v.contiguous().view(torch.uint8).numpy()) for v in order]
+    parts = prints.each([values[2], values[-1]], 4).numpy().view(np.uint64)
+    wanted = [part for v in (values[2], values[-1].contiguous()) for part in v.flatten().chunk(4)]
+    assert [int(v) for v in parts] == [fingerprint(part.view(torch.uint8).numpy()) for part in wanted]
 
 
 def test_a_view_is_printed_as_its_copy() -> None:
@@ -55,8 +77,9 @@ def test_a_view_is_printed_as_its_copy() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
 def test_cuda_gives_the_same(dtype: torch.dtype) -> None:
     values = (torch.randn(9, 1_000, generator=torch.Generator().manual_seed(3)) * 50).to(dtype)
-    on_device = Fingerprints(torch.device("cuda")).rows(values.cuda()).cpu()
-    assert torch.equal(on_device, Fingerprints(CPU).rows(values))
+    prints = Fingerprints(torch.device("cuda"))
+    assert torch.equal(prints.rows(values.cuda()).cpu(), Fingerprints(CPU).rows(values))
+    assert torch.equal(prints.each(list(values.cuda())).cpu(), Fingerprints(CPU).each(list(values)))
 
 
 @settings(deadline=None)
@@ -115,3 +138,29 @@ def test_no_two_prints_meet_among_many_neighbours() -> None:
             rows.append(row)
     values = torch.from_numpy(np.array(rows).view(np.float32))
     assert len(Fingerprints(CPU).rows(values).unique()) == len(rows) == 32_640
+
+
+def test_no_two_pairs_of_signs_meet() -> None:
+    """Flipped signs alone, two at a time among 256 elements: a weighted sum of bits would keep them to 33 bits."""
+    base = np.random.default_rng(6).standard_normal(256).astype(np.float32)
+    first, second = np.triu_indices(256, 1)
+    rows = np.repeat(base[None], len(first), axis=0)
+    rows[np.arange(len(first)), first] *= -1
+    rows[np.arange(len(first)), second] *= -1
+    prints = Fingerprints(CPU).rows(torch.from_numpy(rows))
+    assert len(prints.unique()) == len(rows) == 32_640
+    pairs = torch.from_numpy(rows).view(len(rows), 128, 2).flip(-1).reshape(len(rows), 256)
+    assert len(torch.cat([prints, Fingerprints(CPU).rows(pairs)]).unique()) == 2 * len(rows)
+    low = prints.numpy().view(np.uint64) & np.uint64(0xFFFFFFFF)
+    assert len(np.unique(low)) > 32_630, "the lower half must be as good as random"
+
+
+def test_no_two_negated_words_meet() -> None:
+    """Both signs of a word of 8 bytes, in two words at a time: what folding by half a word would all but lose."""
+    base = np.random.default_rng(7).standard_normal((256, 2)).astype(np.float32)
+    first, second = np.triu_indices(256, 1)
+    rows = np.repeat(base[None], len(first), axis=0)
+    rows[np.arange(len(first)), first] *= -1
+    rows[np.arange(len(first)), second] *= -1
+    low = Fingerprints(CPU).rows(torch.from_numpy(rows).flatten(1)).numpy().view(np.uint64) & np.uint64(0xFFFFFFFF)
+    assert len(np.unique(low)) > 32_630, "the lower half must be as good as random"

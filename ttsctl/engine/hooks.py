@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ttsctl.model.codec import CodecDecoder, ResidualUnit
 from ttsctl.model.streaming import CausalConv, CausalTransposedConv
 
-# Told of a module's call: the module, its first input, its output -> another output, or None for the same.
-Look = Callable[["Watched", Tensor, Tensor], "Tensor | None"]
+# A forward hook: the module, its arguments, its output -> another output, or None for the same.
+Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,14 @@ def watched_codec(decoder: CodecDecoder) -> list[Watched]:
 
 
 @contextmanager
-def hooked(watched: Collection[Watched], look: Look) -> Iterator[None]:
-    """``look`` is called after every call of these modules, for the length of the block."""
-    handles = [each.module.register_forward_hook(_hook(each, look)) for each in watched]
+def hooked(hooks: Collection[tuple[Watched, Hook]]) -> Iterator[None]:
+    """Each hook is called after every call of its module, for the length of the block."""
+    handles = [each.module.register_forward_hook(hook) for each, hook in hooks]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _hook(each: Watched, look: Look) -> Callable[[nn.Module, tuple[Any, ...], Any], Any]:
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        return look(each, args[0], output)
-
-    return hook
 
 
 def _named(root: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:

@@ -6,14 +6,14 @@ from array import array
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ttsctl.contract.trace import STAGES, Prints
-from ttsctl.engine.fingerprint import Fingerprints
+from ttsctl.engine.fingerprint import Fingerprints, whole_words
 
-# A value larger than this, in elements, is printed at once: keeping it would cost more than one operation less saves.
+# A value larger than this, in elements, is printed at once: keeping it would cost more than one batch less saves.
 LARGE = 1 << 14
-_FIELDS = 5
 
 
 class Ledger:
@@ -25,10 +25,13 @@ class Ledger:
     def __init__(self, device: torch.device) -> None:
         self._print = Fingerprints(device)
         self._points: dict[str, int] = {}
-        # Row by row: point, stage, frame, codebook, is_input.
-        self._rows = array("q")
-        self._count = 0
-        self._pending: dict[tuple[object, ...], tuple[list[Tensor], list[int]]] = {}
+        # Value by value: twice the point, plus one for an input. Places only where they change: first value, stage,
+        # frame, codebook, number of frames.
+        self._marks = array("q")
+        self._places = array("q")
+        self._frames = 1
+        self._pending: list[Tensor] = []
+        self._pending_values: list[int] = []
         self._printed: list[Tensor] = []
         self._order: list[int] = []
 
@@ -36,60 +39,69 @@ class Ledger:
         """The number of a point; rows name it by that."""
         return self._points.setdefault(name, len(self._points))
 
-    def add(self, point: int, stage: int, frame: int, codebook: int, is_input: bool, value: Tensor) -> None:
-        """One value of any shape, for one row."""
-        self._rows.extend((point, stage, frame, codebook, is_input))
-        self._keep((value.dtype, value.shape), value, self._count, value.numel())
-        self._count += 1
+    def here(self, stage: int, frame: int, codebook: int, frames: int = 1) -> None:
+        """Where the values are that come now; each has that many frames from ``frame`` on, and so many rows."""
+        if frames != self._frames:
+            self.flush()
+            self._frames = frames
+        self._places.extend((len(self._marks), stage, frame, codebook, frames))
 
-    def add_frames(self, point: int, stage: int, first: int, is_input: bool, values: Tensor) -> None:
-        """values (frames, elements): a row for each frame from ``first`` on."""
-        frames, elements = values.shape
-        for frame in range(first, first + frames):
-            self._rows.extend((point, stage, frame, 0, is_input))
-        self._keep((values.dtype, elements), values, self._count, values.numel())
-        self._count += frames
+    def add(self, point: int, is_input: bool, value: Tensor) -> None:
+        """One value of any shape, whose elements belong to its frames in equal parts, one after another."""
+        if value.numel() > LARGE or not whole_words(value, self._frames):
+            self._printed.append(self._print.rows(value.reshape(self._frames, value.numel() // self._frames)))
+            self._order.append(len(self._marks))
+        else:
+            self._pending.append(value)
+            self._pending_values.append(len(self._marks))
+        self._marks.append(2 * point + is_input)
 
     def flush(self) -> None:
-        """Print what is pending: one batch for each kind of value."""
-        for key, (values, starts) in self._pending.items():
-            by_frame = isinstance(key[1], int)
-            batch = torch.cat(values) if by_frame or values[0].dim() else torch.stack(values)
-            self._printed.append(self._print.rows(batch if by_frame else batch.reshape(len(values), -1)))
-            for start, value in zip(starts, values, strict=True):
-                self._order.extend(range(start, start + (len(value) if by_frame else 1)))
+        """Print what is pending: one batch for each dtype."""
+        if not self._pending:
+            return
+        groups: dict[torch.dtype, tuple[list[Tensor], list[int]]] = {}
+        for value, number in zip(self._pending, self._pending_values, strict=True):
+            group = groups.get(value.dtype)
+            if group is None:
+                group = groups[value.dtype] = ([], [])
+            group[0].append(value)
+            group[1].append(number)
+        for values, numbers in groups.values():
+            self._printed.append(self._print.each(values, self._frames))
+            self._order.extend(numbers)
         self._pending.clear()
+        self._pending_values.clear()
 
     def prints(self, by_frame: bool = False) -> Prints:
         """Everything so far, read back in one go: in the order it came, or frame by frame, in that order within."""
         self.flush()
-        values = torch.cat(self._printed).cpu().numpy() if self._printed else np.empty(0, np.int64)
-        ordered = np.empty_like(values)
-        ordered[np.array(self._order, np.int64)] = values
-        rows = np.frombuffer(self._rows, np.int64).reshape(-1, _FIELDS)
-        if by_frame:
-            order = np.argsort(rows[:, 2], kind="stable")
-            rows, ordered = rows[order], ordered[order]
+        printed = torch.cat(self._printed).cpu().numpy() if self._printed else np.empty(0, np.int64)
+        places = np.array(self._places, np.int64).reshape(-1, 5)
+        values = np.diff(places[:, 0], append=len(self._marks))
+        stage, first, codebook, frames = (np.repeat(places[:, column], values) for column in (1, 2, 3, 4))
+        starts = np.cumsum(frames) - frames
+        value = np.empty_like(printed)
+        order = np.array(self._order, np.int64)
+        value[_runs(starts[order], frames[order])] = printed
+        marks = np.repeat(np.array(self._marks, np.int64), frames)
+        frame = _runs(first, frames)
+        wanted = np.argsort(frame, kind="stable") if by_frame else np.arange(len(marks))
         return Prints(
             points=tuple(self._points),
-            point=rows[:, 0].astype(np.int32),
-            stage=rows[:, 1].astype(np.uint8),
-            frame=rows[:, 2].astype(np.int32),
-            codebook=rows[:, 3].astype(np.int16),
-            is_input=rows[:, 4].astype(np.bool_),
-            value=ordered.view(np.uint64),
+            point=(marks >> 1)[wanted].astype(np.int32),
+            stage=np.repeat(stage, frames)[wanted].astype(np.uint8),
+            frame=frame[wanted].astype(np.int32),
+            codebook=np.repeat(codebook, frames)[wanted].astype(np.int16),
+            is_input=(marks & 1)[wanted].astype(np.bool_),
+            value=value[wanted].view(np.uint64),
         )
 
-    def _keep(self, key: tuple[object, ...], value: Tensor, start: int, size: int) -> None:
-        if size > LARGE:
-            whole = value if isinstance(key[1], int) else value.reshape(1, -1)
-            printed = self._print.rows(whole)
-            self._printed.append(printed)
-            self._order.extend(range(start, start + len(printed)))
-            return
-        values, starts = self._pending.setdefault(key, ([], []))
-        values.append(value)
-        starts.append(start)
+
+def _runs(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """start, start + 1, … of each run, one run after another."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(starts - before, counts) + np.arange(counts.sum())
 
 
 def stage_number(stage: str) -> int:

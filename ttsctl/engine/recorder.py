@@ -10,16 +10,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ttsctl.contract.forensic import Site, Values
 from ttsctl.contract.trace import Draws, Prints, TraceLevel, no_prints
 from ttsctl.engine.draw_book import DrawBook
 from ttsctl.engine.edits import Editor, Edits, Jitter, Wanted
-from ttsctl.engine.hooks import Watched, hooked, watched_codec, watched_talker
+from ttsctl.engine.hooks import Hook, Watched, hooked, watched_codec, watched_talker
 from ttsctl.engine.ledger import Ledger, stage_number
 from ttsctl.engine.sampling import Sampler
 from ttsctl.engine.taps import CodegenTaps, DecodeTaps
@@ -82,12 +82,13 @@ class RecordingCodegenTaps(CodegenTaps):
         self._ledger = Ledger(device) if level in ("stages", "modules") else None
         self._draws = DrawBook() if level != "none" else None
         everything = level == "modules" or self._jitter is not None
-        self._watched = [
-            each for each in watched_talker(talker) if (everything and each.leaf) or each.path in editor.points
-        ]
-        self._recent: deque[Tensor] = deque(maxlen=_RECENT)
+        self._recent = _Recent()
         self._thread: int | None = None
-        self._place = (0, 0, 0)
+        self._place = (0, 0)
+        watched = watched_talker(talker)
+        self._hooks = [
+            (each, self._hook(each)) for each in watched if (everything and each.leaf) or each.path in editor.points
+        ]
 
     @property
     def unmet(self) -> tuple[Site, ...]:
@@ -96,7 +97,7 @@ class RecordingCodegenTaps(CodegenTaps):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        with hooked(self._watched, self._look) if self._watched else ExitStack():
+        with hooked(self._hooks):
             try:
                 yield
             finally:
@@ -104,7 +105,9 @@ class RecordingCodegenTaps(CodegenTaps):
 
     def at(self, stage: str, frame: int, codebook: int = 0) -> None:
         self._thread = threading.get_ident()
-        self._place = (stage_number(stage), frame, codebook)
+        self._place = (frame, codebook)
+        if self._ledger is not None:
+            self._ledger.here(stage_number(stage), frame, codebook)
 
     def rest(self) -> None:
         self._thread = None
@@ -115,19 +118,18 @@ class RecordingCodegenTaps(CodegenTaps):
             self._draws.flush()
 
     def value(self, point: str, value: Tensor) -> Tensor:
-        stage, frame, codebook = self._place
-        value = self._editor.apply(point, frame, codebook, value)
+        value = self._editor.apply(point, *self._place, value)
         if self._ledger is not None:
-            self._ledger.add(self._ledger.point(point), stage, frame, codebook, False, value)
+            self._ledger.add(self._ledger.point(point), False, value)
         return value
 
     def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
-        stage, frame, codebook = self._place
+        frame, codebook = self._place
         taken = self._editor.apply("draw", frame, codebook, code)
         if self._draws is not None:
             self._draws.add((frame, codebook), taken, code, logits, scores, sampler)
         if self._ledger is not None:
-            self._ledger.add(self._ledger.point("draw"), stage, frame, codebook, False, taken)
+            self._ledger.add(self._ledger.point("draw"), False, taken)
         if self.forced is None:
             return taken
         if frame == len(self.forced):
@@ -138,21 +140,49 @@ class RecordingCodegenTaps(CodegenTaps):
         draws = self._draws.draws() if self._draws is not None else super().finish()[0]
         return draws, self._ledger.prints() if self._ledger is not None else no_prints()
 
-    def _look(self, each: Watched, taken: Tensor, given: Tensor) -> Tensor | None:
-        if self._thread != threading.get_ident():
-            return None
-        stage, frame, codebook = self._place
-        result = given if self._jitter is None else self._jitter.move(given)
-        result = self._editor.apply(each.path, frame, codebook, result)
-        ledger = self._ledger
-        if ledger is not None and self._level == "modules" and each.leaf:
-            point = ledger.point(each.path)
-            if not any(taken is one for one in self._recent):
-                ledger.add(point, stage, frame, codebook, True, taken)
-            self._recent.append(taken)
-            ledger.add(point, stage, frame, codebook, False, result)
-            self._recent.append(result)
-        return None if result is given else result
+    def _hook(self, each: Watched) -> Hook:
+        """Edits the module's output and, at the level of modules, books what it took and gave.
+
+        This runs at every call of every module, so it looks up beforehand what does not change.
+        """
+        ledger = self._ledger if each.leaf and self._level == "modules" else None
+        point = 0 if ledger is None else ledger.point(each.path)
+        edited = self._jitter is not None or each.path in self._editor.points
+        recent = self._recent
+
+        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+            if self._thread != threading.get_ident():
+                return None
+            result = self._edited(each.path, output) if edited else output
+            if ledger is not None:
+                if id(args[0]) not in recent.ids:
+                    ledger.add(point, True, args[0])
+                recent.remember(args[0])
+                ledger.add(point, False, result)
+                recent.remember(result)
+            return None if result is output else result
+
+        return hook
+
+    def _edited(self, point: str, value: Tensor) -> Tensor:
+        moved = value if self._jitter is None else self._jitter.move(value)
+        return self._editor.apply(point, *self._place, moved)
+
+
+class _Recent:
+    """The last tensors that were printed, by identity; they are kept, so that no other can take their place."""
+
+    def __init__(self) -> None:
+        self.ids: deque[int] = deque(maxlen=_RECENT)
+        self._tensors: deque[Tensor] = deque(maxlen=_RECENT)
+
+    def remember(self, tensor: Tensor) -> None:
+        self.ids.append(id(tensor))
+        self._tensors.append(tensor)
+
+    def clear(self) -> None:
+        self.ids.clear()
+        self._tensors.clear()
 
 
 class RecordingDecodeTaps(DecodeTaps):
@@ -162,9 +192,9 @@ class RecordingDecodeTaps(DecodeTaps):
         self._level = level
         self._editor = editor
         self._ledger = Ledger(decoder.pre_conv.conv.weight.device) if level in ("stages", "modules") else None
-        self._watched = [each for each in watched_codec(decoder) if self._is_wanted(each)]
+        self._hooks = [(each, self._hook(each)) for each in watched_codec(decoder) if self._is_wanted(each)]
         self._samples_per_frame = decoder.sizes.samples_per_frame
-        self._recent: deque[Tensor] = deque(maxlen=_RECENT)
+        self._recent = _Recent()
         self._thread: int | None = None
         self._grid = self._first = self._stop = self._end = 0
         self._stage = stage_number("codec")
@@ -181,7 +211,7 @@ class RecordingDecodeTaps(DecodeTaps):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        with hooked(self._watched, self._look):
+        with hooked(self._hooks):
             try:
                 yield
             finally:
@@ -192,6 +222,8 @@ class RecordingDecodeTaps(DecodeTaps):
         self._thread = threading.get_ident()
         self._grid, self._first, self._stop, self._end = grid, first, stop, end
         self._editor.restart()
+        if self._ledger is not None:
+            self._ledger.here(self._stage, first, 0, stop - first)
 
     def rest(self) -> None:
         self._thread = None
@@ -210,15 +242,20 @@ class RecordingDecodeTaps(DecodeTaps):
     def finish(self) -> Prints:
         return self._ledger.prints(by_frame=True) if self._ledger is not None else no_prints()
 
-    def _look(self, each: Watched, taken: Tensor, given: Tensor) -> Tensor | None:
-        if self._thread != threading.get_ident():
-            return None
-        result = self._edited(each.path, given, each.rows_out)
-        if self._ledger is not None and self._level == "modules" and each.leaf:
-            self._book_module(each, taken, result)
-        if each.stage_point is not None:
-            result = self._end_of_stage(each, each.stage_point, result)
-        return None if result is given else result
+    def _hook(self, each: Watched) -> Hook:
+        booked = self._ledger is not None and self._level == "modules" and each.leaf
+
+        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+            if self._thread != threading.get_ident():
+                return None
+            result = self._edited(each.path, output, each.rows_out)
+            if booked:
+                self._book_module(each, args[0], result)
+            if each.stage_point is not None:
+                result = self._end_of_stage(each, each.stage_point, result)
+            return None if result is output else result
+
+        return hook
 
     def _end_of_stage(self, each: Watched, point: str, value: Tensor) -> Tensor:
         """A module's output as the value of the stage that ends with it."""
@@ -227,16 +264,16 @@ class RecordingDecodeTaps(DecodeTaps):
             self._book(point, result, each.rows_out, False, each.overwritten)
         if result is not value:
             # What is edited here is printed here, so it is no new input to what follows.
-            self._recent.append(result)
+            self._recent.remember(result)
         return result
 
     def _book_module(self, each: Watched, taken: Tensor, given: Tensor) -> None:
-        if not any(taken is one for one in self._recent):
+        if id(taken) not in self._recent.ids:
             self._book(each.path, taken, each.rows_in, True)
-        self._recent.append(taken)
+        self._recent.remember(taken)
         self._book(each.path, given, each.rows_out, False, each.overwritten)
         if not each.overwritten:
-            self._recent.append(given)
+            self._recent.remember(given)
 
     def _edited(self, point: str, value: Tensor, per_frame: int) -> Tensor:
         """The value with its frames edited, those of this call that have their final bits: not context, not padding."""
@@ -254,21 +291,31 @@ class RecordingDecodeTaps(DecodeTaps):
 
     def _book(self, point: str, value: Tensor, per_frame: int, is_input: bool, overwritten: bool = False) -> None:
         """The new frames of a value."""
-        assert self._ledger is not None
-        number = self._ledger.point(point)
-        first = self._first
-        start, stop = self._rows(value, first, per_frame).start, self._rows(value, self._stop - 1, per_frame).stop
-        if stop - start < (self._stop - first) * per_frame:
-            # Under legacy padding the first frame is short.
-            short = value[start : self._rows(value, first, per_frame).stop]
-            self._ledger.add_frames(number, self._stage, first, is_input, short.reshape(1, -1))
-            first, start = first + 1, start + len(short)
-        frames = self._stop - first
-        if frames:
-            rows = value[start:stop].reshape(frames, -1)
-            self._ledger.add_frames(number, self._stage, first, is_input, rows.clone() if overwritten else rows)
+        ledger = self._ledger
+        assert ledger is not None
+        number = ledger.point(point)
+        rows = value.shape[0]
+        stop = rows - (self._end - self._stop) * per_frame
+        start = stop - (self._stop - self._first) * per_frame
+        if start < 0:
+            self._book_short(number, value[: max(0, stop)], per_frame, is_input)
+            return
+        new = value if (start, stop) == (0, rows) else value[start:stop]
+        ledger.add(number, is_input, new.clone() if overwritten else new)
+
+    def _book_short(self, number: int, new: Tensor, per_frame: int, is_input: bool) -> None:
+        """Under legacy padding the first frame has fewer rows than the others: it goes in apart from them."""
+        ledger, frames = self._ledger, self._stop - self._first
+        assert ledger is not None
+        others = (frames - 1) * per_frame
+        ledger.here(self._stage, self._first, 0)
+        ledger.add(number, is_input, new[: new.shape[0] - others].clone())
+        if others:
+            ledger.here(self._stage, self._first + 1, 0, frames - 1)
+            ledger.add(number, is_input, new[new.shape[0] - others :].clone())
+        ledger.here(self._stage, self._first, 0, frames)
 
     def _rows(self, value: Tensor, frame: int, per_frame: int) -> slice:
         """Where a frame's rows are in a value that ends with this call's last frame."""
-        stop = len(value) - (self._end - 1 - frame) * per_frame
+        stop = value.shape[0] - (self._end - 1 - frame) * per_frame
         return slice(max(0, stop - per_frame), max(0, stop))
