@@ -13,6 +13,7 @@ from ttsctl.contract.errors import CannotJudge
 from ttsctl.contract.trace import Draws
 from ttsctl.lab.draws import DrawPair, DrawSide, gap_changes
 from ttsctl.lab.explain import Side, compare
+from ttsctl.lab.explain_judge import conclude
 from ttsctl.lab.graft import ladder
 from ttsctl.lab.investigate import (
     Bench,
@@ -179,6 +180,9 @@ def test_two_faults_take_the_stages_of_both() -> None:
     found = explained({}, {"faults": faults})
     assert [rung.proven for rung in found.rungs] == [False, False, False, True]
     assert found.rungs[-1].what == "all that leaves talker and predictor from frame 0 on"
+    # With all that the networks say replaced, B can only be A: that is no proof of one place.
+    assert found.proven is False and found.proof_reason == "the cause is spread over talker and predictor"
+    assert "spread: only a graft of all that leaves talker and predictor" in conclude(found)[1]
     still = found.rungs[1].still
     assert still is not None and still.point == "talker.code_predictor.lm_head.1"
 

@@ -16,10 +16,7 @@ def conclude(found: Investigation, clean_runs: int | None = None) -> tuple[int, 
         power = f"; {power_words(clean_runs)}" if clean_runs else ""
         return EQUAL, f"EQUAL: {_seen(found)}{power}"
     parts = [f"first difference: {comparison.first.line}", _verdict_words(found)]
-    parts += [f"proven by graft: {rung.what}" for rung in found.rungs if rung.proven]
-    if found.proven is False:
-        parts.append("not proven by any graft")
-    return DIFFER, "; ".join(parts)
+    return DIFFER, "; ".join([*parts, *_proof_words(found)])
 
 
 def _seen(found: Investigation) -> str:
@@ -43,6 +40,17 @@ def _verdict_words(found: Investigation) -> str:
     if verdict.kind == "decode_change":
         return "the codes are equal: decoding alone differs"
     return f"the codes differ {place}".rstrip() + f", near-tie or real change not judged ({verdict.reason})"
+
+
+def _proof_words(found: Investigation) -> list[str]:
+    if found.proven is None:
+        return []
+    last = found.rungs[-1]
+    if not last.proven:
+        return ["not proven by any graft"]
+    if last.spread:
+        return [f"spread: only a graft of {last.what} makes B equal to A"]
+    return [f"proven by graft: {last.what}"]
 
 
 def drawn_words(pair: DrawPair | None) -> str:

@@ -32,7 +32,8 @@ Open = Callable[[], ForensicEngine]
 class Rung:
     """One graft: ``what`` in words, its points, how many ``values`` were put in. ``proven`` is null with a reason.
 
-    ``still`` is where B differed first all the same.
+    ``still`` is where B differed first all the same. ``stages`` were replaced whole: where it takes several of them to
+    make B equal to A, the cause is spread over them, and no one place is proven.
     """
 
     what: str
@@ -41,6 +42,11 @@ class Rung:
     proven: bool | None
     reason: str | None
     still: Divergence | None
+    stages: tuple[str, ...] = ()
+
+    @property
+    def spread(self) -> bool:
+        return len(self.stages) > 1
 
 
 def ladder(first: Divergence, a: Side, open_a: Open, open_b: Open, request: Request) -> list[Rung]:
@@ -98,14 +104,14 @@ class _Bench:
         """Run B with A's values and look whether it equals A, as it did not without them."""
         if _still_differs(self.a, self.b, graft) is None:
             why = "but for what it replaces, B equals A as it is"
-            return Rung(graft.what, graft.points, 0, None, why, None)
+            return Rung(graft.what, graft.points, 0, None, why, None, graft.stages)
         try:
             values = self._values(graft)
             grafted = self._run_b("B with the graft", values)
         except CannotJudge as error:
-            return Rung(graft.what, graft.points, 0, None, str(error), None)
+            return Rung(graft.what, graft.points, 0, None, str(error), None, graft.stages)
         still = _still_differs(self.a, grafted, graft)
-        return Rung(graft.what, graft.points, len(values), still is None, None, still)
+        return Rung(graft.what, graft.points, len(values), still is None, None, still, graft.stages)
 
     def _run_b(self, label: str, values: dict[Site, Value] | None) -> Side:
         run = self.open_b().record(self.request, self.a.level, values)

@@ -49,8 +49,8 @@ class Investigation:
 
     @property
     def proven(self) -> bool | None:
-        """Whether some graft made B equal to A; null where none was tried, or none came to an end."""
-        tried = [rung.proven for rung in self.rungs if rung.proven is not None]
+        """Whether a graft of one place made B equal to A; null where none was tried, or none came to an end."""
+        tried = [rung.proven and not rung.spread for rung in self.rungs if rung.proven is not None]
         return any(tried) if tried else None
 
 
@@ -154,7 +154,10 @@ def _proof(a: Side, found: Comparison, bench: Bench, hindered: str | None) -> tu
     if found.first is None:
         return (), "run again, the two do not differ"
     rungs = tuple(ladder(found.first, a, bench.open_a, bench.open_b, bench.request))
-    return rungs, None if any(rung.proven for rung in rungs) else "no graft made B equal to A"
+    last = rungs[-1] if rungs else None
+    if last is not None and last.proven:
+        return rungs, f"the cause is spread over {' and '.join(last.stages)}" if last.spread else None
+    return rungs, "no graft made B equal to A"
 
 
 def _told(work: Callable[[], Found]) -> tuple[Found | None, str | None]:

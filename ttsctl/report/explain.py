@@ -78,7 +78,7 @@ class ExplainSummary(Summary):
     noise_reason: str | None
     forced: Forced | None
     forced_reason: str | None
-    proven: bool | None = Field(description="some graft made B equal to A; null where none could be tried")
+    proven: bool | None = Field(description="a graft of one place made B equal to A; null: none could be tried")
     proof_reason: str | None
     rungs: list[Rung]
     condition_differences: list[str] | None
@@ -212,7 +212,7 @@ def _proof(summary: ExplainSummary) -> Iterator[str]:
         if rung.proven is None:
             yield f"{what}: not tried to the end: {rung.reason}"
         elif rung.still is None:
-            yield f"{what}: B then equals A from there on: proven"
+            yield f"{what}: B then equals A from there on" + ("" if rung.spread else ": proven")
         else:
             yield f"{what}: not proven, B still differs: {rung.still.line}"
     if summary.first is not None and summary.proof_reason:
