@@ -116,8 +116,8 @@ DEFINITIONS = MappingProxyType(
         "noise": "Changes of gaps when the last bit of every module's output moves at random, A's codes forced: the "
         "largest is the bound of a near-tie flip.",
         "forced": "A's codes forced through B, so that nothing cascades: the draws that would have taken another id.",
-        "rungs": "Grafts of A's values into B, from the narrowest on: proven if B then equals A from there on; where that "
-        "takes several stages at once, no one place is proven.",
+        "rungs": "Grafts of A's values into B, from the narrowest on: proven if B then equals A from there on; where "
+        "that takes several stages at once, no one place is proven.",
         "x_realtime": "Seconds of audio handled per second of CPU time.",
     }
 )
