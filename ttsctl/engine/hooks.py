@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ttsctl.model.codec import CodecDecoder, ResidualUnit
 from ttsctl.model.streaming import CausalConv, CausalTransposedConv
 
-# A forward hook: the module, its arguments, its output -> another output, or None for the same.
-Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
+# Told of a module's call: its first input and its output -> another output, or None for the same.
+Hook = Callable[[Tensor, Tensor], "Tensor | None"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,63 @@ def watched_codec(decoder: CodecDecoder) -> list[Watched]:
 
 @contextmanager
 def hooked(hooks: Collection[tuple[Watched, Hook]]) -> Iterator[None]:
-    """Each hook is called after every call of its module, for the length of the block."""
-    handles = [each.module.register_forward_hook(hook) for each, hook in hooks]
+    """Each hook is called after every call of its module, for the length of the block.
+
+    Torch's own forward hooks do this too, but take a third of the time that a small module takes.
+    """
+    watches = [(_watch_of(each.module), hook) for each, hook in hooks]
+    for watch, hook in watches:
+        watch.add(hook)
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for watch, hook in watches:
+            watch.remove(hook)
+
+
+class _Watch:
+    """What looks at one module, by standing in for its ``forward`` as long as anyone looks."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._own = vars(module)
+        self._module = module
+        self._lock = threading.Lock()
+        self._hooks: tuple[Hook, ...] = ()
+        self._before: Any = None
+
+    def add(self, hook: Hook) -> None:
+        with self._lock:
+            if not self._hooks:
+                self._before = self._own.get("forward")
+                self._own["forward"] = self._standing_in(self._module.forward)
+            self._hooks = (*self._hooks, hook)
+
+    def remove(self, hook: Hook) -> None:
+        with self._lock:
+            self._hooks = tuple(other for other in self._hooks if other is not hook)
+            if self._hooks:
+                return
+            if self._before is None:
+                del self._own["forward"]
+            else:
+                self._own["forward"] = self._before
+
+    def _standing_in(self, usual: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            output = usual(*args, **kwargs)
+            for hook in self._hooks:
+                changed = hook(args[0], output)
+                if changed is not None:
+                    output = changed
+            return output
+
+        return forward
+
+
+def _watch_of(module: nn.Module) -> _Watch:
+    """The module's watch, kept with the module so that all streams share it."""
+    watch: _Watch = vars(module).setdefault("_watch", _Watch(module))
+    return watch
 
 
 def _named(root: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:

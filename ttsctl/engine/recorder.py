@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ttsctl.contract.forensic import Site, Values
 from ttsctl.contract.trace import Draws, Prints, TraceLevel, no_prints
@@ -150,14 +150,14 @@ class RecordingCodegenTaps(CodegenTaps):
         edited = self._jitter is not None or each.path in self._editor.points
         recent = self._recent
 
-        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+        def hook(taken: Tensor, output: Tensor) -> Tensor | None:
             if self._thread != threading.get_ident():
                 return None
             result = self._edited(each.path, output) if edited else output
             if ledger is not None:
-                if id(args[0]) not in recent.ids:
-                    ledger.add(point, True, args[0])
-                recent.remember(args[0])
+                if id(taken) not in recent.ids:
+                    ledger.add(point, True, taken)
+                recent.remember(taken)
                 ledger.add(point, False, result)
                 recent.remember(result)
             return None if result is output else result
@@ -245,12 +245,12 @@ class RecordingDecodeTaps(DecodeTaps):
     def _hook(self, each: Watched) -> Hook:
         booked = self._ledger is not None and self._level == "modules" and each.leaf
 
-        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+        def hook(taken: Tensor, output: Tensor) -> Tensor | None:
             if self._thread != threading.get_ident():
                 return None
             result = self._edited(each.path, output, each.rows_out)
             if booked:
-                self._book_module(each, args[0], result)
+                self._book_module(each, taken, result)
             if each.stage_point is not None:
                 result = self._end_of_stage(each, each.stage_point, result)
             return None if result is output else result
