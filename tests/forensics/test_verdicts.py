@@ -20,7 +20,7 @@ from ttsctl.engine.local import LocalEngine
 from ttsctl.lab.explain import Side, compare
 from ttsctl.lab.investigate import Bench, Investigation, investigate, recorded_side
 
-FRAMES = 4
+FRAMES = 3
 SETTINGS = (f"sampling.max_new_tokens={FRAMES + 1}", "backend.threads=1")
 ROOT = "talker.code_predictor"
 
@@ -75,6 +75,7 @@ def test_last_bits_that_flip_a_twin_are_a_near_tie_flip(engine: LocalEngine, cle
 def test_a_shifted_logit_is_a_real_change(engine: LocalEngine, clean: Side) -> None:
     """At a draw of twins too: the gap moves by far more than rounding moves it."""
     for codebook in (TIED[1], 6):
+        # Heads are called once a frame.
         path = f"{ROOT}.lm_head.{codebook - 1}"
         fault = Fault("five less", "predictor", 1, codebook, path, talker_module(path, 1, five_less))
         found = explained(clean, ForensicLocalEngine(engine), Faulty(engine, fault))
