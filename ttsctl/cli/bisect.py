@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,8 +24,6 @@ from ttsctl.cli.speech import (
     make_requests,
     progress,
 )
-
-LOG_WIDTH = 160
 
 
 def command(
@@ -62,8 +59,6 @@ def command(
     configuration, the limit came first, or the engine failed.
     """
     # Imported here so that --help does not pay for them.
-    from rich.console import Console
-
     from ttsctl.cli.bisect_run import FreshEngines, FreshProcesses
     from ttsctl.cli.bisect_sources import environment, read_source
     from ttsctl.cli.finish import finish
@@ -71,6 +66,7 @@ def command(
     from ttsctl.lab.bisect_judge import judge
     from ttsctl.lab.bisect_probe import Question
     from ttsctl.report.bisect import render, summarise
+    from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
@@ -88,6 +84,5 @@ def command(
         judgement = judge(outcome, question)
         summary = summarise(question, outcome, judgement, names, here, environment(*sides, here))
         write_summary(summary, run.path)
-    # A log has no width of its own; rich would fold the table to 80 columns.
-    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    render(summary, open_console())
     finish(summary, run.home, as_json)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
-
-LOG_WIDTH = 140
 
 
 def command(
@@ -29,21 +26,19 @@ def command(
     Exit status: 0 all equal, 1 some differ, 2 wrong input, 3 nothing comparable, or not all.
     """
     # Imported here so that --help does not pay for them.
-    from rich.console import Console
-
     from ttsctl.cli.finish import finish
     from ttsctl.codes.compare import compare
     from ttsctl.codes.judge import judge
     from ttsctl.contract.machine import collect_provenance
     from ttsctl.report.compare import render, summarise
+    from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
     comparison = compare(sources, packet_tokens)
     status, headline = judge(comparison)
     summary = summarise(comparison, status, headline, collect_provenance())
-    # A log has no width of its own; rich would fold the table to 80 columns.
-    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    render(summary, open_console())
     with run_folder(out, "compare-hash") as run:
         write_summary(summary, run.path)
     finish(summary, run.home, as_json)

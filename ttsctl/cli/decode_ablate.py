@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ttsctl.engine.local import LocalEngine
     from ttsctl.report.ablate import VariantRow
 
-LOG_WIDTH = 160
 # The permutations' own generator; a p-value of the same audio is the same in every run.
 PERMUTATION_SEED = 20_260_101
 
@@ -111,12 +109,11 @@ def _report(
     as_json: bool,
 ) -> None:
     """Compare every pair, show the tables, write the run folder, and end the command."""
-    from rich.console import Console
-
     from ttsctl.audio.explain_variants import pairs_of
     from ttsctl.cli.finish import finish
     from ttsctl.report.ablate import pair_row, summarise
     from ttsctl.report.ablate_console import render
+    from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
@@ -124,8 +121,7 @@ def _report(
     pairs = pairs_of(measured)
     told = [pair_row(pair) for pair in pairs]
     summary = summarise(dump.label, dump.sha256, dump.frames, jumps, rows, told, engine.config, engine.info, notes)
-    # A log has no width of its own; rich would fold the table to 80 columns.
-    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    render(summary, open_console())
     with run_folder(out, "decode-ablate") as run:
         _write_audio(measured, pairs, run.path)
         write_summary(summary, run.path)

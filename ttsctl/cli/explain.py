@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,8 +23,6 @@ from ttsctl.cli.speech import (
 
 if TYPE_CHECKING:
     from ttsctl.contract.config import Config
-
-LOG_WIDTH = 140
 
 
 def command(
@@ -68,13 +65,12 @@ def command(
     Exit status: 0 nothing differs, 1 a difference, 2 wrong input, 3 could not judge.
     """
     # Imported here so that --help does not pay for them.
-    from rich.console import Console
-
     from ttsctl.cli.explain_run import Methods, explain_live, explain_recorded
     from ttsctl.cli.finish import finish
     from ttsctl.cli.speech import make_requests
     from ttsctl.contract.files import write_text
     from ttsctl.lab.explain_judge import conclude
+    from ttsctl.report.console import open_console
     from ttsctl.report.explain import EXPLANATION, markdown, render, summarise
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
@@ -92,8 +88,7 @@ def command(
         summary = summarise(found, *conclude(found, context.runs), context)
         write_text(run.path / EXPLANATION, markdown(summary))
         write_summary(summary, run.path)
-    # A log has no width of its own; rich would fold the table to 80 columns.
-    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    render(summary, open_console())
     finish(summary, run.home, as_json)
 
 

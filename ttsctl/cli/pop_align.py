@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
-
-LOG_WIDTH = 140
 
 
 def command(
@@ -33,13 +30,12 @@ def command(
     Exit status: 0; 1 only if --max-pops or --min-align is given and not met; 2 wrong input; 3 nothing to align.
     """
     # Imported here so that --help does not pay for them.
-    from rich.console import Console
-
     from ttsctl.audio.picture import draw_pops
     from ttsctl.audio.popalign import pop_align
     from ttsctl.audio.wav import read_audio
     from ttsctl.cli.finish import finish
     from ttsctl.contract.machine import collect_provenance
+    from ttsctl.report.console import open_console
     from ttsctl.report.pop_align import PICTURE, judge, render, summarise, write_labels
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
@@ -49,8 +45,7 @@ def command(
     result = pop_align((a, audio_a), (b, audio_b) if b and audio_b else None, tolerance_ms / 1000)
     status, failed = judge(result, max_pops, min_align)
     summary = summarise(result, status, failed, collect_provenance())
-    # A log has no width of its own; rich would fold the table to 80 columns.
-    render(summary, Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH))
+    render(summary, open_console())
     with run_folder(out, "pop-align") as run:
         write_labels(result, run.path)
         draw_pops(run.path / PICTURE, result, audio_a, audio_b)

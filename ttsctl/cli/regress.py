@@ -40,8 +40,9 @@ def command(
     from ttsctl.cli.finish import finish
     from ttsctl.gate.session import run_suite
     from ttsctl.gate.suite import load_suite
+    from ttsctl.report.console import open_console
     from ttsctl.report.regress import summarise
-    from ttsctl.report.regress_console import open_console, render
+    from ttsctl.report.regress_console import render
     from ttsctl.report.run_folder import run_folder
 
     _check_targets(baseline, write_baseline)

@@ -9,6 +9,7 @@ from pydantic import Field
 from ttsctl.codes.meta import DumpMeta
 from ttsctl.contract.engine import Engine
 from ttsctl.gate.record import Dumped
+from ttsctl.report.console import open_console
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 
 _DEFINED = (
@@ -92,7 +93,6 @@ def _request(metas: Sequence[DumpMeta]) -> RequestDumps:
 def render(summary: DumpSummary) -> None:
     """One row a text on stderr."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     columns = ("text", "runs", "frames", "hash_unique", "first packet", "sha256")
@@ -102,4 +102,4 @@ def render(summary: DumpSummary) -> None:
         name = request.text_id or request.text_sha256[:8]
         cells = (request.runs, frames, request.hash_unique, request.first_packet_hash_unique)
         table.add_row(name, *(str(cell) for cell in cells), request.sha256[0][:16] + "…")
-    Console(stderr=True).print(table)
+    open_console().print(table)

@@ -10,17 +10,9 @@ from rich.table import Table
 from ttsctl.report.gate_rows import gate_rows, shown
 from ttsctl.report.regress import CaseSummary, RegressSummary
 
-# A log file has no width of its own, and 80 columns would fold every row.
-LOG_WIDTH = 150
 _STYLE = {"pass": "green", "fail": "bold red", "error": "bold red", "not_comparable": "yellow", "skipped": "dim"}
 _CASE_COLUMNS = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf")
 _OVER_ALL = ("ttfp_ms", "ttf_ms", "ttfa_ms", "rtf", "mae_waveform", "snr_db", "pop_click_score")
-
-
-def open_console() -> Console:
-    """The console on stderr, wide enough for the tables where it is no terminal."""
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, width=LOG_WIDTH)
 
 
 def render(summary: RegressSummary, console: Console) -> None:

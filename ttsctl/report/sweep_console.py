@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ttsctl.report.console import open_console
 from ttsctl.report.sweep import SweepSummary
 from ttsctl.report.sweep_table import ALL, cell
 
@@ -23,11 +24,10 @@ STYLES = {"holds": "green", "fails": "bold red", "not judged": "yellow"}
 def render(summary: SweepSummary) -> None:
     """Conditions with their medians, then one line a conclusion, on stderr."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = open_console()
     title = f"{summary.experiment.name}: {summary.experiment.question}"
     caption = "hash, pkt0: different hashes of codes and of first packets; diff: first frame; times: medians in ms"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)

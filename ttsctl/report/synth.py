@@ -7,6 +7,7 @@ from typing import Any
 
 from ttsctl.contract.audio import pcm_sha256
 from ttsctl.gate.record import Spoken
+from ttsctl.report.console import open_console
 from ttsctl.report.summary import Summary, definitions_for, provenance_dict
 
 _DEFINED = (
@@ -91,10 +92,9 @@ def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
 def render(summary: SynthSummary) -> None:
     """Timings and notes as a table on stderr."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(stderr=True)
+    console = open_console()
     table = Table("figure", "value", title="synth", title_justify="left", box=SIMPLE_HEAD)
     rows: dict[str, Any] = {"frames": summary.frames, "samples": summary.samples, "sha256": summary.sha256[:16] + "…"}
     rows |= {name: "none" if value is None else f"{value:.4g}" for name, value in summary.timings.items()}
