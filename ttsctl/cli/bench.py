@@ -1,4 +1,4 @@
-"""``ttsctl bench``: how fast the decode modes, and the detector and alignment of pops, are here."""
+"""``ttsctl bench``: how fast the decode modes, the detector and alignment of pops, and recording are here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption, SetOption
 
-app = typer.Typer(help="Time the decode modes, or pops.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Time decode modes, pops, or recording.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("decode")
@@ -31,7 +31,8 @@ def decode(
     from ttsctl.cli.config import resolve_config
     from ttsctl.cli.finish import finish
     from ttsctl.engine.bench import bench_decode
-    from ttsctl.report.bench import open_console, render_decode, summarise_decode
+    from ttsctl.report.bench import render_decode, summarise_decode
+    from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
@@ -56,7 +57,8 @@ def pops(
     from ttsctl.audio.bench import bench_pops
     from ttsctl.cli.finish import finish
     from ttsctl.contract.machine import collect_provenance
-    from ttsctl.report.bench import open_console, render_pops, summarise_pops
+    from ttsctl.report.bench import render_pops, summarise_pops
+    from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
@@ -64,6 +66,39 @@ def pops(
         summary = summarise_pops(bench_pops(seconds, align_seconds, seed), collect_provenance())
         write_summary(summary, run.path)
     render_pops(summary, open_console())
+    finish(summary, run.home, as_json)
+
+
+@app.command("trace")
+def trace(
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", help="builtin, a folder or a hub id; default: released size, random weights."),
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to speak in every run.")] = 12,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; medians count.")] = 6,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random weights.")] = 0,
+    sets: SetOption = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Time code generation and decoding at every trace level: what recording costs."""
+    from dataclasses import asdict
+
+    from ttsctl.cli.config import resolve_config
+    from ttsctl.cli.finish import finish
+    from ttsctl.engine.bench_trace import bench_trace
+    from ttsctl.report.bench_trace import render_trace, summarise_trace
+    from ttsctl.report.console import open_console
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    config = resolve_config(None, None, sets or [])
+    with run_folder(out, "bench-trace") as run:
+        result = bench_trace(config, checkpoint, frames, rounds, seed, _tell)
+        summary = summarise_trace(asdict(result), config, result.provenance)
+        write_summary(summary, run.path)
+    render_trace(summary, open_console())
     finish(summary, run.home, as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,7 +14,6 @@ from ttsctl.contract.config import Config
 from ttsctl.contract.provenance import Provenance
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 
-LOG_WIDTH = 140
 _DECODE = (
     "decode_calls",
     "frame_ms",
@@ -113,11 +112,6 @@ class BenchPopsSummary(Summary):
     targets: list[Target]
 
 
-def open_console() -> Console:
-    """The console on stderr, wide enough for the tables where it is no terminal."""
-    return Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
-
-
 def judge_target(name: str, value: float | None, operator: Literal["<=", ">="], limit: float) -> Target:
     """``value operator limit``; a missing value holds nothing."""
     if value is None:
@@ -138,7 +132,7 @@ def summarise_decode(facts: dict[str, Any], config: Config, provenance: Provenan
     ]
     return BenchDecodeSummary(
         exit_status=0,
-        headline="; ".join(map(_sentence, targets)),
+        headline="; ".join(map(target_sentence, targets)),
         config=config.to_dict(),
         config_sha256=config.sha256,
         in_force=facts["in_force"],
@@ -165,7 +159,7 @@ def summarise_pops(facts: dict[str, Any], provenance: Provenance) -> BenchPopsSu
     ]
     return BenchPopsSummary(
         exit_status=0,
-        headline="; ".join(map(_sentence, targets)),
+        headline="; ".join(map(target_sentence, targets)),
         config=None,
         config_sha256=None,
         provenance=provenance_dict(provenance),
@@ -208,7 +202,7 @@ def render_decode(summary: BenchDecodeSummary, console: Console) -> None:
             f"{mode.samples - mode.samples_expected:+d}" if mode.samples != mode.samples_expected else "as expected",
         )
     console.print(table)
-    _say(summary, console)
+    say_targets(summary.targets, summary.notes, console)
 
 
 def render_pops(summary: BenchPopsSummary, console: Console) -> None:
@@ -222,15 +216,17 @@ def render_pops(summary: BenchPopsSummary, console: Console) -> None:
     for name, row in (("detector", summary.detector), ("alignment", summary.alignment)):
         table.add_row(name, f"{row.audio_s:g}", f"{row.wall_s:.3f}", f"{row.cpu_s:.3f}", found[name])
     console.print(table)
-    _say(summary, console)
+    say_targets(summary.targets, summary.notes, console)
 
 
-def _say(summary: BenchDecodeSummary | BenchPopsSummary, console: Console) -> None:
-    for line in [*map(_sentence, summary.targets), *(f"note: {note}" for note in summary.notes)]:
+def say_targets(targets: Sequence[Target], notes: Sequence[str], console: Console) -> None:
+    """A line a target, then the notes."""
+    for line in [*map(target_sentence, targets), *(f"note: {note}" for note in notes)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _sentence(target: Target) -> str:
+def target_sentence(target: Target) -> str:
+    """A figure and what it should reach, in one line."""
     if target.value is None:
         return f"{target.name}: {target.reason}"
     return f"{target.name} {target.value:.2f} (target {target.operator} {target.limit:g})"

@@ -82,6 +82,13 @@ DEFINITIONS = MappingProxyType(
         "packet_ms": "Wall time of each packet by position, in ms.",
         "growth": "How packet_ms changes with position once the context is full: Theil-Sen slope with 95 % interval, "
         "and last quarter's median over the first's.",
+        "clock": "cpu: the process's own time, where all is computed on the CPU; wall: time with CUDA's work done.",
+        "code_frame_ms": "Time of code generation a frame, with what recording it takes, in ms by the clock.",
+        "decode_frame_ms": "Time of decoding a frame, with what recording it takes, in ms by the clock.",
+        "prints": "Fingerprints a frame, of code generation and decoding together.",
+        "draws": "Draws recorded a frame; the draw that ends or cuts the run is one more.",
+        "trace_cost": "relative_cost: a level's time over that of no trace in the same round, median of all rounds, "
+        "with its 95 % interval by the sign test.",
         "verdict": "bad: some run showed the symptom, which is proof; clean: none did; unresolved: the keys do not run "
         "together.",
         "runs": "Runs that ended well; errors and skipped runs are not among them.",

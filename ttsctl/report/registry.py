@@ -12,6 +12,7 @@ _MODELS = {
     "pop-align": ("ttsctl.report.pop_align", "PopAlignSummary"),
     "decode-ablate": ("ttsctl.report.ablate", "AblateSummary"),
     "bench-pops": ("ttsctl.report.bench", "BenchPopsSummary"),
+    "bench-trace": ("ttsctl.report.bench_trace", "BenchTraceSummary"),
     "bench-decode": ("ttsctl.report.bench", "BenchDecodeSummary"),
     "bisect": ("ttsctl.report.bisect", "BisectSummary"),
     "compare-hash": ("ttsctl.report.compare", "CompareSummary"),

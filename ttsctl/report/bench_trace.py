@@ -1,0 +1,92 @@
+"""What ``bench trace`` reports: the cost of recording at every level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from ttsctl.contract.config import Config
+from ttsctl.contract.provenance import Provenance
+from ttsctl.report.bench import Target, judge_target, say_targets, target_sentence
+from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+
+_DEFINED = ("clock", "code_frame_ms", "decode_frame_ms", "draws", "frames", "prints", "trace_cost")
+# What recording may cost: at "codes" a twentieth more, at "modules" half as much again.
+LIMITS = {"codes": 1.05, "modules": 1.5}
+
+
+class LevelTime(Model):
+    """One trace level; ``relative_cost`` with its 95 % interval, null for fewer than 6 rounds."""
+
+    level: str
+    frames_a_second: float
+    frame_ms: float
+    code_frame_ms: float
+    decode_frame_ms: float
+    relative_cost: float
+    relative_low: float | None
+    relative_high: float | None
+    prints: float
+    draws: float
+
+
+class BenchTraceSummary(Summary):
+    """summary.json of ``bench trace``."""
+
+    command: str = "bench-trace"
+    network: str
+    frames: int
+    rounds: int
+    clock: str
+    levels: list[LevelTime]
+    targets: list[Target]
+
+
+def summarise_trace(facts: dict[str, Any], config: Config, provenance: Provenance) -> BenchTraceSummary:
+    """The summary of a bench as plain values: network, frames, rounds, clock, levels, in_force."""
+    levels = [LevelTime(**level) for level in facts["levels"]]
+    costs = {level.level: level.relative_cost for level in levels}
+    targets = [judge_target(f"{name} / none", costs.get(name), "<=", limit) for name, limit in LIMITS.items()]
+    few = levels[0].relative_low is None
+    return BenchTraceSummary(
+        exit_status=0,
+        headline="; ".join(map(target_sentence, targets)),
+        config=config.to_dict(),
+        config_sha256=config.sha256,
+        in_force=facts["in_force"],
+        provenance=provenance_dict(provenance),
+        definitions=definitions_for(*_DEFINED),
+        notes=[f"{facts['rounds']} rounds: too few for an interval, which takes 6"] if few else [],
+        network=facts["network"],
+        frames=facts["frames"],
+        rounds=facts["rounds"],
+        clock=facts["clock"],
+        levels=levels,
+        targets=targets,
+    )
+
+
+def render_trace(summary: BenchTraceSummary, console: Console) -> None:
+    """A row a level, then the targets."""
+    title = f"{summary.network}: {summary.frames} frames, medians of {summary.rounds} rounds, {summary.clock} time"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("trace")
+    for name in ("frames a s", "ms a frame", "codes", "decoding", "x none", "95 %", "prints a frame"):
+        table.add_column(name, justify="right")
+    for level in summary.levels:
+        interval = "–" if level.relative_low is None else f"{level.relative_low:.3f} to {level.relative_high:.3f}"
+        table.add_row(
+            level.level,
+            f"{level.frames_a_second:.2f}",
+            f"{level.frame_ms:.2f}",
+            f"{level.code_frame_ms:.2f}",
+            f"{level.decode_frame_ms:.2f}",
+            f"{level.relative_cost:.3f}",
+            interval,
+            f"{level.prints:.0f}",
+        )
+    console.print(table)
+    say_targets(summary.targets, summary.notes, console)
