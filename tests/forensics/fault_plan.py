@@ -202,9 +202,12 @@ class Plan:
 def at_stages(fault: Fault) -> Fault | None:
     """The same fault as a comparison of stage points has to name it; None where that is not certain.
 
-    A last bit may be lost in rounding before the stage's end, and a residual sum or a past is of no module.
+    A last bit may be lost in rounding before the stage's end, and a residual sum or a past is of no module. The codec's
+    first frame attends to itself alone, whatever its query and key are.
     """
     if fault.how not in CHANGES or fault.how == "last bit" or fault.is_input:
+        return None
+    if fault.stage == "codec" and fault.frame == 0 and fault.point.endswith(("q_proj", "k_proj")):
         return None
     if fault.stage == "codec":
         return replace(fault, point=codec_stage_point(fault.point))
