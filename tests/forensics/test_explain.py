@@ -227,7 +227,7 @@ def test_an_input_that_only_one_run_prints_is_no_difference(clean: Side) -> None
 def test_a_trace_of_other_codes_is_refused(clean: Side) -> None:
     other = clean.codes.copy()
     other[0, 0] += 1
-    with pytest.raises(InputError, match="its trace is of other codes"):
+    with pytest.raises(InputError, match="its trace is of other codes: at frame 0, codebook 0"):
         compare(replace(clean, codes=other), clean)
     with pytest.raises(InputError, match="codebooks"):
         compare(clean, Side("B", clean.codes[:, :2], None))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from engine_help import make_engine
 from fault_plan import Plan
-from planted import Fault, Plant, at_call, packet_of, replaced
+from planted import Fault, Plant, at_call, handed_over, packet_of, replaced
 from planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
 
 from ttsctl.contract.delivered import with_delivered
@@ -178,6 +178,12 @@ def test_audio_of_another_length(change: Callable[[np.ndarray], np.ndarray], fra
 def last_packet(bench: Bench, change: Callable[[np.ndarray], np.ndarray]) -> Plant:
     last = (len(bench.clean.codes) - 1) // STEP_FRAMES
     return lambda _: replaced(Decoding, "decode", at_call(last, change))
+
+
+def test_ids_that_change_on_their_way_to_the_decoder_are_told_as_such(bench: Bench) -> None:
+    for codebook in (0, 9):
+        found = bench.blame(Fault("other id", "codec", 2, 0, "", handed_over(2, codebook))).found
+        assert found is not None and "hands codes to the decoder" in found.culprit
 
 
 def test_a_whole_run_repeats_with_its_fault(bench: Bench) -> None:

@@ -13,6 +13,8 @@ CODEGEN_STAGES = STAGES[: STAGES.index("codec")]
 CODEC_POINT = "codec."
 # What computes inside of a module that holds leaf modules, by the last part of its path.
 _BETWEEN = {"self_attn": "rotation, KV state or attention", "mlp": "activation and product"}
+# The modules that take ids, one a codebook: where what the decoder was given shows first.
+_TAKES_IDS = "._codebook"
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def _culprit(prints: Prints, row: int, level: TraceLevel, reason: str | None) ->
     point = prints.points[prints.point[row]]
     if reason is not None:
         return f"{point}; {reason}"
+    if prints.is_input[row] and point.endswith(_TAKES_IDS):
+        return f"the ids given to {point}; those drawn were equal: what hands codes to the decoder is the culprit"
     if prints.is_input[row]:
         before = _output_before(prints, row)
         parent = _common_parent(before, point) if before else ""

@@ -24,6 +24,7 @@ from ttsctl.lab.draws import (
 
 LEVELS: tuple[TraceLevel, ...] = ("none", "codes", "stages", "modules")
 NOT_RECORDED = "what computed them was not recorded (record.trace = 'modules' does)"
+_RERECORD = "record the run again"
 _DRAW_CULPRIT = {
     "logits": "draw; the processing of the logits (penalty, temperature, top_k, top_p, reserved ids): it was fed the "
     "same logits",
@@ -110,9 +111,17 @@ def _check(side: Side) -> None:
     """The draws of a trace are the codes beside it."""
     if side.trace is None:
         return
-    ids = side.trace.draws.id[: side.codes.size]
-    if len(ids) != side.codes.size or not np.array_equal(ids, side.codes.reshape(-1)):
-        raise InputError(f"{side.label}: its trace is of other codes", "record the run again")
+    ids, codes = side.trace.draws.id[: side.codes.size], side.codes.reshape(-1)
+    if len(ids) != len(codes):
+        raise InputError(f"{side.label}: its trace is of other codes: {len(ids)} draws for {len(codes)} ids", _RERECORD)
+    found = np.flatnonzero(ids != codes)
+    if len(found):
+        frame, codebook = divmod(int(found[0]), side.codes.shape[1])
+        raise InputError(
+            f"{side.label}: its trace is of other codes: at frame {frame}, codebook {codebook} id {ids[found[0]]} was "
+            f"drawn, but the codes have {codes[found[0]]}",
+            f"{_RERECORD}; if one run made both, its ids change after they are drawn",
+        )
 
 
 def _common_points(a: Side, b: Side) -> dict[str, tuple[Prints, Prints]]:
