@@ -35,10 +35,14 @@ def test_equals_the_plain_one(values: np.ndarray) -> None:
     assert device_print(values) == fingerprint(values)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_printed_by_its_bits(dtype: torch.dtype) -> None:
-    values = torch.randn(37, generator=torch.Generator().manual_seed(0)).to(dtype)
-    assert Fingerprints(CPU).one(values) == fingerprint(values.view(torch.int16).numpy())
+@pytest.mark.parametrize("in_numpy", [True, False])
+def test_bfloat16_is_printed_as_the_float32_that_it_equals(in_numpy: bool) -> None:
+    prints = Fingerprints(CPU, in_numpy)
+    rounded = torch.randn(37, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    for values in (rounded, torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.bfloat16)):
+        as_float = (values.view(torch.int16).to(torch.int32) << 16).numpy()
+        assert prints.one(values) == fingerprint(as_float)
+    assert prints.one(rounded) != prints.one(rounded.to(torch.float16))
 
 
 @pytest.mark.parametrize("in_numpy", [True, False])
@@ -61,10 +65,16 @@ def test_many_values_at_once(in_numpy: bool, dtype: torch.dtype) -> None:
     prints = Fingerprints(CPU, in_numpy)
     for order in (values, values, values[::-1]):
         found = prints.each(order).numpy().view(np.uint64)
-        assert [int(v) for v in found] == [fingerprint(v.contiguous().view(torch.uint8).numpy()) for v in order]
+        assert [int(v) for v in found] == [fingerprint(raw(v)) for v in order]
     parts = prints.each([values[2], values[-1]], 4).numpy().view(np.uint64)
     wanted = [part for v in (values[2], values[-1].contiguous()) for part in v.flatten().chunk(4)]
-    assert [int(v) for v in parts] == [fingerprint(part.view(torch.uint8).numpy()) for part in wanted]
+    assert [int(v) for v in parts] == [fingerprint(raw(part)) for part in wanted]
+
+
+def raw(value: torch.Tensor) -> np.ndarray:
+    """The bytes that are printed."""
+    wide = value.float() if value.dtype == torch.bfloat16 else value
+    return wide.contiguous().view(torch.uint8).numpy()
 
 
 def test_a_view_is_printed_as_its_copy() -> None:

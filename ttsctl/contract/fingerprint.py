@@ -23,7 +23,10 @@ Words = NDArray[np.uint64]
 
 
 def fingerprint(values: NDArray[np.generic]) -> int:
-    """The print of an array, flattened in C order; shape and dtype are not part of it."""
+    """The print of an array, flattened in C order; shape and dtype are not part of it.
+
+    bfloat16, which numpy has not, is printed as the float32 that it equals.
+    """
     raw = np.ascontiguousarray(values).tobytes()
     words = np.frombuffer(raw + bytes(-len(raw) % WORD_BYTES), "<u8")
     total = (mix(words) * weights(len(words))).sum(dtype=np.uint64)

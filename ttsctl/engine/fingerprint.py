@@ -44,6 +44,7 @@ class Fingerprints:
 
     def rows(self, values: Tensor) -> Tensor:
         """values (n, elements) -> the print of each row, (n,) int64 by its bits."""
+        values = _widened(values)
         words = _words(values)
         count, size = words.shape
         table = self._table(size)
@@ -64,11 +65,12 @@ class Fingerprints:
         The parts must be ``whole_words``. All are one vector for as long as it takes; weights are kept for every
         sequence of sizes, for frame after frame it is the same.
         """
-        sizes = (parts, values[0].element_size(), *[value.numel() for value in values])
+        flat = _widened(_flatten_dense_tensors(values))
+        sizes = (parts, flat.element_size(), *[value.numel() for value in values])
         layout = self._layouts.get(sizes)
         if layout is None:
             layout = self._layouts[sizes] = self._lay_out(*sizes)
-        words = _flatten_dense_tensors(values).view(torch.int64)
+        words = flat.view(torch.int64)
         if self._numpy:
             weighted = _mixed_on_host(words)
             weighted *= layout.weights.numpy().view(np.uint64)
@@ -123,6 +125,11 @@ class _Layout:
     first: Tensor
     words: Tensor
     lengths: Tensor
+
+
+def _widened(values: Tensor) -> Tensor:
+    """bfloat16 as the float32 that it equals, so that the first value to differ between the two is one of rounding."""
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def whole_words(value: Tensor, parts: int = 1) -> bool:
