@@ -136,7 +136,7 @@ def _unlike(found: Comparison, bench: Bench) -> str | None:
     a, b = (_precision(opened(), part) for opened in (bench.open_a, bench.open_b))
     if a == b:
         return None
-    return f"{part} computes in {a} in A and in {b} in B: all values differ in their bits, and none fits a graft"
+    return f"{part} computes in {a} in A and in {b} in B: no value of one fits the other, so none is grafted"
 
 
 def _force(a: Side, bench: Bench, noise: Noise | None) -> Forced:
