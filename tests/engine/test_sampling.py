@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from ttsctl.contract.engine import Request, Voice
 from ttsctl.engine.sampling import (
     Group0Rules,
     Sampler,
+    _running_sums,
     keep_top_k,
     keep_top_p,
     new_generator,
@@ -106,3 +108,33 @@ def test_generators(policy: str, seeded: bool) -> None:
     request = Request("a", Voice("v"))
     generator, seed = new_generator(config, request_seed(config, request), torch.device("cpu"))
     assert (generator is not None) == seeded == (seed is not None)
+
+
+class OnCuda:
+    """Probabilities that say they are on a GPU, where torch refuses to add them up under strict."""
+
+    is_cuda, device = True, torch.device("cpu")
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+
+    def cpu(self) -> torch.Tensor:
+        return self.values
+
+    def cumsum(self, axis: int) -> torch.Tensor:
+        if torch.are_deterministic_algorithms_enabled():
+            raise RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation")
+        return self.values.cumsum(axis) + 1
+
+
+def test_top_p_adds_up_on_the_host_where_cuda_may_not() -> None:
+    values, found = torch.tensor([0.1, 0.2, 0.7]), torch.get_deterministic_debug_mode()
+    fake: Any = OnCuda(values)
+    try:
+        torch.set_deterministic_debug_mode("error")
+        assert torch.equal(_running_sums(fake), values.cumsum(0))
+        torch.set_deterministic_debug_mode("default")
+        # Control: else the device's own sum is taken.
+        assert torch.equal(_running_sums(fake), values.cumsum(0) + 1)
+    finally:
+        torch.set_deterministic_debug_mode(found)

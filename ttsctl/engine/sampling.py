@@ -162,9 +162,18 @@ def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
     if top_p >= 1.0:
         return logits
     ordered, order = logits.sort(descending=False)
-    out = ordered.softmax(-1).cumsum(-1) <= 1.0 - top_p
+    out = _running_sums(ordered.softmax(-1)) <= 1.0 - top_p
     out[-1] = False
     return logits.masked_fill(torch.zeros_like(out).scatter(0, order, out), -torch.inf)
+
+
+def _running_sums(values: Tensor) -> Tensor:
+    """Sums (n,) of all values up to each. On the host where torch insists on deterministic algorithms: CUDA has none
+    for this sum, and torch would refuse it (see ``torch.use_deterministic_algorithms``).
+    """
+    if values.is_cuda and torch.are_deterministic_algorithms_enabled():
+        return values.cpu().cumsum(-1).to(values.device)
+    return values.cumsum(-1)
 
 
 class Group0Rules:
