@@ -244,3 +244,6 @@ def test_one_process_and_one_gpu(sync: str) -> None:
         refuse_sync(config_of(f"stream.sync={sync}", "stream.overlap=process"), one_gpu)
     for overlap in ("none", "thread"):
         refuse_sync(config_of(f"stream.sync={sync}", f"stream.overlap={overlap}"), one_gpu)
+    # "cuda" without a number is the first.
+    unnumbered = Placement(torch.device("cuda"), torch.float32, *place[first])
+    refuse_sync(config_of(f"stream.sync={sync}"), unnumbered)

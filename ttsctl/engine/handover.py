@@ -49,7 +49,7 @@ def refuse_sync(config: Config, placement: Placement) -> None:
             f"stream.sync = {sync!r} needs both stages in one process; stream.overlap is 'process'",
             "use overlap 'none' or 'thread', or sync 'none' or 'sync'",
         )
-    if devices[0] != devices[1]:
+    if len({(device.type, device.index or 0) for device in devices}) > 1:
         raise InputError(
             f"stream.sync = {sync!r} needs both stages on one GPU; they are on {devices[0]} and {devices[1]}",
             "place both on one GPU, or use sync 'none' or 'sync'",
