@@ -103,6 +103,15 @@ def test_two_at_once_are_refused(tmp_path):
         pass
 
 
+def test_one_that_is_refused_leaves_the_lock_of_the_other(tmp_path):
+    """Also before the first result, when the folder holds the lock alone."""
+    with open_store(tmp_path, "exp", "k" * 64, fresh=False) as store:
+        for _ in range(2):
+            with pytest.raises(InputError, match="another process"), open_store(tmp_path, "exp", "k" * 64, fresh=False):
+                pass
+            assert store.folder.is_dir()
+
+
 def test_what_was_torn_is_not_there(tmp_path):
     """Killed between the arrays and the JSON: the run is done again. A JSON that is no result is told."""
     experiment, _ = prepared(write_experiment(tmp_path, A_B))

@@ -126,9 +126,14 @@ def open_store(root: Path, name: str, key: str, fresh: bool) -> Iterator[ResultS
         raise InputError(
             f"output folder {folder}: {error.strerror or error}", "choose a writable folder with --out"
         ) from error
-    store = ResultStore(folder)
     try:
         _lock(handle, folder)
+    except BaseException:
+        # Nothing here is ours: the folder belongs to whoever holds the lock.
+        os.close(handle)
+        raise
+    store = ResultStore(folder)
+    try:
         if fresh:
             _empty(folder)
         store.load()
