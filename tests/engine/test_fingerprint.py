@@ -82,6 +82,12 @@ def test_a_view_is_printed_as_its_copy() -> None:
     assert Fingerprints(CPU).one(values) == fingerprint(values.contiguous().numpy())
 
 
+def test_a_piece_that_begins_in_the_middle_of_a_word() -> None:
+    values = torch.randn(41, generator=torch.Generator().manual_seed(8))[1:]
+    prints = Fingerprints(CPU)
+    assert prints.one(values) == int(prints.each([values]).numpy().view(np.uint64)[0]) == fingerprint(values.numpy())
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])

@@ -70,7 +70,7 @@ class Fingerprints:
         layout = self._layouts.get(sizes)
         if layout is None:
             layout = self._layouts[sizes] = self._lay_out(*sizes)
-        words = flat.view(torch.int64)
+        words = _aligned(flat).view(torch.int64)
         if self._numpy:
             weighted = _mixed_on_host(words)
             weighted *= layout.weights.numpy().view(np.uint64)
@@ -145,7 +145,12 @@ def _words(values: Tensor) -> Tensor:
     missing = -values.shape[1] * values.element_size() % WORD_BYTES
     if missing:
         values = F.pad(values.contiguous().view(torch.uint8), (0, missing))
-    return values.contiguous().view(torch.int64)
+    return _aligned(values.contiguous()).view(torch.int64)
+
+
+def _aligned(values: Tensor) -> Tensor:
+    """Contiguous values that begin at a whole word of their memory: themselves, or else a copy."""
+    return values if values.storage_offset() * values.element_size() % WORD_BYTES == 0 else values.clone()
 
 
 def _mixed_on_host(words: Tensor) -> np.ndarray:

@@ -14,6 +14,8 @@ from ttsctl.engine.fingerprint import Fingerprints, whole_words
 
 # A value larger than this, in elements, is printed at once: keeping it would cost more than one batch less saves.
 LARGE = 1 << 14
+# Elements printed in one batch at the most: on a CPU what stays in its cache, elsewhere what is worth a launch.
+CPU_BATCH, DEVICE_BATCH = 1 << 16, 1 << 22
 
 
 class Ledger:
@@ -30,6 +32,8 @@ class Ledger:
         self._marks = array("q")
         self._places = array("q")
         self._frames = 1
+        self._batch = CPU_BATCH if device.type == "cpu" else DEVICE_BATCH
+        self._waiting = 0
         self._pending: list[Tensor] = []
         self._pending_values: list[int] = []
         self._printed: list[Tensor] = []
@@ -48,13 +52,17 @@ class Ledger:
 
     def add(self, point: int, is_input: bool, value: Tensor) -> None:
         """One value of any shape, whose elements belong to its frames in equal parts, one after another."""
-        if value.numel() > LARGE or not whole_words(value, self._frames):
-            self._printed.append(self._print.rows(value.reshape(self._frames, value.numel() // self._frames)))
+        size = value.numel()
+        if size > LARGE or not whole_words(value, self._frames):
+            self._printed.append(self._print.rows(value.reshape(self._frames, size // self._frames)))
             self._order.append(len(self._marks))
         else:
             self._pending.append(value)
             self._pending_values.append(len(self._marks))
+            self._waiting += size
         self._marks.append(2 * point + is_input)
+        if self._waiting > self._batch:
+            self.flush()
 
     def flush(self) -> None:
         """Print what is pending: one batch for each dtype."""
@@ -72,6 +80,7 @@ class Ledger:
             self._order.extend(numbers)
         self._pending.clear()
         self._pending_values.clear()
+        self._waiting = 0
 
     def prints(self, by_frame: bool = False) -> Prints:
         """Everything so far, read back in one go: in the order it came, or frame by frame, in that order within."""
