@@ -28,7 +28,7 @@ def device_print(values: np.ndarray) -> int:
     return found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(ARRAYS)
 def test_equals_the_plain_one(values: np.ndarray) -> None:
     """Any bits at all: NaN with payloads, infinities, denormals, negative zero, empty arrays."""
@@ -98,7 +98,7 @@ def test_cuda_gives_the_same(dtype: torch.dtype) -> None:
     assert torch.equal(prints.each(list(values.cuda())).cpu(), Fingerprints(CPU).each(list(values)))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(VALUES, st.data())
 def test_notices_a_swap_of_two_places(values: np.ndarray, data: st.DataObject) -> None:
     first, second = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=2, max_size=2, unique=True))
@@ -107,7 +107,7 @@ def test_notices_a_swap_of_two_places(values: np.ndarray, data: st.DataObject) -
     assert (device_print(swapped) == device_print(values)) == bool(values[first] == values[second])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(VALUES, st.randoms(use_true_random=False))
 def test_notices_a_permutation(values: np.ndarray, random: object) -> None:
     shuffled = list(values)
@@ -116,7 +116,7 @@ def test_notices_a_permutation(values: np.ndarray, random: object) -> None:
     assert (device_print(other) == device_print(values)) == np.array_equal(other, values)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(VALUES, st.data())
 def test_notices_signs_also_in_pairs(values: np.ndarray, data: st.DataObject) -> None:
     """Two sign bits are the same power of two: a plain sum of weighted bits would lose the pair."""
@@ -126,7 +126,7 @@ def test_notices_signs_also_in_pairs(values: np.ndarray, data: st.DataObject) ->
     assert device_print(flipped) != device_print(values)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(VALUES, st.data())
 def test_notices_one_bit(values: np.ndarray, data: st.DataObject) -> None:
     place, bit = data.draw(st.integers(0, len(values) - 1)), data.draw(st.integers(0, 31))
