@@ -31,6 +31,19 @@ def test_what_holds_tells_its_power(tmp_path):
     assert reason.startswith("a, b: ") and "≤ 63 %" in reason
 
 
+def test_what_holds_of_named_conditions_tells_the_power_of_each(tmp_path):
+    expect = "hash_unique[b] == 1 and reference_codes_differ[a] <= 0"
+    path = write_experiment(tmp_path, A_B + f'[[conclusion]]\nquestion = "Is it?"\nexpect = "{expect}"\n')
+    (judgement,) = run(path, steady).judgements
+    assert judgement.outcome == "holds" and judgement.conclusion.conditions == ("a", "b")
+    assert all(f"{name}: 3 clean runs bound the drift rate" in judgement.reason for name in "ab")
+
+
+def test_a_claim_from_one_run_says_so(tmp_path):
+    outcome, reason, _ = concluded(tmp_path, steady, "reference_codes_differ == 0", body="repeats = 1\n")
+    assert outcome == "holds" and "a single run bounds the drift rate at ≤ 95 %" in reason
+
+
 def test_planted_drift_fails(tmp_path):
     outcome, reason, status = concluded(tmp_path, drifting, "hash_unique == 1")
     assert (outcome, status) == ("fails", 1)

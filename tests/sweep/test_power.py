@@ -27,4 +27,5 @@ def test_59_runs_for_five_percent():
 
 
 def test_two_runs_say_so():
+    assert power_words(1) == "a single run bounds the drift rate at ≤ 95 % (95 %): next to nothing"
     assert power_words(2) == "2 clean runs bound the drift rate at ≤ 78 % (95 %)"

@@ -47,7 +47,8 @@ def read_conclusion(
 ) -> Conclusion:
     """Check an entry against the names of all conditions; InputError, told at ``where``."""
     expectation = parse_expectation(expect, f"{where}: expect", METRICS, names)
-    chosen = list(names) if patterns is None else _matching(patterns, names, where)
+    default = sorted(expectation.conditions, key=list(names).index) if expectation.names_all else list(names)
+    chosen = default if patterns is None else _matching(patterns, names, where)
     return Conclusion(question, expectation, over, tuple(chosen))
 
 
@@ -97,9 +98,20 @@ def _finding(
     incomplete = _incomplete([rows[name] for name in {*about, *expectation.conditions}])
     if incomplete:
         return Finding("not judged", f"{found.detail}; but {incomplete}")
-    if row is not None and expectation.metrics & DRIFT_METRICS:
-        return Finding("holds", f"{found.detail}; {row.power}")
-    return found
+    claims = _claims(expectation, row, rows)
+    return Finding("holds", "; ".join([found.detail, *claims])) if claims else found
+
+
+def _claims(expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow]) -> list[str]:
+    """What the runs behind each figure of drift can claim, told of whom where an expectation names conditions."""
+    claims: dict[str, None] = {}
+    for term in expectation.terms:
+        if term.metric in DRIFT_METRICS:
+            if term.condition is not None:
+                claims[f"{term.condition}: {rows[term.condition].power}"] = None
+            elif row is not None:
+                claims[row.power] = None
+    return list(claims)
 
 
 def _incomplete(rows: Sequence[ConditionRow]) -> str:

@@ -50,4 +50,16 @@ UNITS = MappingProxyType(
 )
 METRICS = tuple(UNITS)
 # Those whose truth is only as good as the number of runs behind it.
-DRIFT_METRICS = frozenset({"hash_unique", "first_packet_hash_unique", "pcm_hash_unique", "drifted_runs", "pops_unique"})
+DRIFT_METRICS = frozenset(
+    {
+        "hash_unique",
+        "first_packet_hash_unique",
+        "pcm_hash_unique",
+        "drifted_runs",
+        "reference_codes_differ",
+        "reference_pcm_differ",
+        "topk_ids_differ",
+        "topk_logits_differ",
+        "pops_unique",
+    }
+)

@@ -26,4 +26,5 @@ def power_words(clean_runs: int) -> str:
     bound = drift_bound(clean_runs)
     if bound is None:
         return "no clean run: nothing is known about drift"
-    return f"{clean_runs} clean runs bound the drift rate at ≤ {100 * bound:.2g} % (95 %)"
+    said = f"the drift rate at ≤ {100 * bound:.2g} % (95 %)"
+    return f"{clean_runs} clean runs bound {said}" if clean_runs > 1 else f"a single run bounds {said}: next to nothing"
