@@ -66,6 +66,8 @@ def test_a_difference_between_conditions_alone(tmp_path):
     assert figures(result.total, "hash_unique", "first_diff_frame", "drifted_runs") == (2, 7, 6)
     assert figures(result.rows["b"], "first_diff_frame", "reference_first_diff_frame") == (None, 7)
     assert result.rows["b"].value("reference_codes_differ") == 6
+    # It is the setting, and no drift: each condition repeats itself.
+    assert result.total.power == "3 of 6 runs differ from the first, but none from its own condition's"
 
 
 def test_errors_are_counted_and_not_tried_again(tmp_path):
@@ -109,7 +111,8 @@ def test_decode_runs_are_judged_by_their_audio(tmp_path):
 
     result = run(write_experiment(tmp_path, body), work)
     row = result.rows["d"]
-    assert row.value("hash_unique") is None and "given" in row.metrics["hash_unique"].reason
+    for name in ("hash_unique", "first_diff_frame"):
+        assert row.value(name) is None and "given" in row.metrics[name].reason
     assert figures(row, "pcm_hash_unique", "drifted_runs", "reference_pcm_differ") == (2, 2, 2)
     # The codes of all conditions together are those of the runs that made some.
     assert figures(result.total, "hash_unique", "pcm_hash_unique") == (1, 2)
@@ -124,6 +127,19 @@ def test_audio_is_held_against_the_references(tmp_path):
     assert result.rows["a"].value("reference_mae") == 0.0
     pcm = pcm_of(result.results[0].codes)
     assert result.rows["b"].value("reference_mae") == pytest.approx(0.1 * np.abs(pcm).mean(), rel=1e-3)
+
+
+def test_audio_that_was_not_kept_is_not_taken_for_equal(tmp_path):
+    """Only the first run's audio is kept. A later one that differs from it has a hash, and no known distance."""
+
+    def work(job):
+        pcm = pcm_of(codes_of(job)) * np.float32(0.5 if (job.condition, job.repeat) == ("b", 2) else 1.0)
+        return result_of(job, codes_of(job), pcm=pcm, pcm_sha256=pcm_sha256(pcm))
+
+    rows = run(write_experiment(tmp_path, A_B, texts=("one",)), work).rows
+    assert rows["a"].value("reference_mae") == 0.0 and rows["b"].value("reference_pcm_differ") == 1
+    assert rows["b"].value("reference_mae") is None
+    assert "audio is kept of first runs alone" in rows["b"].metrics["reference_mae"].reason
 
 
 def test_percentiles_are_those_of_numpy(tmp_path):

@@ -18,6 +18,7 @@ from ttsctl.lab.settings import Condition, Settings
 from ttsctl.lab.topk import draws_apart
 
 ONE_RUN = "one run of a text alone shows no drift"
+GIVEN = "no codes are made: these were given"
 Group = Sequence[JobResult]
 
 
@@ -88,7 +89,7 @@ def row_of(setup: Setup, results: Sequence[JobResult], reference: Sequence[JobRe
         skipped=why_none if results and all(r.skipped for r in results) else None,
         first_error=next((r.error for r in results if r.error), None),
         worst_case=_worst(hashes),
-        power=_power(hashes, why_none),
+        power=_power(cases, hashes, why_none),
         hosts=tuple(dict.fromkeys(r.host for r in clean)),
         metrics=metrics,
         notes=tuple(dict.fromkeys(f"{r.case}: {note}" for r in clean for note in r.notes)),
@@ -96,10 +97,15 @@ def row_of(setup: Setup, results: Sequence[JobResult], reference: Sequence[JobRe
 
 
 def _by_case(results: Iterable[JobResult]) -> dict[str, list[JobResult]]:
-    cases: dict[str, list[JobResult]] = {}
+    return _grouped(results, "case")
+
+
+def _grouped(results: Iterable[JobResult], name: str) -> dict[str, list[JobResult]]:
+    """Results by a field of theirs, in the order in which its values first appear."""
+    groups: dict[str, list[JobResult]] = {}
     for result in results:
-        cases.setdefault(result.case, []).append(result)
-    return cases
+        groups.setdefault(getattr(result, name), []).append(result)
+    return groups
 
 
 def _made(group: Group) -> list[str]:
@@ -139,19 +145,18 @@ def _hashes(setup: Setup, cases: Mapping[str, Group]) -> list[Observation]:
     if cases and all(len(group) < 2 for group in cases.values()):
         names = ("hash_unique", "first_packet_hash_unique", "pcm_hash_unique")
         return [_missing(name, ONE_RUN) for name in names]
-    given = "no codes are made: these were given"
     undecoded = "nothing was decoded"
     n = setup.packet_tokens
     codes = [[r.codes for r in group if r.codes is not None] for group in cases.values()]
     pcm = [{r.pcm_sha256 for r in group if r.pcm_sha256} for group in cases.values()]
     return [
         _value(
-            "hash_unique", max((len({codes_sha256(c) for c in group}) for group in codes if group), default=None), given
+            "hash_unique", max((len({codes_sha256(c) for c in group}) for group in codes if group), default=None), GIVEN
         ),
         _value(
             "first_packet_hash_unique",
             max((len({codes_sha256(c[:n]) for c in group}) for group in codes if group), default=None),
-            given,
+            GIVEN,
         ),
         _value("pcm_hash_unique", max((len(group) for group in pcm if group), default=None), undecoded),
     ]
@@ -165,10 +170,16 @@ def _drift(hashes: Mapping[str, Sequence[str]], clean: Group) -> list[Observatio
     several = any(len(group) > 1 for group in hashes.values())
     runs = _fewest(hashes)
     return [
-        _value("first_diff_frame", min(frames, default=None), "all runs are equal" if several else ONE_RUN),
+        _value("first_diff_frame", min(frames, default=None), _why_no_diff(clean, several)),
         _value("drifted_runs", drifted if several else None, ONE_RUN),
         _value("drift_bound", None if drifted else drift_bound(runs), "drift was seen" if drifted else "no clean run"),
     ]
+
+
+def _why_no_diff(clean: Group, several: bool) -> str:
+    if not several:
+        return ONE_RUN
+    return "all runs are equal" if any(r.codes is not None for r in clean) else GIVEN
 
 
 def _fewest(hashes: Mapping[str, Sequence[str]]) -> int:
@@ -176,12 +187,15 @@ def _fewest(hashes: Mapping[str, Sequence[str]]) -> int:
     return min((len(group) for group in hashes.values()), default=0)
 
 
-def _power(hashes: Mapping[str, Sequence[str]], why_none: str) -> str:
+def _power(cases: Mapping[str, Group], hashes: Mapping[str, Sequence[str]], why_none: str) -> str:
     if not hashes:
         return why_none
-    worst = max(hashes.values(), key=lambda group: (len(set(group)), -len(group)))
+    case = max(hashes, key=lambda name: (len(set(hashes[name])), -len(hashes[name])))
+    worst = hashes[case]
     if len(set(worst)) > 1:
-        return f"drift: {sum(h != worst[0] for h in worst)} of {len(worst)} runs differ from the first"
+        said = f"{sum(h != worst[0] for h in worst)} of {len(worst)} runs differ from the first"
+        alone = all(len(set(_made(group))) < 2 for group in _grouped(cases[case], "condition").values())
+        return f"{said}, but none from its own condition's" if alone else f"drift: {said}"
     return power_words(_fewest(hashes)) + (" for each text" if len(hashes) > 1 else "")
 
 
@@ -209,7 +223,7 @@ def _first_diff(a: JobResult, b: JobResult) -> int | None:
 
 
 def _against_reference(cases: Mapping[str, Group], firsts: Mapping[str, JobResult]) -> list[Observation]:
-    """Every run against the first run of the reference condition, text by text; audio by the first run of each."""
+    """Every run against the first run of the reference condition, text by text."""
     none = "the reference condition has no such run of the same text"
     pairs = list(_pairs(cases, firsts))
     frames = _first_diffs(cases, firsts)
@@ -219,20 +233,30 @@ def _against_reference(cases: Mapping[str, Group], firsts: Mapping[str, JobResul
         _value("reference_first_diff_frame", min(frames, default=None), "all are equal" if coded else none),
         _value("reference_codes_differ", len(frames) if coded else None, none),
         _value("reference_pcm_differ", sum(a.pcm_sha256 != b.pcm_sha256 for a, b in heard) if heard else None, none),
-        _value("reference_mae", *_worst_mae(heard)),
+        _value("reference_mae", *_worst_mae(heard, cases, firsts)),
     ]
 
 
-def _worst_mae(pairs: Sequence[tuple[JobResult, JobResult]]) -> tuple[float | None, str]:
+def _worst_mae(
+    pairs: Sequence[tuple[JobResult, JobResult]], cases: Mapping[str, Group], firsts: Mapping[str, JobResult]
+) -> tuple[float | None, str]:
+    """The largest difference, each pair of audio compared once. Audio is kept of some runs and known by its hash."""
+    everyone = [*firsts.values(), *(r for group in cases.values() for r in group)]
+    kept = {r.pcm_sha256: r.pcm for r in everyone if r.pcm_sha256 and r.pcm is not None}
     errors: list[float] = []
-    for a, b in pairs:
-        if a.pcm_sha256 == b.pcm_sha256:
+    for ours, theirs, rates in dict.fromkeys(
+        (a.pcm_sha256, b.pcm_sha256, (a.sample_rate, b.sample_rate)) for a, b in pairs
+    ):
+        if ours == theirs:
             errors.append(0.0)
-        elif a.pcm is not None and b.pcm is not None and a.sample_rate == b.sample_rate:
-            found = mae_aligned(a.pcm, b.pcm, a.sample_rate or 1)
-            if found is None:
-                return None, "audio that is empty or not finite cannot be compared"
-            errors.append(found.mae)
+            continue
+        a, b = kept.get(ours), kept.get(theirs)
+        if a is None or b is None:
+            return None, "audio is kept of first runs alone, and that of another run differs from theirs"
+        found = mae_aligned(a, b, rates[0] or 1) if rates[0] == rates[1] else None
+        if found is None:
+            return None, "audio that is empty, not finite or of another rate cannot be compared"
+        errors.append(found.mae)
     return max(errors, default=None), "no audio of both"
 
 

@@ -102,8 +102,8 @@ DEFINITIONS = MappingProxyType(
         "run of the text, the earliest of all runs; null if all are equal.",
         "reference_codes_differ": "Runs whose codes are not those of the reference condition's first run of the text.",
         "reference_pcm_differ": "Runs whose PCM is not that of the reference condition's first run of the text.",
-        "reference_mae": "Mean absolute difference in audio of each text's first run to the reference condition's, "
-        "aligned, full scale 1; the text that differs most counts.",
+        "reference_mae": "Mean absolute difference in audio to the reference condition's first run of the text, "
+        "aligned, full scale 1; the run that differs most counts.",
         "topk_first_diff_frame": "First frame with a draw whose best two ids, or their logits, are not those of the "
         "reference condition's first run; null if all are equal.",
         "topk_ids_differ": "Draws whose best two ids are not the reference's, in the run that has most of them.",
