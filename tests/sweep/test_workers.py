@@ -161,7 +161,23 @@ def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
     finally:
         release.set()
     assert [r.error is None for r in result.results] == [False, True, False, True]
-    assert "not finished after 5 s" in result.results[2].error
+    assert "not finished after 5 s, nor ended when told to" in result.results[2].error
+
+
+def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
+    """The run after it must not be the first that a cold engine does."""
+    from ttsctl.cli import lab_run
+
+    did = []
+
+    def warm_up(engine, job, cancelled):
+        did.append(job.repeat)
+        if job.repeat == 1:
+            raise RuntimeError("cut short")
+
+    monkeypatch.setattr(lab_run, "warm_up", warm_up)
+    result = run(write_experiment(tmp_path, SHORT.replace("repeats = 2", "repeats = 3"), texts=("one",)), keeper.run)
+    assert [r.error for r in result.results] == ["RuntimeError: cut short", None, None] and did == [1, 2]
 
 
 def test_drift_that_is_really_there(tmp_path, keeper):

@@ -91,8 +91,9 @@ class Keeper:
                     # Its thread cannot be ended, so it is left behind with its engine, to end when it is done.
                     self._worker.close()
                     self._engine, self._condition, self._worker = None, None, None
-                late = EngineError(f"not finished after {job.timeout_s:g} s", "raise timeout_s in the experiment")
-                return _no_run(job, error=error_line(late))
+                beside = ", nor ended when told to: it goes on beside the next runs" if error.stuck else ""
+                what = f"not finished after {job.timeout_s:g} s{beside}"
+                return _no_run(job, error=error_line(EngineError(what, "raise timeout_s in the experiment")))
             except Exception as error:  # noqa: BLE001  an error of this run, which is counted
                 return _no_run(job, error=error_line(error))
 
@@ -110,8 +111,9 @@ class Keeper:
         wanted = (job.condition, job.config.sha256)
         if self._engine is None or self._condition != wanted:
             self._load(job)
-            self._condition = wanted
             warm_up(self._loaded(), job, cancelled)
+            # Not before: an engine whose warm-up was cut short is no warm one for the next run.
+            self._condition = wanted
         return run_once(self._loaded(), job, cancelled)
 
     def _loaded(self) -> LocalEngine:
