@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import pickle
-import signal
 import time
 import weakref
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ttsctl.contract.config import Config
 from ttsctl.contract.engine import Request
 from ttsctl.contract.errors import EngineError
+from ttsctl.contract.processes import interrupts_held
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen_stage import CodeEnd, CodePacket
 from ttsctl.engine.sources import CODEGEN_NAME, AheadSource
@@ -127,7 +125,7 @@ class CodegenWorker:
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, self._config, self._switches)
         self._process: BaseProcess = context.Process(target=serve, args=arguments, name=CODEGEN_NAME, daemon=True)
-        with _interrupts_held():
+        with interrupts_held():
             self._process.start()
         # Only the worker may hold its end, or its death would not be seen here.
         theirs.close()
@@ -143,19 +141,6 @@ class CodegenWorker:
             f"{what} before it was loaded",
             "a program that starts it must be importable: put its work under if __name__ == '__main__'",
         )
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """A process started inside never gets Ctrl-C, not even while it loads: it inherits the blocked signal."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(pipe: Connection, process: BaseProcess) -> None:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Protocol
 
 from ttsctl.contract.errors import EngineError, InputError
+from ttsctl.contract.processes import interrupts_held
 from ttsctl.lab.job import Job, JobResult, Work
 
 KILL_AFTER_S = 3.0
@@ -55,7 +56,7 @@ class LocalPool:
         return ProcessPoolExecutor(self.width, mp_context=context, initializer=start_worker)
 
     def submit(self, work: Work, job: Job) -> Future[JobResult]:
-        with _interrupts_held():
+        with interrupts_held():
             try:
                 return self._executor.submit(work, job)
             except BrokenProcessPool:
@@ -106,19 +107,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """A process started inside never gets Ctrl-C, not even while it loads: it inherits the blocked signal."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
