@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sweep_fakes import InlinePool, codes_of, prepared, result_of, run, skipped, steady, trace_of, write_experiment
 
 from ttsctl.cli.main import Interrupted
 from ttsctl.contract.errors import InputError
+from ttsctl.contract.machine import collect_provenance
 from ttsctl.contract.timing import PacketTiming
 from ttsctl.lab.job import Job
 from ttsctl.lab.requirement import Requirement
@@ -148,6 +151,15 @@ def test_the_key_is_of_what_decides_the_results(tmp_path):
         key(A_B, texts=("two",)),
     ]
     assert len({same, *others}) == 1 + len(others)
+
+
+def test_other_packages_begin_anew(tmp_path, monkeypatch):
+    """Half a table from one torch and half from another would show drift that no engine has."""
+    experiment, configs = prepared(write_experiment(tmp_path, A_B))
+    before = sweep_key(experiment, configs, {})
+    here = replace(collect_provenance(), packages={"torch": "0.1"})
+    monkeypatch.setattr("ttsctl.lab.store.collect_provenance", lambda: here)
+    assert sweep_key(experiment, configs, {}) != before
 
 
 def test_a_changed_checkpoint_folder_is_another(tmp_path):

@@ -14,6 +14,7 @@ from pathlib import Path
 from ttsctl import __version__
 from ttsctl.contract.config import Config
 from ttsctl.contract.errors import InputError
+from ttsctl.contract.machine import collect_provenance
 from ttsctl.contract.trace import Trace, no_prints
 from ttsctl.lab.experiment import Experiment
 from ttsctl.lab.job import JobResult
@@ -23,7 +24,8 @@ _LOCK = ".lock"
 
 
 def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints: Mapping[str, str]) -> str:
-    """sha256 over all that decides what a run gives: conditions, cases, isolation, checkpoints, and the code itself.
+    """sha256 over all that decides what a run gives: conditions, cases, isolation, checkpoints, and the code itself
+    with the packages under it.
 
     Neither the questions nor the number of repeats: results stay good when these change. ``checkpoints``: by name,
     what tells one state of it from another.
@@ -33,7 +35,9 @@ def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints
     ]
     cases = [[case.id, asdict(case.request)] for case in experiment.cases]
     how = [experiment.isolation, experiment.warmup, experiment.timeout_s, experiment.measure]
-    everything = [conditions, cases, how, sorted(checkpoints.items()), __version__, _package_sha256()]
+    here = collect_provenance()
+    code = [__version__, _package_sha256(), here.python, sorted(here.packages.items())]
+    everything = [conditions, cases, how, sorted(checkpoints.items()), code]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
