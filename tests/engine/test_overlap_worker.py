@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,6 +104,23 @@ def test_one_that_does_not_stop_is_killed(engine: LocalEngine, monkeypatch: pyte
 def test_a_checkpoint_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config\.json"):
         make_engine(str(tmp_path), *SETS)
+
+
+@pytest.mark.parametrize(
+    ("code", "loaded", "open_", "said"),
+    [
+        (-9, True, True, "exit code -9; the next request starts another"),
+        (-9, False, True, "exit code -9 before it was loaded; something killed it"),
+        (1, False, True, "exit code 1 before it was loaded; a program that starts it must be importable"),
+        (0, True, False, "the engine was closed while this stream was open"),
+    ],
+)
+def test_a_death_tells_what_is_known_of_it(code: int, loaded: bool, open_: bool, said: str) -> None:
+    dead: Any = object.__new__(CodegenWorker)
+    dead._process = SimpleNamespace(exitcode=code, join=lambda timeout: None)
+    dead._finalizer = SimpleNamespace(alive=open_)
+    dead._in_force = {} if loaded else None
+    assert said in str(dead._died())
 
 
 PARENT = """

@@ -133,13 +133,18 @@ class CodegenWorker:
         self._finalizer = weakref.finalize(self, _end, self._pipe, self._process)
 
     def _died(self) -> EngineError:
+        if not self._finalizer.alive:
+            return EngineError("the engine was closed while this stream was open", "close the stream first")
         self._process.join(STOP_S)
-        what = f"the code generation worker died with exit code {self._process.exitcode}"
+        code = self._process.exitcode
+        what = f"the code generation worker died with exit code {code}"
         if self._in_force is not None:
             return EngineError(what, "the next request starts another one")
+        what += " before it was loaded"
+        if code is not None and code < 0:
+            return EngineError(what, "something killed it: see the system's log, and whether memory was short")
         return EngineError(
-            f"{what} before it was loaded",
-            "a program that starts it must be importable: put its work under if __name__ == '__main__'",
+            what, "a program that starts it must be importable: put its work under if __name__ == '__main__'"
         )
 
 
