@@ -66,6 +66,8 @@ def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, built
     engine = make_engine("builtin", SHORT, "determinism.clamp_codes=true", f"stream.overlap={overlap}")
     run = speak(engine)
     assert run.clamped == len(PLANTED)
+    said = f"determinism.clamp_codes: {len(PLANTED)} ids were moved into range"
+    assert said in run.notes and said in engine.offline(REQUEST).notes
     assert {place: run.codes[place] for place in PLANTED} == PLANTED
     clamped = np.clip(run.codes, 0, 127)
     assert np.array_equal(run.pcm, speak_codes(builtin, clamped))

@@ -90,9 +90,8 @@ def _stream(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output
     from ttsctl.gate.drive import run_stream
 
     run = run_stream(engine, job.request, cancelled)
-    notes = run.notes if not run.clamped else (*run.notes, f"{run.clamped} ids were moved into range")
     packets = run.packets if engine.config.record.packets else ()
-    return Output(run.codes, run.pcm, run.truncated, run.seed, asdict(run.timing), packets, run.trace, notes)
+    return Output(run.codes, run.pcm, run.truncated, run.seed, asdict(run.timing), packets, run.trace, run.notes)
 
 
 def _offline(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output:

@@ -36,13 +36,13 @@ class DecodeStage:
     def codebook_size(self) -> int:
         return self.decoder.sizes.codebook_size
 
-    def offline(self, codes: CodeArray) -> PcmArray:
-        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call."""
-        checked, _ = check_codes(codes, 0, self.codebook_size, self.config)
+    def offline(self, codes: CodeArray) -> tuple[PcmArray, int]:
+        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call; and how many ids were clamped."""
+        checked, clamped = check_codes(codes, 0, self.codebook_size, self.config)
         with self.in_force:
             session = OneshotSession(self.decoder)
             session.push(torch.from_numpy(checked).to(self.placement.decoder_device))
-            return _to_pcm(session.flush())
+            return _to_pcm(session.flush()), clamped
 
 
 class Decoding:
@@ -132,6 +132,11 @@ def check_codes(codes: CodeArray, first_frame: int, codebook_size: int, config: 
         f"codes: id {value} at frame {first_frame + frame}, codebook {codebook} is outside 0..{codebook_size - 1}",
         "the codes do not fit this checkpoint; determinism.clamp_codes=true decodes them all the same",
     )
+
+
+def clamp_notes(clamped: int) -> tuple[str, ...]:
+    """What a run says of the ids that ``clamp_codes`` moved."""
+    return (f"determinism.clamp_codes: {clamped} ids were moved into range",) if clamped else ()
 
 
 def _to_pcm(pcm: Tensor) -> PcmArray:

@@ -19,7 +19,7 @@ from ttsctl.contract.trace import Trace, TraceLevel
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen import CodeGenerator, Generation
 from ttsctl.engine.codegen_stage import CodeEnd, CodegenStage, CodePacket, joined
-from ttsctl.engine.decode_stage import DecodeStage, Decoding
+from ttsctl.engine.decode_stage import DecodeStage, Decoding, clamp_notes
 from ttsctl.engine.handover import refuse_sync
 from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
 from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
@@ -146,13 +146,14 @@ class LocalEngine:
         clock = Clock.start()
         codes, end = self._all_codes(request, clock)
         code_ms = clock.now_ms()
-        pcm = self.decode_stage.offline(codes)
-        return Offline(codes, pcm, end.truncated, end.seed, code_ms, clock.now_ms() - code_ms, end.notes)
+        pcm, clamped = self.decode_stage.offline(codes)
+        notes = (*end.notes, *clamp_notes(clamped))
+        return Offline(codes, pcm, end.truncated, end.seed, code_ms, clock.now_ms() - code_ms, notes)
 
     @torch.inference_mode()
     def decode_offline(self, codes: CodeArray) -> PcmArray:
         """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call."""
-        return self.decode_stage.offline(codes)
+        return self.decode_stage.offline(codes)[0]
 
     @torch.inference_mode()
     def first_logits(self, request: Request) -> NDArray[np.float32]:
@@ -233,4 +234,5 @@ class LocalEngine:
 
 def _end(end: CodeEnd, decoding: Decoding, taps: DecodeTaps, level: TraceLevel) -> End:
     trace = None if level == "none" else Trace(level, end.draws, end.prints, taps.finish())
-    return End(end.frames, end.truncated, end.seed, end.notes, decoding.clamped, trace)
+    notes = (*end.notes, *clamp_notes(decoding.clamped))
+    return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace)
