@@ -115,7 +115,7 @@ def bench_trace(
     seed: int = 0,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> TraceBench:
-    """Speak up to ``frames`` frames at every level, ``rounds`` times; every round begins with another level.
+    """Speak up to ``frames`` frames at every level, ``rounds`` times; in turns.
 
     ``checkpoint`` None = random weights of the released 0.6B size. A first round that is not counted warms up.
     """
@@ -131,7 +131,7 @@ def bench_trace(
     for index in range(-1, rounds):
         if tell and index >= 0:
             tell("round", index, rounds)
-        for level in (*LEVELS[index % len(LEVELS) :], *LEVELS[: index % len(LEVELS)]):
+        for level in _turns(index):
             run = _speak(network, config, level, clock)
             if index >= 0:
                 runs[level].append(run)
@@ -139,6 +139,13 @@ def bench_trace(
     return TraceBench(
         network.name, runs["none"][0].frames, rounds, clock, times, read_back(placement), network.provenance
     )
+
+
+def _turns(index: int) -> Sequence[TraceLevel]:
+    """The levels in the order of a round: each comes first in turn, and backwards as often as forwards."""
+    shift = index // 2 % len(LEVELS)
+    turned = LEVELS[shift:] + LEVELS[:shift]
+    return turned if index % 2 else turned[::-1]
 
 
 def _random(config: Config, placement: Placement, seed: int) -> _Network:

@@ -23,8 +23,12 @@ class _Batch:
     scores: list[Tensor] = field(default_factory=list)
 
 
+# Draws judged at once: the frames of two packets cost little more than one draw.
+BATCH = 128
+
+
 class DrawBook:
-    """One stream's draws, judged in batches, ``flush`` once a frame, and read back at the end."""
+    """One stream's draws, judged in batches and read back at the end. Logits and scores are kept, not copied."""
 
     def __init__(self) -> None:
         self._places: list[tuple[int, int]] = []
@@ -50,11 +54,14 @@ class DrawBook:
         batch.logits.append(logits)
         batch.scores.append(scores)
         self._places.append(place)
+        if len(self._places) % BATCH == 0:
+            self._judge()
 
-    def flush(self) -> None:
+    def _judge(self) -> None:
         """Judge what is pending."""
         for (sampler, _), batch in self._batches.items():
-            logits, scores = torch.stack(batch.logits), torch.stack(batch.scores)
+            logits = torch.stack(batch.logits)
+            scores = torch.stack(batch.scores) if sampler.draw else logits
             decided = torch.stack(batch.decided)[:, None]
             best, gap = best_two(scores, decided, sampler)
             self._ids.append(torch.cat([torch.stack(batch.taken)[:, None], best], 1))
@@ -64,7 +71,7 @@ class DrawBook:
 
     def draws(self) -> Draws:
         """All draws so far, in their order."""
-        self.flush()
+        self._judge()
         if not self._places:
             return no_draws()
         order = np.argsort(np.array(self._order))

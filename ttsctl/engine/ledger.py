@@ -52,15 +52,16 @@ class Ledger:
 
     def add(self, point: int, is_input: bool, value: Tensor) -> None:
         """One value of any shape, whose elements belong to its frames in equal parts, one after another."""
-        size = value.numel()
-        if size > LARGE or not whole_words(value, self._frames):
-            self._printed.append(self._print.rows(value.reshape(self._frames, size // self._frames)))
-            self._order.append(len(self._marks))
-        else:
+        marks, size = self._marks, value.numel()
+        # A multiple of 8 elements a frame has whole words whatever the dtype, and nearly every value is one.
+        if 0 < size <= LARGE and (size % (8 * self._frames) == 0 or whole_words(value, self._frames)):
             self._pending.append(value)
-            self._pending_values.append(len(self._marks))
+            self._pending_values.append(len(marks))
             self._waiting += size
-        self._marks.append(2 * point + is_input)
+        else:
+            self._printed.append(self._print.rows(value.reshape(self._frames, size // self._frames)))
+            self._order.append(len(marks))
+        marks.append(2 * point + is_input)
         if self._waiting > self._batch:
             self.flush()
 

@@ -114,8 +114,6 @@ class RecordingCodegenTaps(CodegenTaps):
         self._recent.clear()
         if self._ledger is not None:
             self._ledger.flush()
-        if self._draws is not None:
-            self._draws.flush()
 
     def value(self, point: str, value: Tensor) -> Tensor:
         value = self._editor.apply(point, *self._place, value)
@@ -148,18 +146,17 @@ class RecordingCodegenTaps(CodegenTaps):
         ledger = self._ledger if each.leaf and self._level == "modules" else None
         point = 0 if ledger is None else ledger.point(each.path)
         edited = self._jitter is not None or each.path in self._editor.points
-        recent = self._recent
+        recent, this_thread = self._recent, threading.get_ident
 
         def hook(taken: Tensor, output: Tensor) -> Tensor | None:
-            if self._thread != threading.get_ident():
+            if self._thread != this_thread():
                 return None
             result = self._edited(each.path, output) if edited else output
             if ledger is not None:
                 if id(taken) not in recent.ids:
                     ledger.add(point, True, taken)
-                recent.remember(taken)
+                recent.remember(taken, result)
                 ledger.add(point, False, result)
-                recent.remember(result)
             return None if result is output else result
 
         return hook
@@ -176,9 +173,9 @@ class _Recent:
         self.ids: deque[int] = deque(maxlen=_RECENT)
         self._tensors: deque[Tensor] = deque(maxlen=_RECENT)
 
-    def remember(self, tensor: Tensor) -> None:
-        self.ids.append(id(tensor))
-        self._tensors.append(tensor)
+    def remember(self, *tensors: Tensor) -> None:
+        self.ids.extend(map(id, tensors))
+        self._tensors.extend(tensors)
 
     def clear(self) -> None:
         self.ids.clear()
