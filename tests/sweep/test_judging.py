@@ -89,7 +89,11 @@ def test_a_failed_run_keeps_the_rest_from_holding(tmp_path, over):
 
 
 def test_errors_can_be_asked_for(tmp_path):
-    assert concluded(tmp_path, failing, "errors == 0")[0] == "fails"
+    assert concluded(tmp_path / "none", failing, "errors == 0")[0] == "fails"
+    only_b = 'conditions = ["b"]'
+    assert concluded(tmp_path / "some", failing, "errors == 2 and runs == 4", only_b)[0] == "holds"
+    assert concluded(tmp_path / "more", failing, "errors == 2 and hash_unique == 1", only_b)[0] == "not judged"
+    assert concluded(tmp_path / "skipped", skipping, "errors == 0")[0] == "not judged"
 
 
 def test_conditions_against_each_other(tmp_path):

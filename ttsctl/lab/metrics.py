@@ -49,6 +49,8 @@ UNITS = MappingProxyType(
     }
 )
 METRICS = tuple(UNITS)
+# Those that a failed run is part of.
+COUNTS = frozenset({"runs", "errors"})
 # Those whose truth is only as good as the number of runs behind it.
 DRIFT_METRICS = frozenset(
     {
