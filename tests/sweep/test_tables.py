@@ -27,7 +27,7 @@ def two_machines(job):
         return skipped(job, "needs 1 CUDA device, 0 there")
     second = job.repeat % 2 == 0
     if job.condition == "broken" and second:
-        raise RuntimeError("a | b\nc")
+        raise RuntimeError("a | b\n<c>")
     codes = codes_of(job)
     codes[9, 0] += second and job.condition == "b"
     provenance = {**PROVENANCE, "machine_id": "b" * 64, "packages": {"torch": "2.0"}} if second else PROVENANCE
@@ -70,7 +70,7 @@ def test_markdown_tells_all(summary):
     for part in (
         "| Is it \\| stable? | `hash_unique == 1` | each | **fails** |",
         "- c: skipped: needs 1 CUDA device, 0 there",
-        "- broken: 2 runs failed, the first with: RuntimeError: a \\| b c",
+        "- broken: 2 runs failed, the first with: RuntimeError: a \\| b \\<c>",
         "- b, one__ryan: differs between machines only",
         "- a: 4 clean runs bound the drift rate at ≤ 53 % (95 %)",
         "- b: drift: 2 of 4 runs differ from the first",

@@ -193,5 +193,6 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: str | None) -> str:
-    """On one line, and with no bar that would end a cell."""
-    return " ".join((text or "").split()).replace("|", "\\|")
+    """On one line, with no bar that would end a cell and, outside code, nothing that would be taken for HTML."""
+    line = " ".join((text or "").split()).replace("|", "\\|")
+    return line if line.startswith("`") else line.replace("<", "\\<")
