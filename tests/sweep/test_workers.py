@@ -46,6 +46,8 @@ def test_what_cuda_reads_at_its_start_has_processes_of_its_own(tmp_path):
         "strict",
         "renewed",
         "workspace",
+        "renewed",
+        "benchmark",
     ]
 
 
@@ -54,6 +56,7 @@ SETTLED = {
     "two_threads": '"backend.threads" = 2',
     "strict": '"determinism.level" = "strict"',
     "workspace": '"backend.cublas_workspace" = ":16:8"',
+    "benchmark": '"backend.cudnn_benchmark" = true',
 }
 
 

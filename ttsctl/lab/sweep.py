@@ -210,8 +210,14 @@ class _Run:
 
 
 def _settled(job: Job) -> tuple[object, ...]:
-    """The cuBLAS workspace is read once, when CUDA starts; strict has one of its own."""
-    return job.config.backend.cublas_workspace, job.config.determinism.level == "strict"
+    """What a process takes from its first run alone.
+
+    The cuBLAS workspace is read once, when CUDA starts; strict has one of its own. And torch keeps the plan of a
+    convolution that cuDNN's benchmark or its heuristics found, and takes it again whatever the flag then says
+    (aten/src/ATen/native/cudnn/Conv_v8.cpp, ``benchmark_cache``).
+    """
+    backend = job.config.backend
+    return backend.cublas_workspace, job.config.determinism.level == "strict", bool(backend.cudnn_benchmark)
 
 
 def error_line(error: Exception) -> str:
