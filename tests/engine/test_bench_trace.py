@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +25,13 @@ from ttsctl.model.talker import Codegen
 from ttsctl.report.bench_trace import BenchTraceSummary, summarise_trace
 
 CHECKPOINT = str(Path(__file__).parents[1] / "data" / "oracle" / "projected")
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command takes the process's signal handlers and, where a thread still hangs, ends it for good: not here."""
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(os, "_exit", sys.exit)
 
 
 @pytest.fixture(scope="module")

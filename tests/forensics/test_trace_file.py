@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -25,6 +27,13 @@ from ttsctl.contract.errors import InputError
 from ttsctl.contract.machine import collect_provenance
 from ttsctl.contract.timing import PacketTiming
 from ttsctl.contract.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command takes the process's signal handlers and, where a thread still hangs, ends it for good: not here."""
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(os, "_exit", sys.exit)
 
 
 def some_prints(rows: int, random: np.random.Generator) -> Prints:

@@ -75,7 +75,7 @@ def trace(
         str | None,
         typer.Option("--checkpoint", help="builtin, a folder or a hub id; default: released size, random weights."),
     ] = None,
-    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to speak in every run.")] = 12,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to speak in every run.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; medians count.")] = 6,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random weights.")] = 0,
     sets: SetOption = None,

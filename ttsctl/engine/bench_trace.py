@@ -110,7 +110,7 @@ class _Run:
 def bench_trace(
     config: Config,
     checkpoint: str | None = None,
-    frames: int = 12,
+    frames: int = 8,
     rounds: int = 6,
     seed: int = 0,
     tell: Callable[[str, int, int], None] | None = None,

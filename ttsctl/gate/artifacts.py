@@ -11,9 +11,10 @@ from ttsctl.codes.dump import write_dump
 from ttsctl.codes.meta import build_meta
 from ttsctl.contract.codes import CodeArray, codes_sha256
 from ttsctl.contract.config import Config
-from ttsctl.contract.timing import real_time_factor
+from ttsctl.contract.timing import PacketTiming, real_time_factor
+from ttsctl.contract.trace import Trace
 from ttsctl.gate.baseline import stream_wav
-from ttsctl.gate.drive import CaseOutput
+from ttsctl.gate.drive import CaseOutput, StreamRun
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def run_facts(output: CaseOutput) -> list[RunFacts]:
 
 
 def save_case(output: CaseOutput, folder: Path, config: Config) -> None:
-    """``wav/<case>_stream.wav``, ``wav/<case>_offline.wav`` and ``codes/`` with a dump a run.
+    """``wav/<case>_stream.wav``, ``wav/<case>_offline.wav`` and ``codes/`` with a dump a run, and what
+    ``record`` asks for of the streamed ones.
 
     A run without a frame has nothing to dump, one without a sample no wav. InputError if the folder cannot be written.
     """
@@ -70,7 +72,8 @@ def save_case(output: CaseOutput, folder: Path, config: Config) -> None:
             timings=run.timings,
             provenance=output.info.provenance,
         )
-        write_dump(folder / "codes", meta, run.codes)
+        packets = run.packets if config.record.packets else None
+        write_dump(folder / "codes", meta, run.codes, run.trace, packets)
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,21 @@ class _Run:
     truncated: bool
     seed: int | None
     timings: dict[str, float | None]
+    trace: Trace | None = None
+    packets: tuple[PacketTiming, ...] | None = None
 
 
 def _runs(output: CaseOutput) -> Iterator[_Run]:
     """Streamed and offline runs alike."""
     stream, offline = output.stream, output.offline
-    yield _Run("stream", stream.codes, len(stream.pcm), stream.truncated, stream.seed, asdict(stream.timing))
+    yield _streamed("stream", stream)
     times: dict[str, float | None] = {"code_ms": offline.code_ms, "decode_ms": offline.decode_ms}
     times["rtf"] = real_time_factor(offline.code_ms + offline.decode_ms, len(offline.pcm), output.info.sample_rate)
     yield _Run("offline", offline.codes, len(offline.pcm), offline.truncated, offline.seed, times)
     for number, run in enumerate(output.repeats, start=1):
-        yield _Run(f"repeat_{number}", run.codes, len(run.pcm), run.truncated, run.seed, asdict(run.timing))
+        yield _streamed(f"repeat_{number}", run)
+
+
+def _streamed(name: str, run: StreamRun) -> _Run:
+    samples, times = len(run.pcm), asdict(run.timing)
+    return _Run(name, run.codes, samples, run.truncated, run.seed, times, run.trace, run.packets)
