@@ -127,7 +127,9 @@ def test_other_packets_name_the_same_culprit(clean: Side, frame: int, packet: in
 def test_levels_that_differ_are_compared_at_the_lower(clean: Side) -> None:
     fault = Fault("talker.model.layers.1.mlp.up_proj", 4, 0)
     found = compare(clean, run("stages", faults=[fault]))
-    assert found.level == "stages" and "compared at stages" in found.notes[0]
+    assert found.level == "stages" and found.notes == (
+        "A was recorded at level modules, B at stages: compared at stages",
+    )
     assert blamed(found) == ("talker", "talker.hidden", 4, 0)
     assert found.first is not None and "culprit is inside" in found.first.culprit
 
@@ -166,8 +168,9 @@ def test_the_end_token_is_a_draw_too(clean: Side) -> None:
 def test_a_run_that_was_cut_is_told_as_such(clean: Side) -> None:
     found = compare(clean, run(cap=5))
     assert blamed(found)[:3] == ("draw", "draw", 5)
-    assert found.first is not None and "max_new_tokens" in found.first.culprit
-    assert compare(run(cap=5), clean).first == found.first
+    assert found.first is not None and found.first.culprit == "B was cut there (sampling.max_new_tokens), A goes on"
+    swapped = compare(run(cap=5), clean).first
+    assert swapped is not None and swapped.culprit.startswith("A was cut there")
 
 
 def test_other_processing_and_other_noise_are_told_apart(clean: Side) -> None:
@@ -179,6 +182,32 @@ def test_other_processing_and_other_noise_are_told_apart(clean: Side) -> None:
     assert noise is not None and (noise.stage, noise.frame, noise.codebook) == ("draw", 0, 0)
     assert "noise" in noise.culprit
     assert compare(one, run(sampling_seed=1)).first is None
+
+
+def test_one_run_that_samples_and_one_that_does_not_are_told(clean: Side) -> None:
+    first = compare(clean, run(sampling_seed=1)).first
+    assert first is not None and "only one of the runs drew with noise" in first.culprit
+
+
+def test_another_temperature_is_not_put_down_to_the_generator(clean: Side) -> None:
+    """Logits as recorded are those before the temperature: with it, only the noise differs."""
+    one = run(sampling_seed=1)
+    assert one.trace is not None
+    warm = replace(one.trace, draws=replace(one.trace.draws, gap=one.trace.draws.gap * np.float32(1.5)))
+    first = compare(one, replace(one, trace=warm)).first
+    assert first is not None and "or temperature" in first.culprit
+
+
+def test_at_level_codes_other_noise_is_not_called_other_logits() -> None:
+    """Where noise has put other ids on top, nothing is known of their logits in the other run."""
+    one = run("codes", sampling_seed=1)
+    assert one.trace is not None
+    draws = one.trace.draws
+    best, gap = draws.best.copy(), draws.gap.copy()
+    best[5], gap[5] = [i for i in range(4) if i not in best[5]][:2], gap[5] + 1
+    first = compare(one, replace(one, trace=replace(one.trace, draws=replace(draws, best=best, gap=gap)))).first
+    assert first is not None and (first.stage, first.frame, first.codebook) == ("draw", *divmod(5, BOOKS))
+    assert first.inputs_equal is None and "by logits or by noise" in first.culprit
 
 
 def test_a_drift_of_decoding_is_told_beside_one_of_the_codes(clean: Side) -> None:
@@ -229,6 +258,16 @@ def test_a_trace_of_other_codes_is_refused(clean: Side) -> None:
     other[0, 0] += 1
     with pytest.raises(InputError, match="its trace is of other codes: at frame 0, codebook 0"):
         compare(replace(clean, codes=other), clean)
+    assert clean.trace is not None
+    for draws, says in (
+        (run(cap=5).trace.draws, "16 draws for|21 draws for"),  # type: ignore[union-attr]
+        (replace(clean.trace.draws, frame=clean.trace.draws.frame - 1), "out of order"),
+    ):
+        with pytest.raises(InputError, match=says):
+            compare(replace(clean, trace=replace(clean.trace, draws=draws)), clean)
+    longer = replace(clean, codes=clean.codes[:5])
+    with pytest.raises(InputError, match="its trace is of other codes: 37 draws for 20 ids"):
+        compare(longer, clean)
     with pytest.raises(InputError, match="codebooks"):
         compare(clean, Side("B", clean.codes[:, :2], None))
 

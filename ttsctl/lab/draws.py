@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ttsctl.contract.codes import CodeArray
 from ttsctl.contract.trace import Draws
 
-What = Literal["logits", "scores", "noise", "id", "cap"]
+What = Literal["logits", "scores", "noise", "policy", "id", "end", "cap_a", "cap_b"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class DrawPair:
 
 @dataclass(frozen=True)
 class DrawDifference:
-    """``what`` differs first at row ``row``: the logits; the noise of sampling; the scores, one of these two; nothing
-    but the id that was taken; or one run was cut there ("cap").
+    """``what`` differs first at row ``row``: the logits; the noise of sampling; the scores, one of these two; "policy",
+    for only one of them drew with noise; nothing but the id that was taken; "cap_a" or "cap_b", the run that was cut
+    there; or, of bare codes, "end", for only one goes on.
     """
 
     row: int
@@ -84,12 +85,12 @@ def first_other_code(a: CodeArray, b: CodeArray) -> DrawDifference | None:
     if len(found):
         row = int(found[0])
         return DrawDifference(row, row // books, row % books, "id")
-    return None if len(a) == len(b) else DrawDifference(common * books, common, 0, "id")
+    return None if len(a) == len(b) else DrawDifference(common * books, common, 0, "end")
 
 
-def pair_at(a: Draws | None, b: Draws | None, frame: int, codebook: int) -> DrawPair | None:
-    """Both sides of the draw at a frame and codebook; None if neither run came to it, or neither kept its draws."""
-    sides = [None if draws is None else _side(draws, frame, codebook) for draws in (a, b)]
+def pair_at(a: Draws, b: Draws, frame: int, codebook: int) -> DrawPair | None:
+    """Both sides of the draw at a frame and codebook; None if neither run came to it."""
+    sides = [_side(draws, frame, codebook) for draws in (a, b)]
     return None if sides == [None, None] else DrawPair(frame, codebook, sides[0], sides[1])
 
 
@@ -115,8 +116,11 @@ def _what(a: Draws, b: Draws, row: int) -> What:
     same_order = a.best[row].tolist() == b.best[row].tolist()
     if same_order and not _unequal(a.gap[row], b.gap[row]):
         return "id"
-    if not (_noisy(a, row) or _noisy(b, row)):
+    noisy = _noisy(a, row), _noisy(b, row)
+    if not any(noisy):
         return "logits"
+    if not all(noisy):
+        return "policy"
     return "noise" if shared else "scores"
 
 
@@ -130,8 +134,8 @@ def _cut(a: Draws, b: Draws) -> DrawDifference | None:
     if len(a.id) == len(b.id):
         return None
     row = min(len(a.id), len(b.id))
-    longer = a if len(a.id) > row else b
-    return DrawDifference(row, int(longer.frame[row]), int(longer.codebook[row]), "cap")
+    longer, cut = (a, "cap_b") if len(a.id) > row else (b, "cap_a")
+    return DrawDifference(row, int(longer.frame[row]), int(longer.codebook[row]), cut)  # type: ignore[arg-type]
 
 
 def _unequal(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:

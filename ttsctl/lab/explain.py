@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +25,13 @@ LEVELS: tuple[TraceLevel, ...] = ("none", "codes", "stages", "modules")
 NOT_RECORDED = "what computed them was not recorded (record.trace = 'modules' does)"
 _RERECORD = "record the run again"
 _DRAW_CULPRIT = {
-    "logits": "draw; the processing of the logits (penalty, temperature, top_k, top_p, reserved ids): it was fed the "
-    "same logits",
-    "scores": "draw; what the draw weighs, processing or noise: it was fed the same logits",
-    "noise": "draw; the draw's own noise: the logits were equal, the generator was not in the same state",
-    "id": "draw; it was fed the same logits: it is the culprit",
-    "cap": "draw; only one of the runs was cut there (sampling.max_new_tokens)",
+    "logits": "the processing of the logits (penalty, temperature, top_k, top_p, reserved ids): it was fed the same",
+    "scores": "what the draw weighs, processing or noise: it was fed the same logits",
+    "noise": "the draw's noise (seed, state of the generator or temperature): its logits were equal",
+    "policy": "only one of the runs drew with noise (sampling.policy or predictor_policy)",
+    "id": "it was fed the same logits: it is the culprit",
+    "cap_a": "A was cut there (sampling.max_new_tokens), B goes on",
+    "cap_b": "B was cut there (sampling.max_new_tokens), A goes on",
 }
 
 
@@ -75,6 +75,11 @@ class Comparison:
     def first(self) -> Divergence | None:
         return self.codegen or self.decode
 
+    @property
+    def cut(self) -> bool:
+        """Whether the first draw that differs is one that only one run came to: the other one was cut before."""
+        return self.draw is not None and None in (self.draw.a, self.draw.b)
+
 
 def compare(a: Side, b: Side) -> Comparison:
     """Explain B against A. InputError for other numbers of codebooks, or a trace that is not of its codes."""
@@ -111,9 +116,16 @@ def _check(side: Side) -> None:
     """The draws of a trace are the codes beside it."""
     if side.trace is None:
         return
-    ids, codes = side.trace.draws.id[: side.codes.size], side.codes.reshape(-1)
-    if len(ids) != len(codes):
-        raise InputError(f"{side.label}: its trace is of other codes: {len(ids)} draws for {len(codes)} ids", _RERECORD)
+    draws, codes = side.trace.draws, side.codes.reshape(-1)
+    # One more draw ends a run: the end token, or the first that the cap kept out.
+    if len(draws.id) not in (len(codes), len(codes) + 1):
+        raise InputError(
+            f"{side.label}: its trace is of other codes: {len(draws.id)} draws for {len(codes)} ids", _RERECORD
+        )
+    places = np.divmod(np.arange(len(draws.id)), side.codes.shape[1])
+    if not all(np.array_equal(*pair) for pair in zip(places, (draws.frame, draws.codebook), strict=True)):
+        raise InputError(f"{side.label}: its trace has draws out of order", _RERECORD)
+    ids = draws.id[: len(codes)]
     found = np.flatnonzero(ids != codes)
     if len(found):
         frame, codebook = divmod(int(found[0]), side.codes.shape[1])
@@ -182,20 +194,9 @@ def _codegen_divergence(chain: _Chain, fed: DrawDifference | None, level: TraceL
 
 
 def _at_draw(found: DrawDifference, level: TraceLevel) -> Divergence:
-    recorded = level in ("stages", "modules")
-    upstream = not recorded and found.what in ("logits", "scores")
+    upstream = level == "codes" and found.what == "logits"
     stage = ("predictor" if found.codebook else "talker") if upstream else "draw"
-    reason = None
-    culprit = _DRAW_CULPRIT[found.what]
-    if level == "none":
-        reason = "the runs kept no draws: only their codes are known"
-        culprit = f"the ids differ; {reason}"
-    elif upstream:
-        reason = f"at level 'codes' the first that is known to differ are the logits of a draw; {NOT_RECORDED}"
-        culprit = f"its logits differ; {NOT_RECORDED}"
-    elif not recorded:
-        reason = "at level 'codes' only the best two logits of a draw are known"
-        culprit += " (as far as its best two tell)" if found.what != "cap" else ""
+    culprit, reason = _draw_culprit(found, level)
     return Divergence(
         stage=stage,
         label=stage_label(stage, found.codebook),
@@ -210,19 +211,34 @@ def _at_draw(found: DrawDifference, level: TraceLevel) -> Divergence:
     )
 
 
+def _draw_culprit(found: DrawDifference, level: TraceLevel) -> tuple[str, str | None]:
+    """What of a draw differs, in words, and why it is not known whether it was fed the same, if it is not."""
+    if level == "none":
+        culprit = "only one of the runs goes on" if found.what == "end" else "the ids differ"
+        return culprit, "not both runs kept their draws: only the codes are known"
+    culprit = _DRAW_CULPRIT[found.what]
+    if level != "codes" or found.what in ("cap_a", "cap_b"):
+        return culprit, None
+    if found.what == "logits":
+        reason = f"at level 'codes' the first that is known to differ are the logits of a draw; {NOT_RECORDED}"
+        return f"its logits differ, as computed or as processed; {NOT_RECORDED}", reason
+    if found.what == "scores":
+        reason = f"at level 'codes' it may be the logits or the noise of the draw; {NOT_RECORDED}"
+        return f"its scores differ, by logits or by noise; {NOT_RECORDED}", reason
+    return f"{culprit} (as far as its best two tell)", "at level 'codes' only the best two logits of a draw are known"
+
+
 def _draw_concerned(a: Side, b: Side, drawn: DrawDifference | None, codegen: Divergence | None) -> DrawPair | None:
     """Both sides of the first draw with another id, else of the draw that the first difference leads to."""
-    sides: Sequence[Draws | None] = [side.trace.draws if side.trace else None for side in (a, b)]
-    if drawn is not None:
-        return pair_at(sides[0], sides[1], drawn.frame, drawn.codebook)
-    if codegen is not None:
-        return pair_at(sides[0], sides[1], codegen.frame, codegen.codebook or 0)
-    return None
+    place = (drawn.frame, drawn.codebook) if drawn else (codegen.frame, codegen.codebook or 0) if codegen else None
+    if place is None or a.trace is None or b.trace is None:
+        return None
+    return pair_at(a.trace.draws, b.trace.draws, *place)
 
 
 def _largest_gap_change(a: Side, b: Side, drawn: DrawDifference | None) -> tuple[float | None, str | None]:
     if a.trace is None or b.trace is None:
-        return None, "the runs kept no draws"
+        return None, "not both runs kept their draws"
     rows = min(len(a.trace.draws.id), len(b.trace.draws.id)) if drawn is None else drawn.row
     changes = gap_changes(_head(a.trace.draws, rows), _head(b.trace.draws, rows))
     if not np.isfinite(changes).any():
@@ -237,8 +253,9 @@ def _head(draws: Draws, rows: int) -> Draws:
 def _notes(a: Side, b: Side, level: TraceLevel, prints: dict[str, tuple[Prints, Prints]]) -> tuple[str, ...]:
     notes = []
     if a.level != b.level:
-        notes.append(f"{a.label} was recorded at level {a.level}, {b.label} at {b.level}: compared at {level}")
-    for left, right in prints.values():
+        notes.append(f"A was recorded at level {a.level}, B at {b.level}: compared at {level}")
+    # At different levels one of them has more points, which says nothing.
+    for left, right in prints.values() if a.level == b.level else ():
         for side, own, other in ((a, left, right), (b, right, left)):
             alone = [name for name in own.points if name not in set(other.points)]
             if alone:
