@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_forensic import BOOKS, REQUEST, FakeEngine, Fault, Tie
 
+from ttsctl.contract.config import DecoderConfig
 from ttsctl.contract.errors import CannotJudge
 from ttsctl.contract.trace import Draws
 from ttsctl.lab.draws import DrawPair, DrawSide, gap_changes
@@ -23,7 +24,7 @@ from ttsctl.lab.investigate import (
     recorded_side,
     without_engine,
 )
-from ttsctl.lab.margins import calibrate, coarser, gap_change
+from ttsctl.lab.margins import calibrate, coarser, gap_change, judge
 
 # Two ids that differ by less than the last bits of the arithmetic between them.
 FRAMES = 6
@@ -67,6 +68,26 @@ def test_equal_runs_and_a_change_of_decoding_alone() -> None:
     assert explained({}, {"packet": 3}).verdict.kind == "equal"
     found = explained({}, {"faults": [Fault("codec.wave.0", 3)]})
     assert found.verdict.kind == "decode_change" and found.proven is True
+
+
+def test_a_close_flip_after_more_than_rounding_is_a_real_change() -> None:
+    """The gap that flipped moved little, but before it another one moved by far more than rounding moves any."""
+    found = explained({"tie": TIE}, {"tie": TIE, "rounding": 7})
+    comparison, noise = found.comparison, found.noise
+    assert noise is not None
+    later = replace(comparison, largest_gap_change=10 * noise.bound)
+    assert judge(comparison, noise, None).kind == "near_tie_flip"
+    assert judge(later, noise, None).kind == "real_change" and "before it" in str(judge(later, noise, None).reason)
+    assert judge(replace(later, largest_gap_change=1.5 * noise.bound), noise, None).kind == "near_tie_flip"
+
+
+def test_a_run_that_was_cut_is_no_flip_and_has_no_proof() -> None:
+    found = explained({}, {"cap": 4})
+    assert found.verdict.kind == "real_change" and "was cut" in str(found.verdict.reason)
+    assert found.rungs == () and "cut" in str(found.proof_reason)
+    assert conclude(found)[1].endswith(
+        "B was cut there (sampling.max_new_tokens), A goes on; the codes are equal as far as both go"
+    )
 
 
 @pytest.mark.parametrize("size", [0.02, 0.1, 0.5])
@@ -157,6 +178,9 @@ def test_rounding_stays_within_noise_without_cascade() -> None:
         (Fault("draw", 3, 2, 1.0), 1),
         (Fault("prompt", 0, 0), 1),
         (Fault("talker.model.layers.0.residual", 3, 0), 3),
+        # No module's own: what the next module gives is put in behind it.
+        (Fault("talker.model.layers.1.self_attn.attention", 3, 0), 1),
+        (Fault("talker.code_predictor.model.layers.0.self_attn.attention"), 2),
         (Fault("decoder.decoder.0", 3), 1),
         (Fault("decoder.decoder.0"), 2),
     ],
@@ -170,8 +194,19 @@ def test_a_graft_proves(fault: Fault, rungs: int) -> None:
     assert found.rungs[-1].values > 0
 
 
+def test_two_operations_are_not_proven_by_one() -> None:
+    """The negative control: behind the first, B goes on as A does, up to the second."""
+    faults = [Fault(f"talker.model.layers.{layer}.self_attn.attention", 3, 0) for layer in (0, 1)]
+    found = explained({}, {"faults": faults})
+    assert [rung.proven for rung in found.rungs] == [False, False, True]
+    assert found.rungs[0].still is not None and "layers.1.self_attn.o_proj" in found.rungs[0].still.point
+    assert conclude(found)[1].endswith("proven by graft of the talker as a whole")
+
+
 def test_other_noise_in_all_draws_is_proven_by_the_draws() -> None:
     found = explained({"sampling_seed": 1}, {"sampling_seed": 2})
+    # A gap with noise in it moves by that, whatever the network does.
+    assert found.forced is not None and found.forced.beyond_noise is None and found.noise is not None
     assert [rung.proven for rung in found.rungs] == [False, True]
 
 
@@ -231,6 +266,15 @@ def test_other_precisions_cannot_be_proven_by_a_graft() -> None:
     found = explained({}, {"precision": "bfloat16", "rounding": 7})
     assert found.rungs == () and "bfloat16 in B" in str(found.proof_reason)
     assert found.noise is not None and found.noise.precision == "bfloat16"
+
+
+def test_frames_of_other_lengths_are_not_grafted() -> None:
+    fault = Fault("decoder.decoder.0")
+    engines = FakeEngine(), FakeEngine(faults=[fault])
+    engines[1].config = replace(engines[1].config, decoder=DecoderConfig(padding="legacy"))
+    sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
+    found = investigate(*sides, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
+    assert found.rungs == () and "decoder.padding is causal in A and legacy in B" in str(found.proof_reason)
 
 
 def test_one_config_that_drifts_is_caught_and_a_steady_one_is_not() -> None:

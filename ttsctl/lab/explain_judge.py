@@ -33,13 +33,15 @@ def _verdict_words(found: Investigation) -> str:
     place = drawn_words(comparison.draw) if comparison.drawn is not None else ""
     if verdict.kind == "near_tie_flip":
         return f"a near-tie flips {place}"
+    if comparison.cut:
+        return "the codes are equal as far as both go"
     if verdict.kind == "real_change":
-        return f"a real change {place}".rstrip() + (f" ({verdict.reason})" if verdict.reason else "")
+        return f"a real change {place}".rstrip()
     if verdict.kind == "silent_drift":
         return "silent drift: the codes are equal all the same"
     if verdict.kind == "decode_change":
         return "the codes are equal: decoding alone differs"
-    return f"the codes differ {place}".rstrip() + f", near-tie or real change not judged ({verdict.reason})"
+    return f"the codes differ {place}".rstrip() + ", near-tie or real change not judged"
 
 
 def _proof_words(found: Investigation) -> list[str]:
@@ -50,6 +52,8 @@ def _proof_words(found: Investigation) -> list[str]:
         return ["not proven by any graft"]
     if last.spread:
         return [f"spread: only a graft of {last.what} makes B equal to A"]
+    if last.stages:
+        return [f"proven by graft of the {last.stages[0]} as a whole"]
     return [f"proven by graft: {last.what}"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttsctl.contract.engine import Request
 from ttsctl.contract.errors import CannotJudge
@@ -73,25 +74,36 @@ def ladder(first: Divergence, a: Side, open_a: Open, open_b: Open, request: Requ
 
 @dataclass(frozen=True)
 class Graft:
-    """Values to take from A: of ``points``, at ``site`` alone or from ``frame`` on. ``stages`` are replaced whole."""
+    """Values to take from A: of ``points``, at ``site`` alone or from ``frame`` on. ``stages`` are replaced whole.
+
+    ``past_input``: what the points take differs already, and what they give is put in behind it.
+    """
 
     what: str
     points: tuple[str, ...]
     frame: int
     site: Site | None = None
     stages: tuple[str, ...] = ()
+    past_input: bool = False
 
 
 def _narrow(first: Divergence) -> Iterator[Graft]:
     site = Site(first.point, first.frame, first.codebook or 0, first.call)
-    yield Graft("that value once", (first.point,), first.frame, site=site)
-    yield Graft(f"{first.point} from frame {first.frame} on", (first.point,), first.frame)
+    once = f"what {first.point} gives there" if first.is_input else "that value once"
+    yield Graft(once, (first.point,), first.frame, site=site, past_input=first.is_input)
+    what = f"{first.point} from frame {first.frame} on"
+    yield Graft(what, (first.point,), first.frame, past_input=first.is_input)
 
 
 def _whole(stages: Sequence[str], first: Divergence) -> Graft:
     points = tuple(point for stage in stages for point in LAST_POINTS[stage])
-    what = f"all that leaves {' and '.join(stages)} from frame {first.frame} on"
+    what = f"all that leaves {listed(stages)} from frame {first.frame} on"
     return Graft(what, points, first.frame, stages=tuple(stages))
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 class _Bench:
@@ -151,8 +163,18 @@ def _outside(trace: Trace, graft: Graft) -> Trace:
 
 def _bare(prints: Prints, graft: Graft) -> Prints:
     inside = np.isin(prints.stage, [STAGES.index(stage) for stage in graft.stages])
-    leaving = np.array([point in graft.points for point in prints.points], bool)
-    return kept(prints, ~inside | leaving[prints.point]) if inside.any() else prints
+    grafted = np.array([point in graft.points for point in prints.points], bool)[prints.point]
+    replaced = inside & ~grafted
+    if graft.past_input:
+        replaced |= grafted & prints.is_input & _reached(prints, graft)
+    return kept(prints, ~replaced) if replaced.any() else prints
+
+
+def _reached(prints: Prints, graft: Graft) -> NDArray[np.bool_]:
+    """The rows at the places whose values are replaced."""
+    if graft.site is None:
+        return np.asarray(prints.frame >= graft.frame)
+    return np.asarray((prints.frame == graft.site.frame) & (prints.codebook == graft.site.codebook))
 
 
 def repeats(before: Side, again: Recorded, what: str) -> str | None:

@@ -13,10 +13,10 @@ from ttsctl.contract.forensic import ForensicEngine, Recorded
 from ttsctl.contract.trace import TraceLevel
 from ttsctl.lab.explain import LEVELS, Comparison, Side, compare
 from ttsctl.lab.forced import Forced, without_cascade
-from ttsctl.lab.graft import Open, Rung, ladder, repeats
+from ttsctl.lab.graft import Open, Rung, ladder, listed, repeats
 from ttsctl.lab.margins import Noise, Verdict, calibrate, coarser, judge
 
-NO_ENGINE = "no engine was asked: name the text that the runs spoke"
+NO_ENGINE = "no engine was asked: name the text that the runs spoke (--text, --text-id or --texts)"
 Found = TypeVar("Found")
 
 
@@ -72,7 +72,8 @@ def investigate(a: Side, b: Side, bench: Bench) -> Investigation:
     found = compare(a, b)
     in_codegen = found.codegen is not None
     noise, no_noise = _told(lambda: _noise(a, bench)) if in_codegen else (None, "code generation is equal")
-    forced, no_force = _told(lambda: _force(a, bench, noise)) if in_codegen else (None, "code generation is equal")
+    bound = _gaps_of_one_kind(found, noise)
+    forced, no_force = _told(lambda: _force(a, bench, bound)) if in_codegen else (None, "code generation is equal")
     rungs, no_proof = _proof(a, found, bench, unsteady or _unlike(found, bench))
     return Investigation(found, judge(found, noise, no_noise), noise, no_noise, forced, no_force, rungs, no_proof)
 
@@ -133,10 +134,14 @@ def _unlike(found: Comparison, bench: Bench) -> str | None:
     if found.first is None:
         return None
     part = "codegen" if found.codegen is not None else "decoder"
-    a, b = (_precision(opened(), part) for opened in (bench.open_a, bench.open_b))
-    if a == b:
-        return None
-    return f"{part} computes in {a} in A and in {b} in B: no value of one fits the other, so none is grafted"
+    engines = bench.open_a(), bench.open_b()
+    a, b = (_precision(engine, part) for engine in engines)
+    if a != b:
+        return f"{part} computes in {a} in A and in {b} in B: no value of one fits the other, so none is grafted"
+    a, b = (engine.config.decoder.padding for engine in engines)
+    if part == "decoder" and a != b:
+        return f"decoder.padding is {a} in A and {b} in B: frames of other lengths, so none is grafted"
+    return None
 
 
 def _force(a: Side, bench: Bench, noise: Noise | None) -> Forced:
@@ -146,6 +151,11 @@ def _force(a: Side, bench: Bench, noise: Noise | None) -> Forced:
     return without_cascade(a.trace.draws, own, bench.open_b().force(bench.request, a.codes), noise)
 
 
+def _gaps_of_one_kind(found: Comparison, noise: Noise | None) -> Noise | None:
+    """The noise, if gaps of A and B can be held against it: not where the draws themselves weigh otherwise."""
+    return None if found.codegen is not None and found.codegen.stage == "draw" else noise
+
+
 def _proof(a: Side, found: Comparison, bench: Bench, hindered: str | None) -> tuple[tuple[Rung, ...], str | None]:
     if not bench.prove:
         return (), "no graft was asked for"
@@ -153,11 +163,14 @@ def _proof(a: Side, found: Comparison, bench: Bench, hindered: str | None) -> tu
         return (), hindered
     if found.first is None:
         return (), "run again, the two do not differ"
+    if found.cut:
+        return (), "one run was cut there: it computed nothing that a graft could replace"
     rungs = tuple(ladder(found.first, a, bench.open_a, bench.open_b, bench.request))
     last = rungs[-1] if rungs else None
     if last is not None and last.proven:
-        return rungs, f"the cause is spread over {' and '.join(last.stages)}" if last.spread else None
-    return rungs, "no graft made B equal to A"
+        return rungs, f"the cause is spread over {listed(last.stages)}" if last.spread else None
+    tried = any(rung.proven is not None for rung in rungs)
+    return rungs, "no graft made B equal to A" if tried else "no graft could be tried"
 
 
 def _told(work: Callable[[], Found]) -> tuple[Found | None, str | None]:
