@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from fake_forensic import REQUEST, FakeEngine, Fault, Tie
 
+from ttsctl.cli.explain_run import _config
 from ttsctl.cli.main import run
 from ttsctl.codes.dump import write_dump
-from ttsctl.codes.meta import build_meta
-from ttsctl.contract.config import Config, StreamConfig
+from ttsctl.codes.meta import build_meta, read_meta
+from ttsctl.contract.config import Config, SamplingConfig, StreamConfig
 from ttsctl.contract.engine import Request
 from ttsctl.contract.machine import collect_provenance
 from ttsctl.contract.trace import TraceLevel
@@ -80,12 +81,12 @@ def test_two_recorded_runs(cli: Callable[..., Done], tmp_path: Path) -> None:
     done = cli("explain", a, b)
     first = f"first difference: talker, frame 3, codebook 0: {FAULT.point}; its inputs were equal: it is the culprit"
     assert done.status == 1
-    assert done.stdout.startswith(first) and done.stderr.startswith(first)
+    assert done.stdout.startswith(first) and first not in done.stderr
     assert "A against B: config stream.packet_tokens: 4 against 3" in done.stderr
     summary = done.summary
     assert summary.first is not None and summary.first.point == FAULT.point and summary.first.inputs_equal is True
     assert (summary.proven, summary.noise, summary.forced, summary.drift_bound) == (None, None, None, None)
-    assert "name the text" in str(summary.proof_reason)
+    assert "name the text" in str(summary.proof_reason) and done.stderr.count("name the text") == 1
     page = (done.out / "explain/latest/explanation.md").read_text()
     assert page.startswith(f"# {first}") and "| A |" in page
 
@@ -149,7 +150,9 @@ def test_wrong_input(cli: Callable[..., Done], tmp_path: Path) -> None:
     refused(cli("explain", a, a, "--speaker", "ryan"), 2, "bring their own configurations and voice")
     refused(cli("explain", a, a, "--text", "not it"), 2, "expected the one of the recorded runs")
     refused(cli("explain", a, tmp_path / "nowhere.npy"), 2, "nowhere.npy")
-    refused(cli("explain", *HELLO, "--set", "sampling.policy=free"), 2, "policy=seeded")
+    refused(cli("explain", *HELLO, "--set", "sampling.policy=free"), 2, "sampling.policy=seeded")
+    free = "sampling.predictor_policy=free"
+    refused(cli("explain", *HELLO, "--set", free), 2, "'free'", "sampling.predictor_policy=seeded")
     dump(tmp_path / "a", tag="second")
     refused(cli("explain", tmp_path / "a", a), 2, "expected one run, got 2")
 
@@ -190,6 +193,18 @@ def test_recorded_runs_with_their_text_are_proven(cli: Callable[..., Done], tmp_
     assert summary.noise is not None and summary.noise.precision == "float32"
     assert summary.forced is not None and summary.forced.floor == 0 < summary.forced.draws_differ
     assert "A against B: config sampling.predictor_repetition_penalty: None against 1.5" in done.stderr
+
+
+def test_code_generation_in_a_worker_is_repeated_where_it_can_be_looked_into(
+    cli: Callable[..., Done], tmp_path: Path
+) -> None:
+    """The configuration that a recorded run is repeated with."""
+    a = dump(tmp_path / "a")
+    meta = read_meta(a.parent / "meta_run.json")
+    config = Config(stream=StreamConfig(overlap="process"), sampling=SamplingConfig(predictor_policy="free"))
+    again = _config(replace(meta, config=config.to_dict(), seed=77), a, None)
+    assert again.stream.overlap == "none"
+    assert (again.sampling.policy, again.sampling.predictor_policy, again.sampling.seed) == ("greedy", "seeded", 77)
 
 
 def test_one_config_that_holds(cli: Callable[..., Done]) -> None:

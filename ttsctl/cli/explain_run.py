@@ -133,12 +133,12 @@ def explain_recorded(
 
 
 def _refuse_free(config: Config) -> None:
-    sampling = config.sampling
-    if "free" in (sampling.policy, sampling.predictor_policy):
-        raise InputError(
-            "sampling.policy = 'free': every run draws anew, so that a difference needs no explanation",
-            "use --set sampling.policy=seeded",
-        )
+    for key in ("policy", "predictor_policy"):
+        if getattr(config.sampling, key) == "free":
+            raise InputError(
+                f"sampling.{key} = 'free': every run draws anew, so that a difference needs no explanation",
+                f"use --set sampling.{key}=seeded",
+            )
 
 
 def _meta(run: RecordedRun) -> DumpMeta:
@@ -164,13 +164,21 @@ def _request(meta: DumpMeta, spoken: Spoken) -> Request:
 
 
 def _config(meta: DumpMeta, path: Path, checkpoint: str | None) -> Config:
-    """A recorded run's configuration; a run that drew freely is repeated from the seed that it reports."""
+    """A recorded run's configuration; a run that drew freely is repeated from the seed that it reports.
+
+    A run of code generation in a worker process is repeated in this one, where it can be looked into: whether it comes
+    out the same is seen before anything is made of it.
+    """
     from ttsctl.cli.config import resolve_config
     from ttsctl.cli.options import chosen_sets
 
-    fixed = ["sampling.policy=seeded", "sampling.seed_mode=fixed", f"sampling.seed={meta.seed}"]
-    free = meta.config.get("sampling", {}).get("policy") == "free" and meta.seed is not None
-    return resolve_config(meta.config, path, chosen_sets(checkpoint, fixed if free else []))
+    sampling = meta.config.get("sampling", {})
+    sets = [f"sampling.{key}=seeded" for key in ("policy", "predictor_policy") if sampling.get(key) == "free"]
+    if sets and meta.seed is not None:
+        sets += ["sampling.seed_mode=fixed", f"sampling.seed={meta.seed}"]
+    if meta.config.get("stream", {}).get("overlap") == "process":
+        sets.append("stream.overlap=none")
+    return resolve_config(meta.config, path, chosen_sets(checkpoint, sets))
 
 
 @contextlib.contextmanager

@@ -133,8 +133,7 @@ def summarise(found: Investigation, status: int, headline: str, context: Context
 
 
 def render(summary: ExplainSummary, console: Console) -> None:
-    """The one answer, both sides of the draw, and all else line by line."""
-    _say(console, summary.headline)
+    """Both sides of the draw, and all else line by line; the headline is for stdout."""
     if summary.draw is not None:
         console.print(_draw_table(summary, summary.draw))
     for line in details(summary):
@@ -154,7 +153,7 @@ def markdown(summary: ExplainSummary) -> str:
 
 def details(summary: ExplainSummary) -> Iterator[str]:
     """Everything but the headline and the draw, a line each."""
-    yield f"compared {summary.values_compared} values at level {summary.level}, {summary.values_unequal} differ"
+    yield _compared(summary)
     first = summary.first
     if first is not None and first.inputs_equal is None:
         yield f"whether its inputs were equal is not known: {first.reason}"
@@ -163,21 +162,33 @@ def details(summary: ExplainSummary) -> Iterator[str]:
     yield from _margins(summary)
     yield from _forced(summary)
     yield from _proof(summary)
+    yield from _missing(summary)
     if summary.conditions_reason:
         yield f"conditions not compared: {summary.conditions_reason}"
     yield from (f"A against B: {line}" for line in summary.condition_differences or ())
     yield from (f"note: {note}" for note in summary.notes)
 
 
+def _compared(summary: ExplainSummary) -> str:
+    if summary.level == "none":
+        return "compared the codes alone"
+    if summary.level == "codes":
+        return "compared codes and draws (level codes: no values of the network)"
+    return f"compared {summary.values_compared} values at level {summary.level}, {summary.values_unequal} differ"
+
+
 def _margins(summary: ExplainSummary) -> Iterator[str]:
-    if summary.first is None:
+    if summary.first is None or summary.drift_kind == "decode_change":
         return
+    if summary.drift_kind == "real_change" and summary.kind_reason:
+        yield f"a real change: {summary.kind_reason}"
     if summary.gap_change is not None:
         least = "" if summary.gap_exact else "at least "
         yield f"the gap of the best ids moved by {least}{summary.gap_change:.3g} at that draw"
     if summary.largest_gap_change is not None:
         over = "before it" if summary.drawn else "at all draws"
-        yield f"largest change of a gap {over}: {summary.largest_gap_change:.3g}"
+        within = _against_noise(summary.largest_gap_change, summary.noise)
+        yield f"largest change of a gap {over}: {summary.largest_gap_change:.3g}{within}"
     noise = summary.noise
     if noise is not None:
         yield (
@@ -185,15 +196,20 @@ def _margins(summary: ExplainSummary) -> Iterator[str]:
             f"({noise.draws} draws × {noise.runs} runs under last-bit jitter; median {noise.p50:.2g}, 99 % "
             f"{noise.p99:.2g}); a near-tie is a change up to the largest"
         )
-    elif summary.noise_reason:
-        yield f"rounding noise not measured: {summary.noise_reason}"
+
+
+def _against_noise(change: float, noise: Noise | None) -> str:
+    """Of gaps that moved while the codes were equal: by rounding, or by more."""
+    if noise is None or change <= noise.bound:
+        return "" if noise is None else ", within the rounding noise"
+    return (
+        f", {change / noise.bound:.2g} times the rounding noise" if noise.bound else ", and there is no rounding noise"
+    )
 
 
 def _forced(summary: ExplainSummary) -> Iterator[str]:
     forced = summary.forced
     if forced is None:
-        if summary.first is not None and summary.forced_reason:
-            yield f"not judged without cascade: {summary.forced_reason}"
         return
     line = (
         f"without cascade (A's codes forced through B): {forced.draws_differ} of {forced.draws} draws and "
@@ -208,15 +224,27 @@ def _forced(summary: ExplainSummary) -> Iterator[str]:
 
 def _proof(summary: ExplainSummary) -> Iterator[str]:
     for rung in summary.rungs:
-        what = f"graft of {rung.what} ({rung.values} values)"
+        what = f"graft of {rung.what} ({rung.values} value{'' if rung.values == 1 else 's'})"
         if rung.proven is None:
-            yield f"{what}: not tried to the end: {rung.reason}"
+            yield f"graft of {rung.what}: not tried to the end: {rung.reason}"
         elif rung.still is None:
             yield f"{what}: B then equals A from there on" + ("" if rung.spread else ": proven")
         else:
-            yield f"{what}: not proven, B still differs: {rung.still.line}"
-    if summary.first is not None and summary.proof_reason:
-        yield f"no proof: {summary.proof_reason}"
+            still = rung.still
+            yield f"{what}: not proven, B still differs: {still.label}, frame {still.frame}: {still.point}"
+
+
+def _missing(summary: ExplainSummary) -> Iterator[str]:
+    """What could not be told, and why: one line a reason."""
+    if summary.first is None:
+        return
+    reasons = [(summary.proof_reason, "proof")]
+    if summary.drift_kind != "decode_change":
+        noise = None if summary.noise else summary.noise_reason
+        cascade = None if summary.forced else summary.forced_reason
+        reasons = [(noise, "measure of the rounding noise"), (cascade, "judgement without cascade"), *reasons]
+    for reason in dict.fromkeys(reason for reason, _ in reasons if reason):
+        yield f"no {', no '.join(what for why, what in reasons if why == reason)}: {reason}"
 
 
 _COLUMNS = ("run", "taken", "best", "logit", "second", "logit", "gap")
@@ -240,7 +268,7 @@ def _draw_title(draw: DrawPair) -> str:
 
 def _cells(name: str, side: DrawSide | None) -> tuple[str, ...]:
     if side is None:
-        return (name, "ended", *("–",) * (len(_COLUMNS) - 2))
+        return (name, "cut", *("–",) * (len(_COLUMNS) - 2))
     logits = ["–" if logit is None else f"{logit:.7g}" for logit in side.logits]
     gap = "–" if side.gap is None else f"{side.gap:.4g}"
     return name, str(side.id), str(side.best[0]), logits[0], str(side.best[1]), logits[1], gap
