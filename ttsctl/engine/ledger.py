@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import deque
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from ttsctl.engine.fingerprint import Fingerprints, whole_words
 LARGE = 1 << 14
 # Elements printed in one batch at the most: on a CPU what stays in its cache, elsewhere what is worth a launch.
 CPU_BATCH, DEVICE_BATCH = 1 << 16, 1 << 22
+# Queries, keys and values share their input, with their own outputs and norms between: it is found among the last 8.
+RECENT = 8
 
 
 class Ledger:
@@ -117,3 +120,19 @@ def _runs(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.in
 def stage_number(stage: str) -> int:
     """The index of a stage in ``contract.trace.STAGES``."""
     return STAGES.index(stage)
+
+
+class Recent:
+    """The last tensors that were printed, by identity; they are kept, so that no other can take their place."""
+
+    def __init__(self) -> None:
+        self.ids: deque[int] = deque(maxlen=RECENT)
+        self._tensors: deque[Tensor] = deque(maxlen=RECENT)
+
+    def remember(self, *tensors: Tensor) -> None:
+        self.ids.extend(map(id, tensors))
+        self._tensors.extend(tensors)
+
+    def clear(self) -> None:
+        self.ids.clear()
+        self._tensors.clear()
