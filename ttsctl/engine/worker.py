@@ -22,6 +22,8 @@ from ttsctl.engine.worker_main import Allow, Job, JobFailed, JobStopped, Ready, 
 # A worker that is told to stop looks up at the next frame; released sizes take 3 s for one on a single slow core. One
 # that takes longer than this is killed.
 STOP_S = 10.0
+# An idle worker ends at once. One that loads or generates has nothing that would be lost by killing it.
+END_S = 2.0
 # What reading a message from a dead or dying process can raise.
 BROKEN = (EOFError, OSError, pickle.UnpicklingError)
 
@@ -151,7 +153,7 @@ class CodegenWorker:
 def _end(pipe: Connection, process: BaseProcess) -> None:
     """Close the pipe, at which the worker ends by itself, and make sure that it does."""
     pipe.close()
-    process.join(STOP_S)
+    process.join(END_S)
     if process.is_alive():
         process.kill()
         process.join(STOP_S)
