@@ -244,16 +244,14 @@ def _worst_mae(
     everyone = [*firsts.values(), *(r for group in cases.values() for r in group)]
     kept = {r.pcm_sha256: r.pcm for r in everyone if r.pcm_sha256 and r.pcm is not None}
     errors: list[float] = []
-    for ours, theirs, rates in dict.fromkeys(
-        (a.pcm_sha256, b.pcm_sha256, (a.sample_rate, b.sample_rate)) for a, b in pairs
-    ):
-        if ours == theirs:
+    for (a, b), rates in {(a.pcm_sha256, b.pcm_sha256): (a.sample_rate, b.sample_rate) for a, b in pairs}.items():
+        if a == b:
             errors.append(0.0)
             continue
-        a, b = kept.get(ours), kept.get(theirs)
-        if a is None or b is None:
+        ours, theirs = kept.get(a or ""), kept.get(b or "")
+        if ours is None or theirs is None:
             return None, "audio is kept of first runs alone, and that of another run differs from theirs"
-        found = mae_aligned(a, b, rates[0] or 1) if rates[0] == rates[1] else None
+        found = mae_aligned(ours, theirs, rates[0] or 1) if rates[0] == rates[1] else None
         if found is None:
             return None, "audio that is empty, not finite or of another rate cannot be compared"
         errors.append(found.mae)
