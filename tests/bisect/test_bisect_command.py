@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import jsonschema
 import pytest
 from near_tie import write_near_tie
 
+from ttsctl.cli.bisect_sources import Source, other_requests
 from ttsctl.cli.main import run
+from ttsctl.codes.meta import text_sha256
+from ttsctl.contract.config import Config
+from ttsctl.contract.engine import Request, Voice
 from ttsctl.report.registry import summary_model
 
 # Twelve keys that differ; only the first changes codes of a greedy run. Checked key by key below.
@@ -121,6 +126,22 @@ def test_recorded_runs_and_their_environment(command: Bisect, tmp_path: Path) ->
     assert any("threads" in line and "64" in line for line in lines)
     assert any("package torch" in line and "1.0" in line for line in lines)
     assert not any("A against here" in line for line in lines) and "environment, not toggled: A against B" in told
+    assert "1 probe" not in summary["headline"] and "× 1 run)" in summary["headline"]
+
+
+def test_a_recorded_run_of_another_request_is_told(tmp_path: Path) -> None:
+    """Its configuration is bisected all the same, on the text and with the voice that are asked for."""
+    voice = Voice("ryan", "ryan")
+    asked = {"text_sha256": text_sha256(TEXT), "text_mode": "streaming", "voice": asdict(voice)}
+    config = Config()
+    same, toml_file = Source("a", config, None, asked), Source("b", config, None)
+    request = Request(TEXT, voice, "t")
+    assert other_requests(same, toml_file, [Request("x", voice, "u"), request]) == []
+    other = replace(same, spoken={**asked, "voice": {**asdict(voice), "id": "eric", "speaker": "eric"}})
+    assert other_requests(same, other, [request]) == [
+        "B was recorded with another request, voice eric: what it showed may not show here"
+    ]
+    assert "text " in other_requests(same, same, [replace(request, text="x")])[0]
 
 
 def test_what_is_no_configuration_is_refused(command: Bisect, tmp_path: Path) -> None:

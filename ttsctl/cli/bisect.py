@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,7 +61,7 @@ def command(
     """
     # Imported here so that --help does not pay for them.
     from ttsctl.cli.bisect_run import FreshEngines, FreshProcesses
-    from ttsctl.cli.bisect_sources import environment, read_source
+    from ttsctl.cli.bisect_sources import environment, other_requests, read_source
     from ttsctl.cli.finish import finish
     from ttsctl.lab.bisect import bisect
     from ttsctl.lab.bisect_judge import judge
@@ -82,6 +83,7 @@ def command(
         here = runner.provenance()
         names = sides[0].name, sides[1].name
         judgement = judge(outcome, question)
+        judgement = replace(judgement, notes=(*judgement.notes, *other_requests(*sides, requests)))
         summary = summarise(question, outcome, judgement, names, here, environment(*sides, here))
         write_summary(summary, run.path)
     render(summary, open_console())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,21 @@ from ttsctl.cli.options import chosen_sets
 
 if TYPE_CHECKING:
     from ttsctl.contract.config import Config
+    from ttsctl.contract.engine import Request
     from ttsctl.contract.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class Source:
-    """One side. ``provenance`` is that of the recorded run, None for a TOML file, which was run nowhere yet."""
+    """One side. ``provenance`` is that of the recorded run, None for a TOML file, which was run nowhere yet.
+
+    ``spoken``: of a meta, the request's ``text_sha256``, ``text_mode`` and ``voice``.
+    """
 
     name: str
     config: Config
     provenance: Provenance | None
+    spoken: dict[str, Any] = field(default_factory=dict)
 
 
 def read_source(path: Path, checkpoint: str | None, sets: list[str] | None) -> Source:
@@ -33,11 +39,11 @@ def read_source(path: Path, checkpoint: str | None, sets: list[str] | None) -> S
     if path.suffix != ".json":
         table = read_toml(path, "config file")
         return Source(str(path), resolve_config(table, path, chosen_sets(checkpoint, sets)), None)
-    table, provenance = _recorded(path)
-    return Source(str(path), resolve_config(table, path, chosen_sets(checkpoint, sets)), provenance)
+    table, provenance, spoken = _recorded(path)
+    return Source(str(path), resolve_config(table, path, chosen_sets(checkpoint, sets)), provenance, spoken)
 
 
-def _recorded(path: Path) -> tuple[dict[str, Any], Provenance]:
+def _recorded(path: Path) -> tuple[dict[str, Any], Provenance, dict[str, Any]]:
     from pydantic import TypeAdapter, ValidationError
 
     from ttsctl.contract.errors import InputError
@@ -50,8 +56,9 @@ def _recorded(path: Path) -> tuple[dict[str, Any], Provenance]:
         raise InputError(
             f"{path}: expected a configuration in TOML, or a meta or summary that holds one", "name another file"
         )
+    spoken = {name: value[name] for name in ("text_sha256", "text_mode", "voice") if name in value}
     try:
-        return table, TypeAdapter(Provenance).validate_python(value.get("provenance"))
+        return table, TypeAdapter(Provenance).validate_python(value.get("provenance")), spoken
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in ("provenance", *first["loc"]))
@@ -69,3 +76,27 @@ def environment(a: Source, b: Source, here: Provenance) -> list[str]:
         if source.provenance:
             lines += [f"{name} against here: {line}" for line in differences(source.provenance, here)]
     return lines
+
+
+def other_requests(a: Source, b: Source, requests: Sequence[Request]) -> list[str]:
+    """What a recorded side spoke that no request asks for: then it is another run that is bisected."""
+    from dataclasses import asdict
+
+    from ttsctl.codes.meta import text_sha256
+
+    lines = []
+    for name, source in (("A", a), ("B", b)):
+        asked = [
+            {"text_sha256": text_sha256(r.text), "text_mode": r.text_mode, "voice": asdict(r.voice)} for r in requests
+        ]
+        other = [key for key, value in source.spoken.items() if all(one[key] != value for one in asked)]
+        if other:
+            said = ", ".join(f"{key.removesuffix('_sha256')} {_short(source.spoken[key])}" for key in other)
+            lines.append(f"{name} was recorded with another request, {said}: what it showed may not show here")
+    return lines
+
+
+def _short(value: object) -> str:
+    """A voice by its id, a hash by its start."""
+    found = value.get("id") if isinstance(value, dict) else value
+    return str(found)[:12]

@@ -28,8 +28,8 @@ def judge(outcome: Outcome, question: Question) -> Judgement:
         control = outcome.probes[0]
         return Judgement(
             3,
-            f"cannot be bisected: control A is itself unstable, hash_unique {control.hash_unique} in {question.runs} "
-            f"runs, from frame {control.first_diff_frame} on",
+            f"cannot be bisected: control A is itself unstable, hash_unique {control.hash_unique} in "
+            f"{_counted(question.runs, 'run')}, from frame {control.first_diff_frame} on",
             (),
         )
     if outcome.kind == "nothing":
@@ -45,7 +45,8 @@ def judge(outcome: Outcome, question: Question) -> Judgement:
 def _nothing(outcome: Outcome, question: Question) -> str:
     held = "B drifts no more than A" if outcome.symptom == "drift" else "B gives A's codes"
     return (
-        f"nothing to explain: {held} in {question.runs} runs of each text, with {len(outcome.toggles)} keys different"
+        f"nothing to explain: {held} in {_counted(question.runs, 'run')} of each text, with "
+        f"{_counted(len(outcome.toggles), 'key')} different"
     )
 
 
@@ -60,8 +61,12 @@ def _found(outcome: Outcome, question: Question) -> str:
     several = len(outcome.causes) > 1
     named = " · ".join(_named(cause) for cause in outcome.causes)
     what = f"{len(outcome.causes)} causes, each {does}: {named}" if several else f"{named} {does}"
-    made = f"{len(outcome.probes)} probes × {question.runs} runs"
+    made = f"{len(outcome.probes)} probes × {_counted(question.runs, 'run')}"
     return f"{what} ({made}); {_counter_proof(outcome)}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _named(cause: Cause) -> str:

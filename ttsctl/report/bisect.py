@@ -170,7 +170,8 @@ def _probes(summary: BisectSummary) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    title = f"bisect for {'drift' if summary.symptom == 'drift' else 'other codes'}: {len(summary.keys)} keys differ"
+    differ = "1 key differs" if len(summary.keys) == 1 else f"{len(summary.keys)} keys differ"
+    title = f"bisect for {'drift' if summary.symptom == 'drift' else 'other codes'}: {differ}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("probe", "runs", "hash_unique", "first_diff_frame", "s"):
         table.add_column(name, justify="right")
