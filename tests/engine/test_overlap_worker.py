@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +21,7 @@ from overlap_help import REQUEST, SHORT, bits, gone
 from ttsctl.contract.engine import Request, Voice
 from ttsctl.contract.errors import EngineError, InputError
 from ttsctl.engine import worker as worker_module
+from ttsctl.engine import worker_main
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.worker import CodegenWorker
 
@@ -121,6 +125,31 @@ def test_a_death_tells_what_is_known_of_it(code: int, loaded: bool, open_: bool,
     dead._finalizer = SimpleNamespace(alive=open_)
     dead._in_force = {} if loaded else None
     assert said in str(dead._died())
+
+
+@pytest.mark.parametrize(("said", "ends"), [("CUDA error: device-side assert triggered", True), ("else", False)])
+def test_a_process_that_cuda_will_not_serve_again_ends(said: str, ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next request then starts another; after any other error the same one goes on."""
+
+    def packets(*_: Any) -> Any:
+        raise RuntimeError(said)
+
+    config = SimpleNamespace(record=SimpleNamespace(trace="none"))
+    stage = SimpleNamespace(config=config, generator=SimpleNamespace(talker=None), packets=packets)
+    stage.in_force = contextlib.nullcontext()
+    monkeypatch.setattr(worker_main, "_load", lambda *_: stage)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe()
+    for _ in range(2):
+        ours.send(worker_main.Job(REQUEST, 0, 1))
+    thread = threading.Thread(target=worker_main.serve, args=(theirs, None, None))
+    thread.start()
+    thread.join(10 if ends else 1)
+    assert thread.is_alive() is not ends
+    assert isinstance(ours.recv(), worker_main.JobFailed) and ours.poll() is not ends
+    ours.close()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 PARENT = """

@@ -1,7 +1,7 @@
 """The code generation worker, as it runs in its own process. Imported light: torch comes once Ctrl-C is out of the way.
 
-One job at a time over a pipe: Job, then Allow as packets are taken; back come CodePacket and, last, CodeEnd, Stopped
-or Failed. The pipe's end is the worker's: it closes when the main process closes it or dies.
+One job at a time over a pipe: Job, then Allow as packets are taken; back come CodePacket and, last, CodeEnd, JobStopped
+or JobFailed. The pipe's end is the worker's: it closes when the main process closes it or dies.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def serve(pipe: Connection, config: Config, switches: Switches) -> None:
         stage = _load(pipe, config, switches)
         while stage is not None:
             message = pipe.recv()
-            if isinstance(message, Job):
-                _work(pipe, stage, message)
+            if isinstance(message, Job) and not _work(pipe, stage, message):
+                return
     except (EOFError, OSError):
         # The other end is gone, and with it anyone to tell.
         return
@@ -117,8 +117,11 @@ def _load(pipe: Connection, config: Config, switches: Switches) -> CodegenStage 
     return stage
 
 
-def _work(pipe: Connection, stage: CodegenStage, job: Job) -> None:
-    """One job: every packet and the end; if it is stopped or fails, that instead of the end."""
+def _work(pipe: Connection, stage: CodegenStage, job: Job) -> bool:
+    """One job: every packet and the end; if it is stopped or fails, that instead of the end.
+
+    False if the process can do no other: CUDA does not recover from what a kernel did wrong.
+    """
     import torch
 
     from ttsctl.engine.clock import Clock
@@ -137,6 +140,8 @@ def _work(pipe: Connection, stage: CodegenStage, job: Job) -> None:
         raise
     except Exception as error:  # noqa: BLE001  the main process raises it
         pipe.send(JobFailed(_sendable(error)))
+        return "CUDA error" not in str(error)
+    return True
 
 
 def _sendable(error: Exception) -> TtsctlError:
