@@ -165,6 +165,20 @@ def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
         release.set()
     assert [r.error is None for r in result.results] == [False, True, False, True]
     assert "not finished after 5 s, nor ended when told to" in result.results[2].error
+    assert [r.spoilt for r in result.results[1:]] == [False, True, False]
+
+
+def test_a_cuda_error_spoils_its_process_alone(tmp_path, keeper, monkeypatch):
+    """CUDA fails every later call of a process, and runs that are in no way to blame would fail with it."""
+    from ttsctl.cli import lab_run
+
+    def broken(engine, job, cancelled):
+        raise RuntimeError("CUDA error: device-side assert triggered" if job.repeat == 1 else "else")
+
+    monkeypatch.setattr(lab_run, "run_once", broken)
+    pool = InlinePool()
+    run(write_experiment(tmp_path, SHORT, texts=("one",)), keeper.run, pool)
+    assert pool.done == ["base/one__ryan/1", "renewed", "base/one__ryan/2"]
 
 
 def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ttsctl.gate.worker import Worker
 
 RESULT, STDERR = "result", "stderr.txt"
+# CUDA does not recover from what a kernel did wrong: every later call in the process fails with the same words.
+STICKY = "CUDA error"
 # What a new interpreter may take to start, beyond the time of its run.
 START_S = 30.0
 
@@ -91,11 +93,12 @@ class Keeper:
                     # Its thread cannot be ended, so it is left behind with its engine, to end when it is done.
                     self._worker.close()
                     self._engine, self._condition, self._worker = None, None, None
-                beside = ", nor ended when told to: it goes on beside the next runs" if error.stuck else ""
-                what = f"not finished after {job.timeout_s:g} s{beside}"
-                return _no_run(job, error=error_line(EngineError(what, "raise timeout_s in the experiment")))
+                what = f"not finished after {job.timeout_s:g} s{', nor ended when told to' if error.stuck else ''}"
+                line = error_line(EngineError(what, "raise timeout_s in the experiment"))
+                return replace(_no_run(job, error=line), spoilt=error.stuck)
             except Exception as error:  # noqa: BLE001  an error of this run, which is counted
-                return _no_run(job, error=error_line(error))
+                line = error_line(error)
+                return replace(_no_run(job, error=line), spoilt=STICKY in line)
 
     def close(self) -> None:
         """Free the engine and put the switches back."""
@@ -147,7 +150,8 @@ def _fresh(job: Job) -> JobResult:
         write_job(folder, replace(job, isolation="state", requires=()))
         status = _interpreter(folder, job.timeout_s + START_S)
         if (folder / f"{RESULT}.json").exists():
-            return read_result(folder, RESULT)
+            # What it left behind ended with it.
+            return replace(read_result(folder, RESULT), spoilt=False)
         said = (folder / STDERR).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         how = f"exit status {status}" if status is not None else f"still running after {job.timeout_s + START_S:g} s"
         return _no_run(job, error=f"EngineError: its process ended without a result: {how}: {''.join(said[-1:])}")

@@ -35,7 +35,7 @@ class Pool(Protocol):
         ...
 
     def renew(self) -> None:
-        """With nothing under way: what is submitted from now on goes to new processes, where that can be had."""
+        """What is submitted from now on goes to new processes, where that can be had; what is under way ends first."""
         ...
 
 

@@ -56,7 +56,8 @@ class JobResult:
     codes (T, Q) int64 are None where the run made none, as when it decodes given ones; pcm (N,) float32 is None where
     nothing was decoded, or where only ``pcm_sha256`` was kept. ``timings`` has the fields of
     contract.timing.StreamTiming that the run has, in ms. ``pops`` are samples. ``host`` is a name for people;
-    machines are told apart by ``provenance["machine_id"]``. ``pid`` is the process that had the engine.
+    machines are told apart by ``provenance["machine_id"]``. ``pid`` is the process that had the engine; ``spoilt``:
+    it is in no state to run others.
     """
 
     condition: str
@@ -66,6 +67,7 @@ class JobResult:
     pid: int | None = None
     error: str | None = None
     skipped: str | None = None
+    spoilt: bool = False
     provenance: Mapping[str, Any] | None = None
     in_force: Mapping[str, Any] | None = None
     codebook_size: int | None = None

@@ -179,8 +179,12 @@ class _Run:
             while waiting and len(running) < self._pool.width:
                 job = waiting.popleft()
                 running[self._pool.submit(self._work, job)] = job
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                self._finish(self._store.add(self._outcome(future, running.pop(future))))
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            results = [self._store.add(self._outcome(future, running.pop(future))) for future in done]
+            for result in results:
+                self._finish(result)
+            if any(result.spoilt for result in results):
+                self._pool.renew()
 
     def _outcome(self, future: Future[JobResult], job: Job) -> JobResult:
         """What the run gave, or what it raised as its error."""
