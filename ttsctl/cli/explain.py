@@ -24,6 +24,8 @@ from ttsctl.cli.speech import (
 if TYPE_CHECKING:
     from ttsctl.contract.config import Config
 
+RUNS = 2
+
 
 def command(
     sources: Annotated[
@@ -39,7 +41,9 @@ def command(
         list[str] | None, typer.Option("--set-b", metavar="KEY=VALUE", help="Change a setting of B; repeatable.")
     ] = None,
     checkpoint: CheckpointOption = None,
-    runs: Annotated[int, typer.Option("--runs", min=2, help="Runs of one config, up to the first that differs.")] = 2,
+    runs: Annotated[
+        int | None, typer.Option("--runs", min=2, help="Runs of one config, up to the first that differs; default 2.")
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", help="The text to speak, or that the two runs spoke.")] = None,
     text_id: Annotated[str | None, typer.Option("--text-id", help="A text out of --texts.")] = None,
     texts: Annotated[
@@ -68,6 +72,7 @@ def command(
     from ttsctl.cli.explain_run import Methods, explain_live, explain_recorded
     from ttsctl.cli.finish import finish
     from ttsctl.cli.speech import make_requests
+    from ttsctl.contract.errors import InputError
     from ttsctl.contract.files import write_text
     from ttsctl.lab.explain_judge import conclude
     from ttsctl.report.console import open_console
@@ -79,12 +84,14 @@ def command(
     spoken = _spoken(text, text_id, texts, recorded=bool(sources))
     with run_folder(out, "explain") as run, progress("runs") as tell:
         if sources:
-            _refuse_settings(sources, (config_file, against, sets, sets_b, speaker, language, instruct, voice_id))
+            _refuse_settings(sources, (runs, config_file, against, sets, sets_b, speaker, language, instruct, voice_id))
             found, context = explain_recorded(sources, spoken, checkpoint, methods)
         else:
             request = make_requests(spoken, voices, voice_id, speaker, language, instruct, text_mode)[0]
             configs = _configs(config_file, against, checkpoint, sets, sets_b)
-            found, context = explain_live(configs, request, runs, methods, tell)
+            if runs is not None and len(configs) > 1:
+                raise InputError("--runs: expected one configuration to repeat, got two", "leave out --runs")
+            found, context = explain_live(configs, request, runs or RUNS, methods, tell)
         summary = summarise(found, *conclude(found, context.runs), context)
         write_text(run.path / EXPLANATION, markdown(summary))
         write_summary(summary, run.path)
@@ -114,7 +121,7 @@ def _refuse_settings(sources: list[Path], given: tuple[object, ...]) -> None:
     if any(given):
         raise InputError(
             "explain: recorded runs bring their own configurations and voice",
-            "leave out --config, --against, --set, --set-b and the options of the voice",
+            "leave out --config, --against, --set, --set-b, --runs and the options of the voice",
         )
 
 

@@ -87,6 +87,15 @@ class ExplainSummary(Summary):
     values_unequal: int = Field(ge=0)
 
 
+# Fields that the summary has under the same name.
+_OF_CONTEXT = ("a", "b", "config", "config_sha256", "conditions_reason", "in_force", "runs", "text_sha256")
+_OF_FOUND = ("forced", "forced_reason", "noise", "noise_reason", "proof_reason", "proven", "rungs")
+_OF_COMPARISON = (
+    *("codes_equal", "decode", "draw", "drawn", "first", "largest_gap_change", "level"),
+    *("values_compared", "values_unequal"),
+)
+
+
 def summarise(found: Investigation, status: int, headline: str, context: Context) -> ExplainSummary:
     """The summary of a concluded investigation."""
     comparison, verdict = found.comparison, found.verdict
@@ -95,41 +104,24 @@ def summarise(found: Investigation, status: int, headline: str, context: Context
     return ExplainSummary(
         exit_status=status,
         headline=headline,
-        config=context.config,
-        config_sha256=context.config_sha256,
-        in_force=context.in_force,
         provenance=provenance_dict(context.provenance),
         definitions=definitions_for(*_DEFINED),
         notes=[*context.notes, *comparison.notes],
-        a=context.a,
-        b=context.b,
-        text_sha256=context.text_sha256,
-        runs=context.runs,
         drift_bound=None if clean is None else drift_bound(clean),
-        level=comparison.level,
         drift_kind=verdict.kind,
         kind_reason=verdict.reason,
-        codes_equal=comparison.codes_equal,
-        first=comparison.first,
-        decode=comparison.decode,
-        drawn=comparison.drawn,
-        draw=comparison.draw,
         gap_change=verdict.gap_change,
         gap_exact=verdict.exact,
-        largest_gap_change=comparison.largest_gap_change,
         largest_gap_reason=comparison.gap_reason,
-        noise=found.noise,
-        noise_reason=found.noise_reason,
-        forced=found.forced,
-        forced_reason=found.forced_reason,
-        proven=found.proven,
-        proof_reason=found.proof_reason,
-        rungs=list(found.rungs),
         condition_differences=None if differences is None else list(differences),
-        conditions_reason=context.conditions_reason,
-        values_compared=comparison.values_compared,
-        values_unequal=comparison.values_unequal,
+        **_fields(context, _OF_CONTEXT),
+        **_fields(found, _OF_FOUND),
+        **_fields(comparison, _OF_COMPARISON),
     )
+
+
+def _fields(of: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
 
 
 def render(summary: ExplainSummary, console: Console) -> None:
@@ -193,7 +185,7 @@ def _margins(summary: ExplainSummary) -> Iterator[str]:
     if noise is not None:
         yield (
             f"rounding noise in {noise.precision}: up to {noise.bound:.3g} in {noise.changes} changes "
-            f"({noise.draws} draws × {noise.runs} runs under last-bit jitter; median {noise.p50:.2g}, 99 % "
+            f"({noise.draws} draws × {_counted(noise.runs, 'run')} under last-bit jitter; median {noise.p50:.2g}, 99 % "
             f"{noise.p99:.2g}); a near-tie is a change up to the largest"
         )
 
@@ -224,14 +216,19 @@ def _forced(summary: ExplainSummary) -> Iterator[str]:
 
 def _proof(summary: ExplainSummary) -> Iterator[str]:
     for rung in summary.rungs:
-        what = f"graft of {rung.what} ({rung.values} value{'' if rung.values == 1 else 's'})"
+        what = f"graft of {rung.what} ({_counted(rung.values, 'value')})"
         if rung.proven is None:
             yield f"graft of {rung.what}: not tried to the end: {rung.reason}"
         elif rung.still is None:
-            yield f"{what}: B then equals A from there on" + ("" if rung.spread else ": proven")
+            proven = "" if rung.spread else ": proven of the stage" if rung.stages else ": proven"
+            yield f"{what}: B then equals A from there on{proven}"
         else:
             still = rung.still
             yield f"{what}: not proven, B still differs: {still.label}, frame {still.frame}: {still.point}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _missing(summary: ExplainSummary) -> Iterator[str]:
