@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from fake_forensic import BOOKS, REQUEST, FakeEngine, Fault, Tie
 
 from ttsctl.contract.config import DecoderConfig
 from ttsctl.contract.errors import CannotJudge
-from ttsctl.contract.trace import Draws
-from ttsctl.lab.draws import DrawPair, DrawSide, gap_changes
 from ttsctl.lab.explain import Side, compare
 from ttsctl.lab.explain_judge import conclude
 from ttsctl.lab.graft import ladder
@@ -24,7 +21,7 @@ from ttsctl.lab.investigate import (
     recorded_side,
     without_engine,
 )
-from ttsctl.lab.margins import calibrate, coarser, gap_change, judge
+from ttsctl.lab.margins import judge
 
 # Two ids that differ by less than the last bits of the arithmetic between them.
 FRAMES = 6
@@ -106,41 +103,6 @@ def test_no_calibration_no_verdict() -> None:
     a, b = (recorded_side("x", FakeEngine(tie=TIE, rounding=seed), REQUEST) for seed in (None, 7))
     files = without_engine(a, b)
     assert files.verdict.kind is None and "name the text" in str(files.verdict.reason)
-
-
-def side(best: tuple[int, int], gap: float | None) -> DrawSide:
-    return DrawSide(best[0], best, (None, None), gap)
-
-
-def test_the_change_of_a_gap() -> None:
-    swapped = DrawPair(0, 1, side((3, 4), 0.5), side((4, 3), 0.25))
-    assert gap_change(swapped) == (0.75, True, None)
-    assert gap_change(DrawPair(0, 1, side((3, 4), 0.5), side((7, 8), 0.25)))[:2] == (0.75, False)
-    assert gap_change(DrawPair(0, 1, side((3, 4), None), side((4, 3), 0.25)))[0] is None
-    assert gap_change(None)[0] is None
-
-
-def draws(best: list[tuple[int, int]], gaps: list[float]) -> Draws:
-    rows = len(gaps)
-    none = np.zeros((rows, 2), np.float32)
-    place = np.zeros(rows, np.int32)
-    taken = np.array([b[0] for b in best], np.int64)
-    return Draws(place, place, taken, np.array(best, np.int64), none, np.array(gaps, np.float32))
-
-
-def test_noise_is_the_largest_of_all_changes() -> None:
-    plain = draws([(1, 2), (3, 4), (5, 6)], [1.0, 0.5, np.inf])
-    jittered = {1: draws([(1, 2), (4, 3), (5, 6)], [1.25, 0.25, np.inf]), 2: plain}
-    noise = calibrate(lambda seed: plain if seed is None else jittered[seed], (1, 2), "bfloat16")
-    assert gap_changes(plain, jittered[1])[:2].tolist() == [0.25, 0.75]
-    assert (noise.bound, noise.changes, noise.draws, noise.runs) == (0.75, 4, 3, 2)
-    with pytest.raises(CannotJudge, match="finite gap"):
-        calibrate(lambda seed: draws([(1, 2)], [np.inf]), (1,), "float32")
-
-
-def test_the_coarser_of_two_precisions() -> None:
-    assert coarser("float32", "bfloat16") == coarser("bfloat16", "float16") == "bfloat16"
-    assert coarser("float64", "float32") == "float32"
 
 
 # Without cascade.
