@@ -9,7 +9,8 @@ import pytest
 from fake_forensic import BOOKS, REQUEST, FakeEngine, Fault, Tie
 
 from ttsctl.contract.config import DecoderConfig
-from ttsctl.contract.errors import CannotJudge
+from ttsctl.contract.errors import CannotJudge, InputError
+from ttsctl.contract.forensic import Recorded
 from ttsctl.lab.explain import Side, compare
 from ttsctl.lab.explain_judge import conclude
 from ttsctl.lab.graft import ladder
@@ -228,6 +229,24 @@ def test_other_precisions_cannot_be_proven_by_a_graft() -> None:
     found = explained({}, {"precision": "bfloat16", "rounding": 7})
     assert found.rungs == () and "bfloat16 in B" in str(found.proof_reason)
     assert found.noise is not None and found.noise.precision == "bfloat16"
+
+
+def test_an_engine_that_refuses_the_request_leaves_what_the_files_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = FakeEngine(), FakeEngine(faults=[Fault("talker.hidden", 4, 0)])
+    sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
+
+    def refuse(*_: object) -> Recorded:
+        raise InputError("codes: expected ids in 0..5", "give this checkpoint's codes")
+
+    monkeypatch.setattr(engines[1], "record", refuse)
+    monkeypatch.setattr(engines[1], "force", refuse)
+    found = investigate(*sides, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
+    assert found.comparison.first is not None and found.comparison.first.point == "talker.hidden"
+    assert (
+        found.forced is None
+        and "expected ids" in str(found.forced_reason)
+        and "expected ids" in str(found.proof_reason)
+    )
 
 
 def test_frames_of_other_lengths_are_not_grafted() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from ttsctl.contract.engine import Request
-from ttsctl.contract.errors import CannotJudge
+from ttsctl.contract.errors import CannotJudge, InputError
 from ttsctl.contract.forensic import ForensicEngine, Recorded
 from ttsctl.contract.trace import TraceLevel
 from ttsctl.lab.explain import LEVELS, Comparison, Side, compare
@@ -174,8 +174,8 @@ def _proof(a: Side, found: Comparison, bench: Bench, hindered: str | None) -> tu
 
 
 def _told(work: Callable[[], Found]) -> tuple[Found | None, str | None]:
-    """The result, or why the engine could not give it."""
+    """The result, or why the engine could not give it: B's may not know A's voice, or A's codes."""
     try:
         return work(), None
-    except CannotJudge as error:
+    except (CannotJudge, InputError) as error:
         return None, str(error)

@@ -114,7 +114,8 @@ DEFINITIONS = MappingProxyType(
         "inputs_equal": "True if all that the named value was computed from was equal: then it is the culprit; null, "
         "with a reason, where that was not recorded.",
         "drift_kind": "equal; silent_drift: equal codes from other values; near_tie_flip: a draw took another id, its "
-        "gap moving no more than by the rounding noise; real_change: by more, or the draw itself differs; "
+        "gap moving no more than by the rounding noise; real_change: by more, or a gap before it by more than twice "
+        "the noise, or the draw itself differs, or one run was cut; "
         "decode_change: only decoding differs; null, with a reason, if not judged.",
         "gap_change": "How far the gap between the best ids of both runs moved at the first draw with another id, in "
         "logits, histories being equal.",
