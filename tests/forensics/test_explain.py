@@ -95,7 +95,7 @@ def test_an_operation_without_a_module_is_named_by_its_neighbours(
     assert (first.stage, first.frame, first.codebook, first.is_input) == (stage, 4, book, True)
     between, _, inside = first.culprit.partition(" in ")
     assert before in between.split(" and ")[0] and after in between.split(" and ")[1]
-    assert inside.startswith(operation.split("layers")[0] + parent)
+    assert inside.startswith(operation.split("layers")[0] + parent) and "layers" not in between
 
 
 def test_the_line_reads_as_one_answer(clean: Side) -> None:

@@ -119,7 +119,8 @@ def _culprit(prints: Prints, row: int, level: TraceLevel, reason: str | None) ->
         before = _output_before(prints, row)
         parent = _common_parent(before, point) if before else ""
         inside = f" in {parent}" if parent else ""
-        after = f"between {before} and {point}" if before else f"before {point}"
+        near, far = (name.removeprefix(f"{parent}.") for name in (before or "", point))
+        after = f"between {near} and {far}" if before else f"before {point}"
         return f"{after}{inside} ({_operation(parent)}); all before it was equal: it is the culprit"
     if level == "modules" and not is_module(point):
         return f"{point}; all before it was equal: it is the culprit"
