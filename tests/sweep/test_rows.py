@@ -67,6 +67,7 @@ def test_a_difference_between_conditions_alone(tmp_path):
     assert figures(result.rows["b"], "first_diff_frame", "reference_first_diff_frame") == (None, 7)
     assert result.rows["b"].value("reference_codes_differ") == 6
     # It is the setting, and no drift: each condition repeats itself.
+    assert result.total.metrics["drift_bound"].reason == "its conditions differ"
     assert result.total.power == "3 of 6 runs differ from the first, but none from its own condition's"
 
 

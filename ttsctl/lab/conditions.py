@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ttsctl.audio.metrics import mae_aligned, percentile
+from ttsctl.audio.metrics import percentile
 from ttsctl.codes.diff import diff
 from ttsctl.contract.codes import codes_sha256
 from ttsctl.contract.observation import Observation
 from ttsctl.lab.job import JobResult
 from ttsctl.lab.metrics import TIMED, UNITS, percentile_name
 from ttsctl.lab.power import drift_bound, power_words
+from ttsctl.lab.reference_audio import worst_mae
 from ttsctl.lab.settings import Condition, Settings
 from ttsctl.lab.topk import draws_apart
 
@@ -169,10 +170,11 @@ def _drift(hashes: Mapping[str, Sequence[str]], clean: Group) -> list[Observatio
     frames = _first_diffs(coded, {case: group[0] for case, group in coded.items()})
     several = any(len(group) > 1 for group in hashes.values())
     runs = _fewest(hashes)
+    why_unbound = "no clean run" if not drifted else "drift was seen" if _drifts(clean) else "its conditions differ"
     return [
         _value("first_diff_frame", min(frames, default=None), _why_no_diff(clean, several)),
         _value("drifted_runs", drifted if several else None, ONE_RUN),
-        _value("drift_bound", None if drifted else drift_bound(runs), "drift was seen" if drifted else "no clean run"),
+        _value("drift_bound", None if drifted else drift_bound(runs), why_unbound),
     ]
 
 
@@ -180,6 +182,12 @@ def _why_no_diff(clean: Group, several: bool) -> str:
     if not several:
         return ONE_RUN
     return "all runs are equal" if any(r.codes is not None for r in clean) else GIVEN
+
+
+def _drifts(clean: Group) -> bool:
+    """Whether runs of one text under one condition differ; those of several conditions may, and are then no drift."""
+    groups = (group for runs in _grouped(clean, "condition").values() for group in _by_case(runs).values())
+    return any(len(set(_made(group))) > 1 for group in groups)
 
 
 def _fewest(hashes: Mapping[str, Sequence[str]]) -> int:
@@ -194,8 +202,7 @@ def _power(cases: Mapping[str, Group], hashes: Mapping[str, Sequence[str]], why_
     worst = hashes[case]
     if len(set(worst)) > 1:
         said = f"{sum(h != worst[0] for h in worst)} of {len(worst)} runs differ from the first"
-        alone = all(len(set(_made(group))) < 2 for group in _grouped(cases[case], "condition").values())
-        return f"{said}, but none from its own condition's" if alone else f"drift: {said}"
+        return f"drift: {said}" if _drifts(cases[case]) else f"{said}, but none from its own condition's"
     return power_words(_fewest(hashes)) + (" for each text" if len(hashes) > 1 else "")
 
 
@@ -233,29 +240,8 @@ def _against_reference(cases: Mapping[str, Group], firsts: Mapping[str, JobResul
         _value("reference_first_diff_frame", min(frames, default=None), "all are equal" if coded else none),
         _value("reference_codes_differ", len(frames) if coded else None, none),
         _value("reference_pcm_differ", sum(a.pcm_sha256 != b.pcm_sha256 for a, b in heard) if heard else None, none),
-        _value("reference_mae", *_worst_mae(heard, cases, firsts)),
+        _value("reference_mae", *worst_mae(heard, [*firsts.values(), *(r for group in cases.values() for r in group)])),
     ]
-
-
-def _worst_mae(
-    pairs: Sequence[tuple[JobResult, JobResult]], cases: Mapping[str, Group], firsts: Mapping[str, JobResult]
-) -> tuple[float | None, str]:
-    """The largest difference, each pair of audio compared once. Audio is kept of some runs and known by its hash."""
-    everyone = [*firsts.values(), *(r for group in cases.values() for r in group)]
-    kept = {r.pcm_sha256: r.pcm for r in everyone if r.pcm_sha256 and r.pcm is not None}
-    errors: list[float] = []
-    for (a, b), rates in {(a.pcm_sha256, b.pcm_sha256): (a.sample_rate, b.sample_rate) for a, b in pairs}.items():
-        if a == b:
-            errors.append(0.0)
-            continue
-        ours, theirs = kept.get(a or ""), kept.get(b or "")
-        if ours is None or theirs is None:
-            return None, "audio is kept of first runs alone, and that of another run differs from theirs"
-        found = mae_aligned(ours, theirs, rates[0] or 1) if rates[0] == rates[1] else None
-        if found is None:
-            return None, "audio that is empty, not finite or of another rate cannot be compared"
-        errors.append(found.mae)
-    return max(errors, default=None), "no audio of both"
 
 
 def _topk(cases: Mapping[str, Group], firsts: Mapping[str, JobResult]) -> list[Observation]:
