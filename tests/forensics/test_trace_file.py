@@ -191,6 +191,14 @@ def test_a_plain_array_is_no_trace(tmp_path: Path) -> None:
         read_trace(path)
 
 
+def test_no_user_is_told_to_allow_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "trace_a.npz"
+    path.write_text("not a trace")
+    with pytest.raises(InputError, match="not a file of numpy") as found:
+        read_trace(path)
+    assert "allow_pickle" not in str(found.value)
+
+
 def dump_meta(codes: np.ndarray) -> DumpMeta:
     return build_meta(
         codes,

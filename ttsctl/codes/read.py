@@ -67,7 +67,12 @@ def _read_numpy(path: Path) -> NDArray[Any]:
             name = _the_one(path, list(loaded.files))
             return np.asarray(loaded[name])
     except NUMPY_ERRORS as error:
-        raise InputError(f"{path}: no readable numpy array: {error}", DUMP_AGAIN) from error
+        raise InputError(f"{path}: no readable numpy array: {what_numpy_said(error)}", DUMP_AGAIN) from error
+
+
+def what_numpy_said(error: Exception) -> str:
+    """Its message; but where it takes bytes that are none of its own for a pickle, and says how to load that, ours."""
+    return "not a file of numpy, or one of Python objects" if "pickle" in str(error) else str(error)
 
 
 def _read_safetensors(path: Path) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.codes.meta import checked_tag
-from ttsctl.codes.read import NUMPY_ERRORS
+from ttsctl.codes.read import NUMPY_ERRORS, what_numpy_said
 from ttsctl.contract.errors import InputError
 from ttsctl.contract.files import written_whole
 from ttsctl.contract.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
@@ -63,7 +63,7 @@ def read_trace(path: Path) -> Trace:
     except OSError as error:
         raise InputError(f"trace {path}: {error.strerror or error}", "check the path and its permissions") from error
     except (AttributeError, *NUMPY_ERRORS) as error:
-        raise InputError(f"trace {path}: no readable trace: {error}", RECORD_AGAIN) from error
+        raise InputError(f"trace {path}: no readable trace: {what_numpy_said(error)}", RECORD_AGAIN) from error
     _check_version(path, arrays)
     level = str(arrays.get("level", ""))
     if level not in _LEVELS:
