@@ -28,7 +28,7 @@ def skipping(job):
 def test_what_holds_tells_its_power(tmp_path):
     outcome, reason, status = concluded(tmp_path, steady, "hash_unique == 1 and errors == 0")
     assert (outcome, status) == ("holds", 0)
-    assert reason.startswith("a, b: ") and "≤ 63 %" in reason
+    assert reason.startswith("a, b: ") and "≤ 64 %" in reason
 
 
 def test_what_holds_of_named_conditions_tells_the_power_of_each(tmp_path):

@@ -29,3 +29,8 @@ def test_59_runs_for_five_percent():
 def test_two_runs_say_so():
     assert power_words(1) == "a single run bounds the drift rate at ≤ 95 % (95 %): next to nothing"
     assert power_words(2) == "2 clean runs bound the drift rate at ≤ 78 % (95 %)"
+    # 63.16 and 0.995: rounded down they would claim too much.
+    assert "≤ 64 %" in power_words(3)
+    assert "≤ 95 %" in power_words(1)
+    assert "≤ 1 %" in power_words(300)
+    assert "≤ 0.3 %" in power_words(1000)

@@ -37,7 +37,7 @@ def test_steady_runs(tmp_path):
         assert figures(row, "hash_unique", "first_packet_hash_unique", "pcm_hash_unique", "errors") == (1, 1, 1, 0)
         assert figures(row, "first_diff_frame", "reference_first_diff_frame", "drifted_runs") == (None, None, 0)
         assert row.metrics["first_diff_frame"].reason == "all runs are equal" and row.worst_case is None
-    assert result.rows["a"].power == "3 clean runs bound the drift rate at ≤ 63 % (95 %) for each text"
+    assert result.rows["a"].power == "3 clean runs bound the drift rate at ≤ 64 % (95 %) for each text"
     assert result.total.value("runs") == 12
     assert result.total.value("drift_bound") == pytest.approx(1 - 0.05 ** (1 / 6))
 

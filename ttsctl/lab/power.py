@@ -26,5 +26,11 @@ def power_words(clean_runs: int) -> str:
     bound = drift_bound(clean_runs)
     if bound is None:
         return "no clean run: nothing is known about drift"
-    said = f"the drift rate at ≤ {100 * bound:.2g} % (95 %)"
+    said = f"the drift rate at ≤ {_rounded_up(100 * bound):g} % (95 %)"
     return f"{clean_runs} clean runs bound {said}" if clean_runs > 1 else f"a single run bounds {said}: next to nothing"
+
+
+def _rounded_up(value: float) -> float:
+    """To two digits: a bound that is rounded down would claim too much."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return round(math.ceil(round(value / step, 6)) * step, 6)
