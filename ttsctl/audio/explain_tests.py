@@ -16,10 +16,10 @@ from ttsctl.audio.explain_types import (
     Residual,
     Side,
     Value,
-    plural,
 )
 from ttsctl.contract.audio import pcm_sha256
 from ttsctl.contract.codes import FRAME_SAMPLES, SAMPLE_RATE
+from ttsctl.contract.words import counted
 
 LISTED = 20
 
@@ -64,8 +64,8 @@ def wrong_frames_cut(test: Side, residual: Residual) -> Finding:
     common, count = Counter(frames).most_common(1)[0]
     kind = "too late: frames repeated" if common > 0 else "too early: frames missing"
     words = (
-        f"wrong frames cut: {plural(abs(common), 'frame')} {'added' if common > 0 else 'missing'} at {count} of "
-        f"{plural(len(test.seams), 'seam')}, first at {jumps[0].in_test / SAMPLE_RATE:.3f} s ({kind})"
+        f"wrong frames cut: {counted(abs(common), 'frame')} {'added' if common > 0 else 'missing'} at {count} of "
+        f"{counted(len(test.seams), 'seam')}, first at {jumps[0].in_test / SAMPLE_RATE:.3f} s ({kind})"
     )
     return Finding("wrong_frames_cut", True, words, evidence)
 
@@ -82,10 +82,10 @@ def samples_at_seams(reference: Side, test: Side, residual: Residual) -> Finding
     seams, hits = _seam_hits(inside, reference, test)
     counts = Counter(jump.samples for jump in hits)
     elsewhere = [jump for jump in inside if jump not in hits]
-    parts = [f"{_lost(k)} at {m} of {plural(seams, 'seam')}" for k, m in counts.most_common(3)]
+    parts = [f"{_lost(k)} at {m} of {counted(seams, 'seam')}" for k, m in counts.most_common(3)]
     parts += [f"{_lost(start)} at the start"] if start else []
     parts += [f"{_lost(residual.end)} at the end"] if residual.end else []
-    parts += [f"{plural(len(elsewhere), 'jump')} away from any seam"] if elsewhere else []
+    parts += [f"{counted(len(elsewhere), 'jump')} away from any seam"] if elsewhere else []
     evidence: dict[str, Value] = {
         "seams": seams,
         "seams_hit": len(hits),
@@ -124,7 +124,7 @@ def _rest(residual: Residual) -> str:
 
 
 def _lost(samples: int) -> str:
-    return f"{plural(abs(samples), 'sample')} {'added' if samples > 0 else 'missing'}"
+    return f"{counted(abs(samples), 'sample')} {'added' if samples > 0 else 'missing'}"
 
 
 def rounding_only(residual: Residual, others: list[Finding]) -> Finding:

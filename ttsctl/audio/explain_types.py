@@ -104,9 +104,5 @@ class Finding:
     evidence: Mapping[str, Value] = field(default_factory=dict)
 
 
-def plural(count: int, word: str) -> str:
-    return f"{count} {word}" if abs(count) == 1 else f"{count} {word}s"
-
-
 def frames_of(samples: float) -> float:
     return samples / FRAME_SAMPLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ttsctl.codes.compare import Comparison
+from ttsctl.contract.words import counted
 
 EQUAL, DIFFER, NOT_JUDGED = 0, 1, 3
 
@@ -10,19 +11,15 @@ EQUAL, DIFFER, NOT_JUDGED = 0, 1, 3
 def judge(comparison: Comparison) -> tuple[int, str]:
     """(exit status, headline). 1 if any pair differs; else 3 if a request had nothing to compare with; else 0."""
     differing = [pair for pair in comparison.pairs if not pair.equal]
-    over = _counted(len(comparison.dumps), "dump")
+    over = counted(len(comparison.dumps), "dump")
     if len(comparison.requests) > 1:
         over += f" of {len(comparison.requests)} requests"
-    unmatched = f", {_counted(len(comparison.unmatched), 'request')} not compared" if comparison.unmatched else ""
+    unmatched = f", {counted(len(comparison.unmatched), 'request')} not compared" if comparison.unmatched else ""
     if differing:
-        headline = f"DIFFER: {len(differing)} of {_counted(len(comparison.pairs), 'pair')} over {over}"
+        headline = f"DIFFER: {len(differing)} of {counted(len(comparison.pairs), 'pair')} over {over}"
         if any(pair.request_differences for pair in differing):
             headline += " (not all ask for the same, so this need not be drift)"
         return DIFFER, headline + unmatched
     if comparison.unmatched:
         return NOT_JUDGED, f"NOT JUDGED: {over} equal{unmatched}"
     return EQUAL, f"EQUAL: {over}, hash_unique = 1" + (" in each" if len(comparison.requests) > 1 else "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

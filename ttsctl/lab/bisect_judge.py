@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ttsctl.contract.words import counted
 from ttsctl.lab.bisect import Cause, Outcome
 from ttsctl.lab.bisect_keys import Toggle
 from ttsctl.lab.bisect_probe import Question
@@ -29,7 +30,7 @@ def judge(outcome: Outcome, question: Question) -> Judgement:
         return Judgement(
             3,
             f"cannot be bisected: control A is itself unstable, hash_unique {control.hash_unique} in "
-            f"{_counted(question.runs, 'run')}, from frame {control.first_diff_frame} on",
+            f"{counted(question.runs, 'run')}, from frame {control.first_diff_frame} on",
             (),
         )
     if outcome.kind == "nothing":
@@ -45,8 +46,8 @@ def judge(outcome: Outcome, question: Question) -> Judgement:
 def _nothing(outcome: Outcome, question: Question) -> str:
     held = "B drifts no more than A" if outcome.symptom == "drift" else "B gives A's codes"
     return (
-        f"nothing to explain: {held} in {_counted(question.runs, 'run')} of each text, with "
-        f"{_counted(len(outcome.toggles), 'key')} different"
+        f"nothing to explain: {held} in {counted(question.runs, 'run')} of each text, with "
+        f"{counted(len(outcome.toggles), 'key')} different"
     )
 
 
@@ -61,12 +62,8 @@ def _found(outcome: Outcome, question: Question) -> str:
     several = len(outcome.causes) > 1
     named = " · ".join(_named(cause) for cause in outcome.causes)
     what = f"{len(outcome.causes)} causes, each {does}: {named}" if several else f"{named} {does}"
-    made = f"{len(outcome.probes)} probes × {_counted(question.runs, 'run')}"
+    made = f"{len(outcome.probes)} probes × {counted(question.runs, 'run')}"
     return f"{what} ({made}); {_counter_proof(outcome)}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _named(cause: Cause) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ttsctl.codes.meta import DumpMeta
 from ttsctl.contract.engine import Engine
+from ttsctl.contract.words import counted
 from ttsctl.gate.record import Dumped
 from ttsctl.report.console import open_console
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
@@ -55,14 +56,14 @@ def summarise(engine: Engine, recorded: Sequence[Sequence[Dumped]], runs: int) -
     drifted = [r for r in requests if r.hash_unique > 1]
     worst = max(r.hash_unique for r in requests)
     if drifted:
-        result = f"DRIFT in {len(drifted)} of {len(requests)} texts, hash_unique up to {worst}"
+        result = f"DRIFT in {len(drifted)} of {counted(len(requests), 'text')}, hash_unique up to {worst}"
     elif runs == 1:
         result = "one run a text, which says nothing about drift"
     else:
         result = f"hash_unique 1 in {runs} runs"
     return DumpSummary(
         exit_status=1 if drifted else 0,
-        headline=f"{len(requests)} texts × {runs} runs dumped: {result}",
+        headline=f"{counted(len(requests), 'text')} × {counted(runs, 'run')} dumped: {result}",
         config=engine.config.to_dict(),
         config_sha256=engine.config.sha256,
         in_force=dict(engine.info.in_force),

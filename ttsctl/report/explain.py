@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ttsctl.contract.provenance import Provenance
 from ttsctl.contract.trace import TraceLevel
+from ttsctl.contract.words import counted
 from ttsctl.lab.divergence import Divergence
 from ttsctl.lab.draws import DrawPair, DrawSide
 from ttsctl.lab.forced import Forced
@@ -185,7 +186,7 @@ def _margins(summary: ExplainSummary) -> Iterator[str]:
     if noise is not None:
         yield (
             f"rounding noise in {noise.precision}: up to {noise.bound:.3g} in {noise.changes} changes "
-            f"({noise.draws} draws × {_counted(noise.runs, 'run')} under last-bit jitter; median {noise.p50:.2g}, 99 % "
+            f"({noise.draws} draws × {counted(noise.runs, 'run')} under last-bit jitter; median {noise.p50:.2g}, 99 % "
             f"{noise.p99:.2g}); a near-tie is a change up to the largest"
         )
 
@@ -216,7 +217,7 @@ def _forced(summary: ExplainSummary) -> Iterator[str]:
 
 def _proof(summary: ExplainSummary) -> Iterator[str]:
     for rung in summary.rungs:
-        what = f"graft of {rung.what} ({_counted(rung.values, 'value')})"
+        what = f"graft of {rung.what} ({counted(rung.values, 'value')})"
         if rung.proven is None:
             yield f"graft of {rung.what}: not tried to the end: {rung.reason}"
         elif rung.still is None:
@@ -225,10 +226,6 @@ def _proof(summary: ExplainSummary) -> Iterator[str]:
         else:
             still = rung.still
             yield f"{what}: not proven, B still differs: {still.label}, frame {still.frame}: {still.point}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _missing(summary: ExplainSummary) -> Iterator[str]:
