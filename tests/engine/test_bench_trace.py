@@ -80,7 +80,7 @@ def test_the_released_size_is_that_of_the_released_checkpoint() -> None:
     """0.6B without the text vocabulary's rows and the speaker encoder: all tensors of the talker, by name and shape."""
     from released import released_shapes
 
-    sizes = released_talker(open_checkpoint("builtin").sizes)
+    sizes = released_talker(open_checkpoint("builtin").sizes.text_vocab_size)
     ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
     wanted = {n: s for n, s in released_shapes("0.6B-CustomVoice").items() if n.startswith("talker.")}
     vocabulary = "talker.model.text_embedding.weight"

@@ -150,7 +150,9 @@ def _turns(index: int) -> Sequence[TraceLevel]:
 
 def _random(config: Config, placement: Placement, seed: int) -> _Network:
     opened = open_checkpoint("builtin")
-    talker = random_talker(released_talker(opened.sizes), seed, placement.codegen_device, placement.codegen_dtype)
+    talker = random_talker(
+        released_talker(opened.sizes.text_vocab_size), seed, placement.codegen_device, placement.codegen_dtype
+    )
     codec = random_codec(RELEASED_CODEC, seed, placement.decoder_device, placement.decoder_dtype)
     base = collect_provenance()
     return _Network(

@@ -5,36 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ttsctl.model.build_released import released_codec
 from ttsctl.model.codec import SpeechTokenizer
-from ttsctl.model.sizes import CodecSizes, TransformerSizes
+from ttsctl.model.sizes import CodecSizes
 
-# speech_tokenizer/config.json of Qwen3-TTS-12Hz, as released.
-RELEASED_CODEC = CodecSizes(
-    transformer=TransformerSizes(
-        hidden_size=512,
-        intermediate_size=1024,
-        num_hidden_layers=8,
-        num_attention_heads=16,
-        num_key_value_heads=16,
-        head_dim=64,
-        rms_norm_eps=1e-5,
-        rope_theta=10_000.0,
-        max_position_embeddings=8_000,
-        attention_bias=False,
-        sliding_window=72,
-        qk_norm=False,
-        layer_scale=True,
-    ),
-    codebook_size=2048,
-    codebook_dim=512,
-    num_quantizers=16,
-    latent_dim=1024,
-    decoder_dim=1536,
-    upsample_rates=(8, 5, 4, 3),
-    upsampling_ratios=(2, 2),
-    sample_rate=24_000,
-    samples_per_frame=1_920,
-)
+RELEASED_CODEC = CodecSizes.read(released_codec(), "the released configuration")
 LAYER_SCALE = 0.01
 # Keeps the last convolution's output off the clamp at ±1, where differences would vanish.
 OUTPUT_GAIN = 0.005

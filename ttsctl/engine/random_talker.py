@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from ttsctl.model.sizes import TalkerSizes, TransformerSizes
+from ttsctl.model.build_released import released_config
+from ttsctl.model.sizes import TalkerSizes
 from ttsctl.model.talker import Codegen, Talker
 
-# config.json of Qwen3-TTS-12Hz-0.6B, as released, without its text vocabulary: looking a row up costs the same in any.
-_STACK = TransformerSizes(
-    hidden_size=1024,
-    intermediate_size=3072,
-    num_hidden_layers=28,
-    num_attention_heads=16,
-    num_key_value_heads=8,
-    head_dim=128,
-    rms_norm_eps=1e-6,
-    rope_theta=1_000_000.0,
-    max_position_embeddings=32_768,
-    attention_bias=False,
-)
-_PREDICTOR_LAYERS = 5
-_CODEC_VOCABULARY = 3072
-_PREDICTOR_VOCABULARY = 2048
-_TEXT_HIDDEN = 2048
 
-
-def released_talker(vocabulary: TalkerSizes) -> TalkerSizes:
-    """The released 0.6B sizes, with the text vocabulary and the ids of another checkpoint."""
-    return replace(
-        vocabulary,
-        talker=_STACK,
-        predictor=replace(_STACK, num_hidden_layers=_PREDICTOR_LAYERS),
-        codec_vocab_size=_CODEC_VOCABULARY,
-        predictor_vocab_size=_PREDICTOR_VOCABULARY,
-        text_hidden_size=_TEXT_HIDDEN,
-    )
+def released_talker(text_vocab_size: int) -> TalkerSizes:
+    """The released 0.6B sizes for a text vocabulary of that size: looking a row up costs the same in any."""
+    return TalkerSizes.read(released_config(text_vocab_size, "0.6B"), "the released configuration")
 
 
 def random_talker(sizes: TalkerSizes, seed: int, device: torch.device, dtype: torch.dtype) -> Talker:
