@@ -16,6 +16,7 @@ from ttsctl.engine.sampling import Sampler
 class _Batch:
     """Draws of one sampler over one vocabulary that are not judged yet."""
 
+    sampler: Sampler
     rows: list[int] = field(default_factory=list)
     taken: list[Tensor] = field(default_factory=list)
     decided: list[Tensor] = field(default_factory=list)
@@ -32,7 +33,7 @@ class DrawBook:
 
     def __init__(self) -> None:
         self._places: list[tuple[int, int]] = []
-        self._batches: dict[tuple[Sampler, int], _Batch] = {}
+        self._batches: dict[tuple[int, int], _Batch] = {}
         self._order: list[int] = []
         self._ids: list[Tensor] = []
         self._reals: list[Tensor] = []
@@ -47,7 +48,10 @@ class DrawBook:
         sampler: Sampler,
     ) -> None:
         """The draw at (frame, codebook): ``scores`` decided for the id ``decided``, and ``taken`` was taken."""
-        batch = self._batches.setdefault((sampler, len(scores)), _Batch())
+        kind = (id(sampler), len(scores))
+        batch = self._batches.get(kind)
+        if batch is None:
+            batch = self._batches[kind] = _Batch(sampler)
         batch.rows.append(len(self._places))
         batch.taken.append(taken)
         batch.decided.append(decided)
@@ -59,7 +63,8 @@ class DrawBook:
 
     def _judge(self) -> None:
         """Judge what is pending."""
-        for (sampler, _), batch in self._batches.items():
+        for batch in self._batches.values():
+            sampler = batch.sampler
             logits = torch.stack(batch.logits)
             scores = torch.stack(batch.scores) if sampler.draw else logits
             decided = torch.stack(batch.decided)[:, None]
