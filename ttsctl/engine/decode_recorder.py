@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from torch import Tensor
 
-from ttsctl.contract.forensic import Site
 from ttsctl.contract.trace import Prints, TraceLevel, no_prints
 from ttsctl.engine.edits import Editor
-from ttsctl.engine.hooks import Hook, Watched, hooked, watched_codec
-from ttsctl.engine.ledger import Ledger, Recent, stage_number
+from ttsctl.engine.hooks import Hook, Watched, watched_codec
+from ttsctl.engine.ledger import stage_number
 from ttsctl.engine.taps import DecodeTaps
+from ttsctl.engine.watching import Watching
 from ttsctl.model.codec import CodecDecoder
 
 
-class RecordingDecodeTaps(DecodeTaps):
+class RecordingDecodeTaps(Watching, DecodeTaps):
     """One request's decoding, looked into by the thread that runs it, between ``step`` and ``rest``."""
 
     def __init__(self, level: TraceLevel, decoder: CodecDecoder, editor: Editor) -> None:
-        self._level = level
-        self._editor = editor
-        self._ledger = Ledger(decoder.pre_conv.conv.weight.device) if level in ("stages", "modules") else None
+        super().__init__(level, decoder.pre_conv.conv.weight.device, editor)
         self._hooks = [(each, self._hook(each)) for each in watched_codec(decoder) if self._is_wanted(each)]
         self._samples_per_frame = decoder.sizes.samples_per_frame
-        self._recent = Recent()
-        self._thread: int | None = None
         self._grid = self._first = self._stop = self._end = 0
         self._stage = stage_number("codec")
 
@@ -36,19 +30,6 @@ class RecordingDecodeTaps(DecodeTaps):
             return True
         return (each.leaf and self._level == "modules") or (each.stage_point is not None and self._ledger is not None)
 
-    @property
-    def unmet(self) -> tuple[Site, ...]:
-        """Sites of grafts that the run did not come by."""
-        return self._editor.unmet
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        with hooked(self._hooks):
-            try:
-                yield
-            finally:
-                self._thread = None
-
     def step(self, grid: int, first: int, stop: int, end: int) -> None:
         self.rest()
         self._thread = threading.get_ident()
@@ -56,12 +37,6 @@ class RecordingDecodeTaps(DecodeTaps):
         self._editor.restart()
         if self._ledger is not None:
             self._ledger.here(self._stage, first, 0, stop - first)
-
-    def rest(self) -> None:
-        self._thread = None
-        self._recent.clear()
-        if self._ledger is not None:
-            self._ledger.flush()
 
     def value(self, point: str, value: Tensor) -> Tensor:
         if self._thread != threading.get_ident():

@@ -8,21 +8,20 @@ each frame once, so that prints do not depend on the packet size.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from ttsctl.contract.forensic import Site, Values
-from ttsctl.contract.trace import Draws, Prints, TraceLevel, no_prints
+from ttsctl.contract.forensic import Values
+from ttsctl.contract.trace import Draws, Prints, TraceLevel, no_draws, no_prints
 from ttsctl.engine.decode_recorder import RecordingDecodeTaps
 from ttsctl.engine.draw_book import DrawBook
 from ttsctl.engine.edits import Editor, Edits, Jitter, Wanted
-from ttsctl.engine.hooks import Hook, Watched, hooked, watched_talker
-from ttsctl.engine.ledger import Ledger, Recent, stage_number
+from ttsctl.engine.hooks import Hook, Watched, watched_talker
+from ttsctl.engine.ledger import stage_number
 from ttsctl.engine.sampling import Sampler
 from ttsctl.engine.taps import CodegenTaps, DecodeTaps
+from ttsctl.engine.watching import Watching
 from ttsctl.model.codec import CodecDecoder
 from ttsctl.model.talker import Talker
 
@@ -64,53 +63,30 @@ def decode_taps(
     return RecordingDecodeTaps(level, decoder, editor)
 
 
-class RecordingCodegenTaps(CodegenTaps):
+class RecordingCodegenTaps(Watching, CodegenTaps):
     """One request's code generation, looked into by the thread that runs it, between ``at`` and ``rest``."""
 
     def __init__(
         self, level: TraceLevel, talker: Talker, editor: Editor, forced: Tensor | None, jitter_seed: int | None
     ) -> None:
         device = talker.codec_head.weight.device
-        self._level = level
-        self._editor = editor
+        super().__init__(level, device, editor)
         self._end_token = talker.sizes.ids.codec_eos
         self.forced = None if forced is None else forced.to(device)
         self._jitter = None if jitter_seed is None else Jitter(jitter_seed, device)
-        self._ledger = Ledger(device) if level in ("stages", "modules") else None
         self._draws = DrawBook() if level != "none" else None
         everything = level == "modules" or self._jitter is not None
-        self._recent = Recent()
-        self._thread: int | None = None
         self._place = (0, 0)
         watched = watched_talker(talker)
         self._hooks = [
             (each, self._hook(each)) for each in watched if (everything and each.leaf) or each.path in editor.points
         ]
 
-    @property
-    def unmet(self) -> tuple[Site, ...]:
-        """Sites of grafts that the run did not come by."""
-        return self._editor.unmet
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        with hooked(self._hooks):
-            try:
-                yield
-            finally:
-                self._thread = None
-
     def at(self, stage: str, frame: int, codebook: int = 0) -> None:
         self._thread = threading.get_ident()
         self._place = (frame, codebook)
         if self._ledger is not None:
             self._ledger.here(stage_number(stage), frame, codebook)
-
-    def rest(self) -> None:
-        self._thread = None
-        self._recent.clear()
-        if self._ledger is not None:
-            self._ledger.flush()
 
     def value(self, point: str, value: Tensor) -> Tensor:
         value = self._editor.apply(point, *self._place, value)
@@ -132,7 +108,7 @@ class RecordingCodegenTaps(CodegenTaps):
         return self.forced[frame, codebook]
 
     def finish(self) -> tuple[Draws, Prints]:
-        draws = self._draws.draws() if self._draws is not None else super().finish()[0]
+        draws = self._draws.draws() if self._draws is not None else no_draws()
         return draws, self._ledger.prints() if self._ledger is not None else no_prints()
 
     def _hook(self, each: Watched) -> Hook:
