@@ -17,12 +17,13 @@ from ttsctl.contract.errors import InputError
 from ttsctl.contract.machine import collect_provenance
 from ttsctl.contract.provenance import Provenance
 from ttsctl.engine.decoding import SessionStats, new_session
+from ttsctl.engine.loading import open_decoder
 from ttsctl.engine.placement import Placement, place, read_back, refuse_unavailable
-from ttsctl.engine.provenance import engine_provenance
+from ttsctl.engine.provenance import engine_provenance, with_threads
 from ttsctl.engine.random_codec import RELEASED_CODEC, random_codec
 from ttsctl.engine.switches import apply_switches
-from ttsctl.model.checkpoint import load_module, open_checkpoint
-from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
+from ttsctl.model.checkpoint import open_checkpoint
+from ttsctl.model.codec import CodecDecoder
 
 Mode = Literal["oneshot", "windowed", "cached", "incremental"]
 MODES: tuple[Mode, ...] = ("oneshot", "windowed", "cached", "incremental")
@@ -114,16 +115,11 @@ def bench_decode(
 
 
 def _decoder(checkpoint: str | None, placement: Placement, seed: int) -> tuple[CodecDecoder, str, Provenance]:
-    device, dtype = placement.decoder_device, placement.decoder_dtype
     if checkpoint is None:
-        base = collect_provenance()
-        threads = replace(base, threads=torch.get_num_threads(), interop_threads=torch.get_num_interop_threads())
-        return random_codec(RELEASED_CODEC, seed, device, dtype).decoder, "released size, random weights", threads
+        codec = random_codec(RELEASED_CODEC, seed, placement.decoder_device, placement.decoder_dtype)
+        return codec.decoder, "released size, random weights", with_threads(collect_provenance())
     opened = open_checkpoint(checkpoint)
-    with torch.device("meta"):
-        codec = SpeechTokenizer(opened.codec_sizes)
-    load_module(codec, opened.folder / "speech_tokenizer", device, dtype)
-    return codec.decoder, checkpoint, engine_provenance(opened)
+    return open_decoder(opened, placement), checkpoint, engine_provenance(opened)
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,17 @@ from ttsctl.contract.provenance import Provenance
 from ttsctl.contract.trace import TraceLevel
 from ttsctl.engine.codegen import CodeGenerator
 from ttsctl.engine.decoding import new_session
+from ttsctl.engine.loading import open_decoder, open_generator
 from ttsctl.engine.placement import Placement, place, read_back, refuse_unavailable
-from ttsctl.engine.provenance import engine_provenance
+from ttsctl.engine.provenance import engine_provenance, with_threads
 from ttsctl.engine.random_codec import RELEASED_CODEC, random_codec
 from ttsctl.engine.random_talker import random_talker, released_talker
 from ttsctl.engine.recorder import codegen_taps, decode_taps
 from ttsctl.engine.sampling import SamplingPlan, new_generator, plan_sampling, request_seed
 from ttsctl.engine.switches import apply_switches
-from ttsctl.model.blank import blank
-from ttsctl.model.checkpoint import load_module, open_checkpoint
-from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
+from ttsctl.model.checkpoint import open_checkpoint
+from ttsctl.model.codec import CodecDecoder
 from ttsctl.model.sizes import TalkerSizes
-from ttsctl.model.talker import Codegen
 from ttsctl.model.text import load_tokenizer
 
 Clock = Literal["cpu", "wall"]
@@ -154,27 +153,24 @@ def _random(config: Config, placement: Placement, seed: int) -> _Network:
         released_talker(opened.sizes.text_vocab_size), seed, placement.codegen_device, placement.codegen_dtype
     )
     codec = random_codec(RELEASED_CODEC, seed, placement.decoder_device, placement.decoder_dtype)
-    base = collect_provenance()
     return _Network(
         name="released size (0.6B), random weights",
         generator=CodeGenerator(talker, load_tokenizer(opened.folder)),
         decoder=codec.decoder,
         plan=plan_sampling(config.sampling, opened.generation),
         request=_request(opened.sizes),
-        provenance=replace(base, threads=torch.get_num_threads(), interop_threads=torch.get_num_interop_threads()),
+        provenance=with_threads(collect_provenance()),
     )
 
 
 def _loaded(config: Config, placement: Placement, checkpoint: str) -> _Network:
     opened = open_checkpoint(checkpoint)
-    codegen, codec = blank(lambda: Codegen(opened.sizes)), blank(lambda: SpeechTokenizer(opened.codec_sizes))
-    load_module(codegen, opened.folder, placement.codegen_device, placement.codegen_dtype)
-    load_module(codec, opened.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
-    codec.decoder.set_legacy(config.decoder.padding == "legacy")
+    decoder = open_decoder(opened, placement)
+    decoder.set_legacy(config.decoder.padding == "legacy")
     return _Network(
         name=checkpoint,
-        generator=CodeGenerator(codegen.talker, load_tokenizer(opened.folder)),
-        decoder=codec.decoder,
+        generator=open_generator(opened, placement),
+        decoder=decoder,
         plan=plan_sampling(config.sampling, opened.generation),
         request=_request(opened.sizes),
         provenance=engine_provenance(opened),

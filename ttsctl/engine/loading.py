@@ -7,12 +7,12 @@ from ttsctl.engine.codegen import CodeGenerator
 from ttsctl.engine.codegen_stage import CodegenStage
 from ttsctl.engine.decode_stage import DecodeStage
 from ttsctl.engine.handover import decoder_stream
-from ttsctl.engine.placement import place
+from ttsctl.engine.placement import Placement, place
 from ttsctl.engine.sampling import plan_sampling
 from ttsctl.engine.switches import InForce, Switches
 from ttsctl.model.blank import blank
 from ttsctl.model.checkpoint import Checkpoint, load_module, open_checkpoint
-from ttsctl.model.codec import SpeechTokenizer
+from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
 from ttsctl.model.talker import Codegen
 from ttsctl.model.text import load_tokenizer
 
@@ -21,19 +21,30 @@ def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | Non
     """Talker, code predictor and tokenizer."""
     checkpoint = open_checkpoint(config.engine.checkpoint) if checkpoint is None else checkpoint
     placement = place(config)
-    codegen = blank(lambda: Codegen(checkpoint.sizes))
-    load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
-    generator = CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
+    generator = open_generator(checkpoint, placement)
     return CodegenStage(generator, plan_sampling(config.sampling, checkpoint.generation), config, placement, in_force)
 
 
 def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> DecodeStage:
     """The codec's decoder, padded as the config says."""
     placement = place(config)
+    decoder = open_decoder(checkpoint, placement)
+    decoder.set_legacy(config.decoder.padding == "legacy")
+    return DecodeStage(decoder, config, placement, in_force, decoder_stream(config, placement))
+
+
+def open_generator(checkpoint: Checkpoint, placement: Placement) -> CodeGenerator:
+    """The weights of talker and code predictor where they are placed, with the tokenizer."""
+    codegen = blank(lambda: Codegen(checkpoint.sizes))
+    load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
+    return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
+
+
+def open_decoder(checkpoint: Checkpoint, placement: Placement) -> CodecDecoder:
+    """The weights of the codec's decoder where they are placed, padded causally."""
     codec = blank(lambda: SpeechTokenizer(checkpoint.codec_sizes))
     load_module(codec, checkpoint.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
-    codec.decoder.set_legacy(config.decoder.padding == "legacy")
-    return DecodeStage(codec.decoder, config, placement, in_force, decoder_stream(config, placement))
+    return codec.decoder
 
 
 def both_in_force(codegen: Switches, decoder: Switches) -> tuple[InForce, InForce]:

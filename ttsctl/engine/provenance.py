@@ -14,7 +14,7 @@ from ttsctl.model.checkpoint import Checkpoint, checkpoint_sha256
 
 def engine_provenance(checkpoint: Checkpoint) -> Provenance:
     """Provenance with what only torch and the checkpoint know."""
-    base = collect_provenance()
+    base = with_threads(collect_provenance())
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return replace(
         base,
@@ -22,11 +22,14 @@ def engine_provenance(checkpoint: Checkpoint) -> Provenance:
         gpu=gpu,
         gpu_driver=_driver() if gpu else None,
         cuda=torch.version.cuda if gpu else None,
-        threads=torch.get_num_threads(),
-        interop_threads=torch.get_num_interop_threads(),
         checkpoint=checkpoint.name,
         checkpoint_sha256=checkpoint_sha256(checkpoint.folder),
     )
+
+
+def with_threads(base: Provenance) -> Provenance:
+    """Provenance with the thread counts that torch has now."""
+    return replace(base, threads=torch.get_num_threads(), interop_threads=torch.get_num_interop_threads())
 
 
 def _driver() -> str | None:
