@@ -11,8 +11,8 @@ import torch
 
 torch.set_num_threads(1)
 
-from ttsctl.cli.config import resolve_config  # noqa: E402  after the thread count
 from ttsctl.engine.local import LocalEngine, load_engine  # noqa: E402
+from ttsctl.runs.resolve_config import resolve_config  # noqa: E402  after the thread count
 
 ORACLE = Path(__file__).parent / "data" / "oracle"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from ttsctl.model.build_builtin import CODEBOOK, SEED
-from ttsctl.model.checkpoint import BUILTIN
-from ttsctl.model.random_weights import uniform
+from ttsctl.engine.model.build_builtin import CODEBOOK, SEED
+from ttsctl.engine.model.checkpoint import BUILTIN
+from ttsctl.engine.model.random_weights import uniform
 
 TIED = (0, 4, 9, 15)
 # The best logits are about 13, where float32 has steps of 1e-6: one or two steps decide.

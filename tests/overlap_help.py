@@ -6,10 +6,10 @@ import threading
 import time
 from pathlib import Path
 
-from ttsctl.contract.audio import pcm_sha256
-from ttsctl.contract.codes import codes_sha256
-from ttsctl.contract.engine import Engine, Request, Voice
-from ttsctl.gate.drive import StreamRun, run_stream
+from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.codes import codes_sha256
+from ttsctl.core.engine import Engine, Request, Voice
+from ttsctl.runs.run_stream import StreamRun, run_stream
 
 REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))
 OTHER = Request("Something else entirely.", Voice("ryan", "ryan"))

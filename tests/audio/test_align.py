@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from audio_helpers import RATE, loud_places, speech, white
 
-from ttsctl.audio import fit_kinds
-from ttsctl.audio.align import align
 from ttsctl.audio.bench import bench_pops, speech_like, without_packet_ends
-from ttsctl.audio.kinds import CLASSES
-from ttsctl.audio.picture import draw_pops, envelope
-from ttsctl.audio.popalign import label_text, pop_align
-from ttsctl.audio.pops import detect_pops
+from ttsctl.audio.pop_align import label_text, pop_align
+from ttsctl.audio.pop_alignment import align
+from ttsctl.audio.pops import fit_classifier as fit_kinds
+from ttsctl.audio.pops.classifier import CLASSES
+from ttsctl.audio.pops.detector import detect_pops
 from ttsctl.audio.wav import resample, write_wav
-from ttsctl.contract.audio import Audio
-from ttsctl.contract.files import write_json
+from ttsctl.core.audio import Audio
+from ttsctl.core.files import write_json
+from ttsctl.report.pictures import draw_pops, envelope
 
 
 def popped(seconds: float = 15.0, seed: int = 1, count: int = 10) -> Audio:
@@ -162,7 +162,8 @@ def test_weights_are_fitted_from_a_labelled_folder(tmp_path: Path) -> None:
 
 def test_nothing_here_loads_torch_or_a_plotter() -> None:
     code = (
-        "import sys, ttsctl.audio.popalign, ttsctl.audio.picture, ttsctl.audio.bench, ttsctl.audio.fit_kinds;"
-        "sys.exit(bool({'torch', 'matplotlib', 'scipy', 'soundfile', 'ttsctl.model'} & set(sys.modules)))"
+        "import sys, ttsctl.audio.pop_align, ttsctl.report.pictures, ttsctl.audio.bench;"
+        "import ttsctl.audio.pops.fit_classifier;"
+        "sys.exit(bool({'torch', 'matplotlib', 'scipy', 'soundfile', 'ttsctl.engine.model'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from audio_helpers import RATE, loud_places, speech
 
-from ttsctl.audio import hypotheses, kinds, lpc
-from ttsctl.audio.evidence import NAMES, evidence
-from ttsctl.audio.surprise import surprise
+from ttsctl.audio import lpc
+from ttsctl.audio.pops import classifier as kinds
+from ttsctl.audio.pops import hypotheses
+from ttsctl.audio.pops.features import NAMES, evidence
+from ttsctl.audio.pops.salience import surprise
 
 ORDER = lpc.ORDER
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttsctl.audio.bench import without_packet_ends
-from ttsctl.audio.lag import LagJump, LagPath, find_lag_path
-from ttsctl.audio.lag_blocks import BLOCK, compare_blocks, emphasised, likely_lags
-from ttsctl.audio.lag_track import Segment
+from ttsctl.audio.lag.blocks import BLOCK, compare_blocks, emphasised, likely_lags
+from ttsctl.audio.lag.path import LagJump, LagPath, find_lag_path
+from ttsctl.audio.lag.track import Segment
 
 
 def seam_jumps(samples: int, packet: int, lost: int) -> list[LagJump]:

@@ -9,7 +9,7 @@ from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
 
 from ttsctl.audio import lpc
-from ttsctl.audio.surprise import local_maxima, side_peaks
+from ttsctl.audio.pops.salience import local_maxima, side_peaks
 
 
 def test_levinson_solves_the_normal_equations() -> None:

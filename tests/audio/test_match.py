@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.audio.match import ROUNDING_S, chance_rate, match_times
+from ttsctl.audio.match_times import ROUNDING_S, chance_rate, match_times
 
 TIMES = st.lists(st.integers(0, 30), max_size=5).map(lambda values: [v / 1000 for v in values])
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from audio_helpers import RATE, loud_places, repeated, speech, white, without
 
-from ttsctl.audio import search
 from ttsctl.audio.bench import without_packet_ends
-from ttsctl.audio.pops import PopReport, detect_pops
-from ttsctl.audio.spikes import spikes
+from ttsctl.audio.pops import search
+from ttsctl.audio.pops.detector import PopReport, detect_pops
+from ttsctl.audio.pops.spikes import spikes
 from ttsctl.audio.wav import resampled
-from ttsctl.contract.errors import InputError
+from ttsctl.core.errors import InputError
 
 Fault = Callable[[np.ndarray, int], np.ndarray]
 

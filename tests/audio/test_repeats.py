@@ -8,7 +8,7 @@ from audio_helpers import RATE, loud_places, repeated, speech, white
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.audio.repeats import exact_repeats, gap_starts, loneliness_db
+from ttsctl.audio.pops.repeats import exact_repeats, gap_starts, loneliness_db
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 from audio_helpers import RATE, white
 from scipy.stats import binom, chi2
 
-from ttsctl.audio.seams import find_grids, truncated_product
+from ttsctl.audio.pops.seams import find_grids, truncated_product
 
 COUNT = 60 * RATE
 

@@ -10,8 +10,8 @@ import soundfile
 from audio_helpers import RATE, speech, white
 
 from ttsctl.audio.wav import read_audio, resample, write_wav
-from ttsctl.contract.audio import Audio
-from ttsctl.contract.errors import InputError
+from ttsctl.core.audio import Audio
+from ttsctl.core.errors import InputError
 
 
 def test_float_wav_comes_back_bit_for_bit(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ttsctl.contract.codes import CodeArray
-from ttsctl.contract.config import Config
-from ttsctl.contract.engine import Request, Voice
-from ttsctl.contract.errors import InputError
-from ttsctl.lab.bisect_keys import differing
-from ttsctl.lab.bisect_probe import Question
-from ttsctl.lab.bisect_runs import Symptom
+from ttsctl.bisect.keys import differing
+from ttsctl.bisect.probes import Question
+from ttsctl.bisect.text_runs import Symptom
+from ttsctl.core.codes import CodeArray
+from ttsctl.core.config import Config
+from ttsctl.core.engine import Request, Voice
+from ttsctl.core.errors import InputError
 
 A = Config()
 B = replace(

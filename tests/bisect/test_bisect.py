@@ -7,10 +7,10 @@ from bisect_fakes import KEYS, REQUESTS, A, B, FakeEngine, Fault, question
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.contract.errors import InputError
-from ttsctl.lab.bisect import Outcome, bisect
-from ttsctl.lab.bisect_judge import judge
-from ttsctl.lab.bisect_keys import between, differing
+from ttsctl.bisect.bisection import Outcome, bisect
+from ttsctl.bisect.judge import judge
+from ttsctl.bisect.keys import between, differing
+from ttsctl.core.errors import InputError
 
 KEY = st.sampled_from(KEYS)
 

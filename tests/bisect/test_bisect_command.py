@@ -13,12 +13,12 @@ import jsonschema
 import pytest
 from near_tie import write_near_tie
 
-from ttsctl.cli.bisect_sources import Source, other_requests
+from ttsctl.bisect.sources import Source, other_requests
+from ttsctl.cli.commands import summary_model
 from ttsctl.cli.main import run
-from ttsctl.codes.meta import text_sha256
-from ttsctl.contract.config import Config
-from ttsctl.contract.engine import Request, Voice
-from ttsctl.report.registry import summary_model
+from ttsctl.core.config import Config
+from ttsctl.core.engine import Request, Voice
+from ttsctl.dumps.meta import text_sha256
 
 # Twelve keys that differ; only the first changes codes of a greedy run. Checked key by key below.
 ELEVEN = {

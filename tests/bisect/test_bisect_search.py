@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.lab.bisect_search import Verdict, smallest
+from ttsctl.bisect.search import Verdict, smallest
 
 KEYS = tuple("abcdefghijkl")
 SETS = st.sets(st.sampled_from(KEYS), min_size=1, max_size=4).map(frozenset)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_helpers import REPO, RUN
 
-from ttsctl.contract.codes import codes_sha256, packet_chain_sha256
+from ttsctl.core.codes import codes_sha256, packet_chain_sha256
 
 TEXTS = '{"schema_version": "1.0", "texts": [%s]}'
 
@@ -207,7 +207,7 @@ def test_a_defect_of_ours_is_one_line_and_status_3(cli, monkeypatch):
     def broken(config):
         raise ZeroDivisionError("first line\nsecond line")
 
-    monkeypatch.setattr("ttsctl.cli.engine.load_engine", broken)
+    monkeypatch.setattr("ttsctl.runs.engines.load_engine", broken)
     done = cli("synth", "hi")
     assert done.status == 3 and not done.out.exists()
     assert done.stderr == (

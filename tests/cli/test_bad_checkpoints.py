@@ -11,7 +11,7 @@ from cli_helpers import BUILTIN
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from ttsctl.model.text import load_tokenizer
+from ttsctl.engine.model.text import load_tokenizer
 
 
 def shard(folder) -> None:
@@ -186,8 +186,8 @@ def test_hub_id_that_the_cache_has(cli, monkeypatch, checkpoint):
 
 def test_a_suite_cannot_run_on_a_broken_checkpoint(cli, checkpoint, tmp_path):
     """Nothing is judged, so there is no run folder either."""
-    shutil.copytree(BUILTIN.parents[2] / "manifests", tmp_path / "manifests")
-    shutil.copytree(BUILTIN.parents[2] / "suites", tmp_path / "suites")
+    shutil.copytree(BUILTIN.parents[3] / "manifests", tmp_path / "manifests")
+    shutil.copytree(BUILTIN.parents[3] / "suites", tmp_path / "suites")
     (checkpoint / "model.safetensors").write_bytes(b"")
     done = cli("regress", tmp_path / "suites" / "base.toml", "--checkpoint", checkpoint)
     done.refused("not a readable safetensors file")

@@ -12,12 +12,12 @@ import typer
 from typer.testing import CliRunner
 
 from ttsctl.cli import bench as bench_cli
-from ttsctl.contract.config import Config, DecoderConfig, StreamConfig
-from ttsctl.contract.errors import InputError
-from ttsctl.contract.machine import collect_provenance
-from ttsctl.engine.bench import DecodeBench, bench_decode, full_packets, growth_of
-from ttsctl.engine.random_codec import RELEASED_CODEC, random_codec
-from ttsctl.model.codec import SpeechTokenizer
+from ttsctl.core.config import Config, DecoderConfig, StreamConfig
+from ttsctl.core.errors import InputError
+from ttsctl.core.machine import collect_provenance
+from ttsctl.engine.bench.decode_bench import DecodeBench, bench_decode, full_packets, growth_of
+from ttsctl.engine.bench.random_codec import RELEASED_CODEC, random_codec
+from ttsctl.engine.model.codec import SpeechTokenizer
 from ttsctl.report.bench import BenchDecodeSummary, BenchPopsSummary, summarise_decode, summarise_pops
 
 CHECKPOINT = str(Path(__file__).parents[1] / "data" / "oracle" / "projected")

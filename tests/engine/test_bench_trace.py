@@ -15,13 +15,13 @@ import torch
 from scipy.stats import binom
 
 from ttsctl.cli.main import run
-from ttsctl.contract.config import Config
-from ttsctl.contract.errors import InputError
-from ttsctl.engine.bench_trace import LEVELS, TraceBench, _level_time, _Run, bench_trace, median_interval
-from ttsctl.engine.random_talker import random_talker, released_talker
-from ttsctl.model.blank import blank
-from ttsctl.model.checkpoint import open_checkpoint
-from ttsctl.model.talker import Codegen
+from ttsctl.core.config import Config
+from ttsctl.core.errors import InputError
+from ttsctl.engine.bench.random_talker import random_talker, released_talker
+from ttsctl.engine.bench.trace_bench import LEVELS, TraceBench, _level_time, _Run, bench_trace, median_interval
+from ttsctl.engine.model.checkpoint import open_checkpoint
+from ttsctl.engine.model.meta_init import blank
+from ttsctl.engine.model.talker import Codegen
 from ttsctl.report.bench_trace import BenchTraceSummary, summarise_trace
 
 CHECKPOINT = str(Path(__file__).parents[1] / "data" / "oracle" / "projected")

@@ -11,12 +11,12 @@ import pytest
 import torch
 from engine_help import make_engine
 
-from ttsctl.contract.engine import Request, Voice
+from ttsctl.core.engine import Request, Voice
 from ttsctl.engine.local import LocalEngine
-from ttsctl.gate.drive import run_stream
-from ttsctl.gate.texts import load_texts
-from ttsctl.model.build_builtin import build
-from ttsctl.model.checkpoint import BUILTIN
+from ttsctl.engine.model.build_builtin import build
+from ttsctl.engine.model.checkpoint import BUILTIN
+from ttsctl.runs.run_stream import run_stream
+from ttsctl.runs.texts import load_texts
 
 TEXTS = load_texts(Path(__file__).parents[2] / "manifests" / "texts_base.json")
 GROUP0_GAP = 1e-3

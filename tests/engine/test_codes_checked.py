@@ -10,9 +10,9 @@ import torch
 from engine_help import make_engine
 from overlap_help import REQUEST, SHORT, codegen_threads, speak
 
-from ttsctl.contract.errors import InputError
-from ttsctl.engine.codegen import CodeGenerator, Generation
-from ttsctl.engine.decode_stage import check_codes
+from ttsctl.core.errors import InputError
+from ttsctl.engine.codegen.generator import CodeGenerator, Generation
+from ttsctl.engine.decode.stage import check_codes
 from ttsctl.engine.local import LocalEngine
 
 # Ids put in place of those generated: (frame, codebook) -> id. The built-in has codebooks of 128.
@@ -75,7 +75,7 @@ def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, built
 
 def speak_codes(engine: LocalEngine, codes: np.ndarray) -> np.ndarray:
     """Codes (T, Q) through the engine's own mode."""
-    from ttsctl.engine.variants import decode_variant
+    from ttsctl.engine.decode.variants import decode_variant
 
     return decode_variant(engine, codes, engine.config).pcm
 

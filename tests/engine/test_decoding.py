@@ -13,12 +13,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.contract.audio import PcmArray, pcm_sha256
-from ttsctl.contract.config import Config, DecoderConfig, StreamConfig
-from ttsctl.engine.decoding import DecodeSession, IncrementalSession, OneshotSession, WindowedSession, new_session
-from ttsctl.model.checkpoint import load_module
-from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
-from ttsctl.model.sizes import CodecSizes
+from ttsctl.core.audio import PcmArray, pcm_sha256
+from ttsctl.core.config import Config, DecoderConfig, StreamConfig
+from ttsctl.engine.decode.decoding import (
+    DecodeSession,
+    IncrementalSession,
+    OneshotSession,
+    WindowedSession,
+    new_session,
+)
+from ttsctl.engine.model.checkpoint import load_module
+from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
+from ttsctl.engine.model.sizes import CodecSizes
 
 ORACLE = Path(__file__).parents[1] / "data" / "oracle"
 CHECKPOINTS = ("equal_width", "projected")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ttsctl.contract.fingerprint import fingerprint
-from ttsctl.engine.fingerprint import Fingerprints
+from ttsctl.core.fingerprint import fingerprint
+from ttsctl.engine.recording.fingerprint import Fingerprints
 
 CPU = torch.device("cpu")
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from engine_help import make_engine
 
-from ttsctl.contract.engine import Request, Voice
-from ttsctl.contract.errors import CannotJudge, InputError
-from ttsctl.contract.forensic import Recorded, Site, Value
-from ttsctl.contract.trace import Draws, Prints
-from ttsctl.engine.edits import Jitter, replace_by, to_value
+from ttsctl.core.engine import Request, Voice
+from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.core.forensic import Recorded, Site, Value
+from ttsctl.core.trace import Draws, Prints
 from ttsctl.engine.forensic import ForensicLocalEngine
 from ttsctl.engine.local import LocalEngine
+from ttsctl.engine.recording.interventions import Jitter, replace_by, to_value
 
 REQUEST = Request("Call a taxi.", Voice("v", "vivian"))
 FRAMES = 4

@@ -13,13 +13,13 @@ from engine_help import ORACLE, make_engine
 from near_tie import write_near_tie
 from overlap_help import OTHER, REQUEST, SHORT, bits, codegen_threads, gone, speak
 
-from ttsctl.contract.codes import codes_sha256
-from ttsctl.contract.engine import End, Packet, Request, Voice
-from ttsctl.contract.errors import CannotJudge, EngineError
-from ttsctl.contract.trace import Prints
+from ttsctl.core.codes import codes_sha256
+from ttsctl.core.engine import End, Packet, Request, Voice
+from ttsctl.core.errors import CannotJudge, EngineError
+from ttsctl.core.trace import Prints
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.taps import CodegenTaps, DecodeTaps
-from ttsctl.gate.drive import StreamRun
+from ttsctl.engine.recording.probes import CodegenTaps, DecodeTaps
+from ttsctl.runs.run_stream import StreamRun
 
 SEEDED = ("sampling.policy=seeded", "sampling.seed=7")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from overlap_help import REQUEST, codegen_threads, speak
 
-from ttsctl.cli.config import resolve_config
 from ttsctl.engine.local import LocalEngine, load_engine
+from ttsctl.runs.resolve_config import resolve_config
 
 pytestmark = [
     pytest.mark.cuda,

@@ -15,15 +15,15 @@ import torch
 from engine_help import make_engine
 from overlap_help import REQUEST, SHORT, bits, codegen_threads
 
-from ttsctl.contract.engine import Packet
-from ttsctl.contract.errors import InputError
-from ttsctl.contract.trace import no_draws, no_prints
+from ttsctl.core.engine import Packet
+from ttsctl.core.errors import InputError
+from ttsctl.core.trace import no_draws, no_prints
 from ttsctl.engine.clock import Clock
-from ttsctl.engine.codegen_stage import CodeEnd, CodegenStage, CodePacket, Leave
+from ttsctl.engine.codegen.sources import PACKETS_AHEAD, ThreadSource
+from ttsctl.engine.codegen.stage import CodeEnd, CodegenStage, CodePacket, Leave
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.sources import PACKETS_AHEAD, ThreadSource
+from ttsctl.engine.recording.probes import CodegenTaps
 from ttsctl.engine.switches import InForce, snapshot
-from ttsctl.engine.taps import CodegenTaps
 
 
 class FakeStage:
@@ -46,7 +46,7 @@ class FakeStage:
 
 
 def make_config(prefill: int) -> Any:
-    from ttsctl.cli.config import resolve_config
+    from ttsctl.runs.resolve_config import resolve_config
 
     return resolve_config({}, None, [f"stream.prefill_packets={prefill}", "stream.overlap=thread"])
 

@@ -18,12 +18,12 @@ import pytest
 from engine_help import make_engine
 from overlap_help import REQUEST, SHORT, bits, gone
 
-from ttsctl.contract.engine import Request, Voice
-from ttsctl.contract.errors import EngineError, InputError
-from ttsctl.engine import worker as worker_module
-from ttsctl.engine import worker_main
+from ttsctl.core.engine import Request, Voice
+from ttsctl.core.errors import EngineError, InputError
+from ttsctl.engine.codegen import worker as worker_module
+from ttsctl.engine.codegen import worker_main
+from ttsctl.engine.codegen.worker import CodegenWorker
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.worker import CodegenWorker
 
 # One frame a packet, so that a stream that is closed early is closed in the middle.
 SETS = ("stream.overlap=process", "stream.packet_tokens=1", "determinism.level=strict", SHORT)

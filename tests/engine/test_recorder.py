@@ -10,18 +10,18 @@ import torch
 from engine_help import make_engine
 from torch import Tensor, nn
 
-from ttsctl.contract.codes import codes_sha256
-from ttsctl.contract.engine import End, Request, Voice
-from ttsctl.contract.fingerprint import fingerprint
-from ttsctl.contract.forensic import Site
-from ttsctl.contract.trace import STAGES, Prints, Trace, TraceLevel
+from ttsctl.core.codes import codes_sha256
+from ttsctl.core.engine import End, Request, Voice
+from ttsctl.core.fingerprint import fingerprint
+from ttsctl.core.forensic import Site
+from ttsctl.core.trace import STAGES, Prints, Trace, TraceLevel
+from ttsctl.engine.codegen.sampling import Sampler, decide
 from ttsctl.engine.forensic import ForensicLocalEngine
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.recorder import codegen_taps, decode_taps
-from ttsctl.engine.sampling import Sampler, decide
-from ttsctl.model.codec import Codebook, RowProjection, SnakeBeta
-from ttsctl.model.layers import LayerScale, RMSNorm
-from ttsctl.model.streaming import CausalConv, CausalTransposedConv
+from ttsctl.engine.model.codec import Codebook, RowProjection, SnakeBeta
+from ttsctl.engine.model.layers import LayerScale, RMSNorm
+from ttsctl.engine.model.streaming import CausalConv, CausalTransposedConv
+from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
 
 REQUEST = Request("Call a taxi.", Voice("v", "vivian"))
 FRAMES = 4

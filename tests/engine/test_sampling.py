@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.contract.config import SamplingConfig
-from ttsctl.contract.engine import Request, Voice
-from ttsctl.engine.sampling import (
+from ttsctl.core.config import SamplingConfig
+from ttsctl.core.engine import Request, Voice
+from ttsctl.engine.codegen.sampling import (
     Group0Rules,
     Sampler,
     _running_sums,

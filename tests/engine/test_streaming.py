@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from engine_help import make_engine
 
-from ttsctl.contract.audio import pcm_sha256
-from ttsctl.contract.codes import codes_sha256
-from ttsctl.contract.engine import End, Packet, Request, Voice
-from ttsctl.contract.errors import InputError
-from ttsctl.contract.timing import stream_timing
+from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.codes import codes_sha256
+from ttsctl.core.engine import End, Packet, Request, Voice
+from ttsctl.core.errors import InputError
+from ttsctl.core.timing import stream_timing
 from ttsctl.engine.local import LocalEngine
 
 REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))

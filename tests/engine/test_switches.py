@@ -13,9 +13,8 @@ import torch
 from engine_help import make_engine
 from overlap_help import REQUEST
 
-from ttsctl.cli.config import resolve_config
-from ttsctl.contract.config import Config
-from ttsctl.contract.errors import EngineError, InputError
+from ttsctl.core.config import Config
+from ttsctl.core.errors import EngineError, InputError
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.switches import (
     WORKSPACE_VARIABLE,
@@ -29,6 +28,7 @@ from ttsctl.engine.switches import (
     set_workspace,
     snapshot,
 )
+from ttsctl.runs.resolve_config import resolve_config
 
 FOUND = Switches(
     deterministic=0,
@@ -230,7 +230,7 @@ def test_nothing_is_left_to_synchronise_on_the_cpu(sync: str) -> None:
 
 @pytest.mark.parametrize("sync", ["event", "phase"])
 def test_one_process_and_one_gpu(sync: str) -> None:
-    from ttsctl.engine.handover import refuse_sync
+    from ttsctl.engine.cuda_handover import refuse_sync
     from ttsctl.engine.placement import Placement
 
     cpu, first, second = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")

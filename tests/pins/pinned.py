@@ -101,7 +101,7 @@ def summaries(folder: Path) -> Iterator[tuple[str, Any]]:
 
 def schemas() -> dict[str, Any]:
     """The schema of every summary by command, with what it refers to put in its place."""
-    from ttsctl.report.registry import commands, summary_model
+    from ttsctl.cli.commands import commands, summary_model
 
     found = {}
     for name in commands():

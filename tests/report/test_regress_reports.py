@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from ttsctl.contract.observation import Verdict
-from ttsctl.gate.run import CaseError
-from ttsctl.report.gate_rows import asks, gate_rows, shown
-from ttsctl.report.html import regress_html
-from ttsctl.report.junit import junit_xml
-from ttsctl.report.registry import commands, summary_model
-from ttsctl.report.regress import BaselineFacts, CaseSummary, Metric, RegressSummary, SuiteFacts
-from ttsctl.report.regress_console import render
+from ttsctl.cli.commands import commands, summary_model
+from ttsctl.core.verdict import Verdict
+from ttsctl.regress.gate_rows import asks, gate_rows, shown
+from ttsctl.regress.html import regress_html
+from ttsctl.regress.junit import junit_xml
+from ttsctl.regress.runner import CaseError
+from ttsctl.regress.summary import BaselineFacts, CaseSummary, Metric, RegressSummary, SuiteFacts
+from ttsctl.regress.tables import render
 from ttsctl.report.summary import Summary
 
 NASTY = "<script>alert('x')</script> & [bold]\x00\x1b"

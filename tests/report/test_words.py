@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ttsctl.contract.words import counted
+from ttsctl.core.plurals import counted
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 runs"), (1, "1 run"), (-1, "-1 run"), (2, "2 runs")])

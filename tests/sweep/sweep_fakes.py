@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ttsctl.cli.sweep import resolved
-from ttsctl.contract.audio import pcm_sha256
-from ttsctl.contract.codes import CodeArray
-from ttsctl.contract.config import Config
-from ttsctl.contract.trace import Draws, Trace, no_prints
-from ttsctl.lab.experiment import Experiment, load_experiment
-from ttsctl.lab.job import SPEAKS, Job, JobResult, Work
-from ttsctl.lab.store import open_store
-from ttsctl.lab.sweep import SweepResult, run_experiment
+from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.codes import CodeArray
+from ttsctl.core.config import Config
+from ttsctl.core.trace import Draws, Trace, no_prints
+from ttsctl.runs.job import SPEAKS, Job, JobResult, Work
+from ttsctl.sweep.experiment import Experiment, load_experiment
+from ttsctl.sweep.run import SweepResult, run_experiment
+from ttsctl.sweep.store import open_store
 
 HEAD = 'question = "Is it so?"\ntexts = "texts.json"\nvoices = "voices.json"\n'
 PROVENANCE = {

@@ -18,11 +18,11 @@ from sweep_fakes import (
     write_experiment,
 )
 
-from ttsctl.contract.audio import pcm_sha256
-from ttsctl.lab.metrics import METRICS
-from ttsctl.lab.topk import topk_diff
+from ttsctl.core.audio import pcm_sha256
 from ttsctl.report.definitions import DEFINITIONS
-from ttsctl.report.sweep import definitions
+from ttsctl.sweep.metrics import METRICS
+from ttsctl.sweep.summary import definitions
+from ttsctl.sweep.topk import topk_diff
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttsctl.contract.errors import InputError
-from ttsctl.contract.observation import Observation
-from ttsctl.lab.expectation import evaluate, parse_expectation
+from ttsctl.core.errors import InputError
+from ttsctl.core.verdict import Observation
+from ttsctl.sweep.expectation import evaluate, parse_expectation
 
 METRICS = ("hash_unique", "ttfa_p50_ms", "errors")
 CONDITIONS = ("none", "over-lap.2")

@@ -6,9 +6,9 @@ import pytest
 from sweep_fakes import HEAD, prepared, write_experiment
 
 from ttsctl.cli.sweep import resolved
-from ttsctl.contract.errors import InputError
-from ttsctl.lab import experiment as experiment_module
-from ttsctl.lab.experiment import load_experiment
+from ttsctl.core.errors import InputError
+from ttsctl.sweep import experiment as experiment_module
+from ttsctl.sweep.experiment import load_experiment
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 

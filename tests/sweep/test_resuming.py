@@ -9,14 +9,14 @@ import pytest
 from sweep_fakes import InlinePool, codes_of, prepared, result_of, run, skipped, steady, trace_of, write_experiment
 
 from ttsctl.cli.main import Interrupted
-from ttsctl.contract.errors import InputError
-from ttsctl.contract.machine import collect_provenance
-from ttsctl.contract.timing import PacketTiming
-from ttsctl.lab.job import Job
-from ttsctl.lab.requirement import Requirement
-from ttsctl.lab.result_files import read_job, read_result, write_job, write_result
-from ttsctl.lab.store import checkpoint_state, open_store, sweep_key
-from ttsctl.lab.topk import topk_diff
+from ttsctl.core.errors import InputError
+from ttsctl.core.machine import collect_provenance
+from ttsctl.core.timing import PacketTiming
+from ttsctl.runs.job import Job
+from ttsctl.runs.job_files import read_job, read_result, write_job, write_result
+from ttsctl.runs.requirement import Requirement
+from ttsctl.sweep.store import checkpoint_state, open_store, sweep_key
+from ttsctl.sweep.topk import topk_diff
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 DECODE = A_B + '[[condition]]\nname = "d"\nrun = "decode"\ncodes_of = "a"\n'
@@ -158,7 +158,7 @@ def test_other_packages_begin_anew(tmp_path, monkeypatch):
     experiment, configs = prepared(write_experiment(tmp_path, A_B))
     before = sweep_key(experiment, configs, {})
     here = replace(collect_provenance(), packages={"torch": "0.1"})
-    monkeypatch.setattr("ttsctl.lab.store.collect_provenance", lambda: here)
+    monkeypatch.setattr("ttsctl.sweep.store.collect_provenance", lambda: here)
     assert sweep_key(experiment, configs, {}) != before
 
 

@@ -14,12 +14,12 @@ import torch
 from sweep_fakes import InlinePool, codes_of, prepared, result_of, trace_of
 
 import ttsctl
-from ttsctl.cli.lab_job import Keeper
-from ttsctl.contract.audio import pcm_sha256
-from ttsctl.lab.job import Job, JobResult
-from ttsctl.lab.metrics import TIMED
-from ttsctl.lab.store import ResultStore
-from ttsctl.lab.sweep import SweepResult, run_experiment
+from ttsctl.core.audio import pcm_sha256
+from ttsctl.runs.job import Job, JobResult
+from ttsctl.runs.run_job import Keeper
+from ttsctl.sweep.metrics import TIMED
+from ttsctl.sweep.run import SweepResult, run_experiment
+from ttsctl.sweep.store import ResultStore
 
 FOLDER = Path(ttsctl.__file__).parents[1] / "suites" / "experiments"
 NAMES = (

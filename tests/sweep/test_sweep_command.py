@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sweep_fakes import write_experiment
 
-from ttsctl.report.sweep import SweepSummary
+from ttsctl.sweep.summary import SweepSummary
 
 SHORT = "warmup = 0\n[sampling]\nmax_new_tokens = 6\n[determinism]\nsingle_thread = true\n"
 COMMAND = [sys.executable, "-m", "ttsctl", "sweep"]

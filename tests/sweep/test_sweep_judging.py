@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sweep_fakes import codes_of, drifting, failing, result_of, run, skipped, steady, write_experiment
 
-from ttsctl.lab.machines import code_groups, machine_spreads, machines
-from ttsctl.lab.sweep import by_machine
+from ttsctl.sweep.machines import code_groups, machine_spreads, machines
+from ttsctl.sweep.run import by_machine
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 

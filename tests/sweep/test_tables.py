@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from sweep_fakes import PROVENANCE, codes_of, prepared, result_of, run, skipped, trace_of, write_experiment
 
-from ttsctl.contract.config import Config
-from ttsctl.contract.machine import collect_provenance
-from ttsctl.lab.metrics import METRICS
-from ttsctl.report.registry import summary_model
-from ttsctl.report.sweep import summarise
-from ttsctl.report.sweep_table import markdown, write_tables
+from ttsctl.cli.commands import summary_model
+from ttsctl.core.config import Config
+from ttsctl.core.machine import collect_provenance
+from ttsctl.sweep.decision_table import markdown, write_tables
+from ttsctl.sweep.metrics import METRICS
+from ttsctl.sweep.summary import summarise
 
 BODY = 'repeats = 4\n[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 BODY += '[[condition]]\nname = "c"\n[[condition]]\nname = "broken"\n'

@@ -1,1 +1,1 @@
-"""Wav files, metrics, pops, seams, alignment. Never imports torch."""
+"""Wav files, metrics, pops and lag. Never imports torch."""

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.audio.lag import find_lag_path
-from ttsctl.audio.pops import DETECTOR_RATE, detect_pops
-from ttsctl.contract.audio import PcmArray
+from ttsctl.audio.lag.path import find_lag_path
+from ttsctl.audio.pops.detector import DETECTOR_RATE, detect_pops
+from ttsctl.core.audio import PcmArray
 
 FORMANTS_HZ = ((500, 80), (1500, 120), (2500, 160), (3600, 250))
 PACKET, LOST = 7680, 555

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.contract.audio import Audio, PcmArray
-from ttsctl.contract.errors import InputError
-from ttsctl.contract.files import written_whole
+from ttsctl.core.audio import Audio, PcmArray
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import written_whole
 
 Subtype = Literal["FLOAT", "PCM_16"]
 

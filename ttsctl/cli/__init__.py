@@ -1,1 +1,1 @@
-"""The Typer app: one thin command a file. The only place where the engine and the gate meet."""
+"""The Typer app: one thin command a file (signature, one call, render, exit)."""

@@ -28,13 +28,13 @@ def decode(
     # Imported here so that --help does not pay for them.
     from dataclasses import asdict
 
-    from ttsctl.cli.config import resolve_config
     from ttsctl.cli.finish import finish
-    from ttsctl.engine.bench import bench_decode
+    from ttsctl.engine.bench.decode_bench import bench_decode
     from ttsctl.report.bench import render_decode, summarise_decode
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
+    from ttsctl.runs.resolve_config import resolve_config
 
     config = resolve_config(None, None, sets or [])
     with run_folder(out, "bench-decode") as run:
@@ -56,7 +56,7 @@ def pops(
     """Time the pop detector and the alignment of two recordings, on speech-like sound made here."""
     from ttsctl.audio.bench import bench_pops
     from ttsctl.cli.finish import finish
-    from ttsctl.contract.machine import collect_provenance
+    from ttsctl.core.machine import collect_provenance
     from ttsctl.report.bench import render_pops, summarise_pops
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
@@ -85,13 +85,13 @@ def trace(
     """Time code generation and decoding at every trace level: what recording costs."""
     from dataclasses import asdict
 
-    from ttsctl.cli.config import resolve_config
     from ttsctl.cli.finish import finish
-    from ttsctl.engine.bench_trace import bench_trace
+    from ttsctl.engine.bench.trace_bench import bench_trace
     from ttsctl.report.bench_trace import render_trace, summarise_trace
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
+    from ttsctl.runs.resolve_config import resolve_config
 
     config = resolve_config(None, None, sets or [])
     with run_folder(out, "bench-trace") as run:

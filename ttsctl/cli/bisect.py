@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
-from ttsctl.cli.speech import (
+from ttsctl.cli.request_options import (
     DEFAULT_TEXTS,
     DEFAULT_VOICES,
     InstructOption,
@@ -60,13 +60,13 @@ def command(
     configuration, the limit came first, or the engine failed.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.bisect_run import FreshEngines, FreshProcesses
-    from ttsctl.cli.bisect_sources import environment, other_requests, read_source
+    from ttsctl.bisect.bisection import bisect
+    from ttsctl.bisect.fresh_runs import FreshEngines, FreshProcesses
+    from ttsctl.bisect.judge import judge
+    from ttsctl.bisect.probes import Question
+    from ttsctl.bisect.sources import environment, other_requests, read_source
+    from ttsctl.bisect.summary import render, summarise
     from ttsctl.cli.finish import finish
-    from ttsctl.lab.bisect import bisect
-    from ttsctl.lab.bisect_judge import judge
-    from ttsctl.lab.bisect_probe import Question
-    from ttsctl.report.bisect import render, summarise
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary

@@ -27,10 +27,10 @@ def command(
     """
     # Imported here so that --help does not pay for them.
     from ttsctl.cli.finish import finish
-    from ttsctl.codes.compare import compare
-    from ttsctl.codes.judge import judge
-    from ttsctl.contract.machine import collect_provenance
-    from ttsctl.report.compare import render, summarise
+    from ttsctl.core.machine import collect_provenance
+    from ttsctl.dumps.compare import compare
+    from ttsctl.dumps.comparison_verdict import judge
+    from ttsctl.report.compare_hash import render, summarise
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption, chosen_sets
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 
 if TYPE_CHECKING:
-    from ttsctl.audio.explain_pairs import PairResult
-    from ttsctl.audio.explain_variants import Measured
-    from ttsctl.codes.jumps import CodeJumps
-    from ttsctl.codes.sources import Dump
-    from ttsctl.contract.codes import CodeArray
-    from ttsctl.contract.config import Config
+    from ttsctl.ablate.code_jumps import CodeJumps
+    from ttsctl.ablate.measure import Measured
+    from ttsctl.ablate.pairs import PairResult
+    from ttsctl.ablate.summary import VariantRow
+    from ttsctl.core.codes import CodeArray
+    from ttsctl.core.config import Config
+    from ttsctl.dumps.sources import Dump
     from ttsctl.engine.local import LocalEngine
-    from ttsctl.report.ablate import VariantRow
 
 # The permutations' own generator; a p-value of the same audio is the same in every run.
 PERMUTATION_SEED = 20_260_101
@@ -44,11 +44,11 @@ def command(
     Exit status: 0 decoded and compared, 2 wrong input, or codes that do not fit the checkpoint, 3 the engine failed.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.config import resolve_config
-    from ttsctl.cli.engine import load_engine
-    from ttsctl.cli.variants import plan_variants
-    from ttsctl.codes.jumps import code_jumps
-    from ttsctl.engine.variants import check_fit
+    from ttsctl.ablate.code_jumps import code_jumps
+    from ttsctl.ablate.variants import plan_variants
+    from ttsctl.engine.decode.variants import check_fit
+    from ttsctl.runs.engines import load_engine
+    from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 
     base = chosen_sets(checkpoint, sets)
     config = resolve_config(None, None, base)
@@ -63,8 +63,8 @@ def command(
 
 def _one_dump(path: Path) -> tuple[Dump, CodeArray, list[str]]:
     """The codes to decode; several dumps are one if their codes are equal."""
-    from ttsctl.codes.sources import load_sources
-    from ttsctl.contract.errors import InputError
+    from ttsctl.core.errors import InputError
+    from ttsctl.dumps.sources import load_sources
 
     dumps, notes = load_sources([path])
     if len({dump.sha256 for dump in dumps}) > 1:
@@ -84,10 +84,10 @@ def _decode(
     engine: LocalEngine, codes: CodeArray, name: str, config: Config, sha256: str, jumps: CodeJumps
 ) -> tuple[VariantRow, Measured]:
     """Decode one variant and measure what came out."""
-    from ttsctl.audio.explain_variants import Pieces, measure
-    from ttsctl.cli.variants import settings
-    from ttsctl.engine.variants import decode_variant
-    from ttsctl.report.ablate import Timed, variant_row
+    from ttsctl.ablate.measure import Pieces, measure
+    from ttsctl.ablate.summary import Timed, variant_row
+    from ttsctl.ablate.variants import settings
+    from ttsctl.engine.decode.variants import decode_variant
 
     result = decode_variant(engine, codes, config)
     packet = config.stream.packet_tokens
@@ -109,10 +109,10 @@ def _report(
     as_json: bool,
 ) -> None:
     """Compare every pair, show the tables, write the run folder, and end the command."""
-    from ttsctl.audio.explain_variants import pairs_of
+    from ttsctl.ablate.measure import pairs_of
+    from ttsctl.ablate.summary import pair_row, summarise
+    from ttsctl.ablate.tables import render
     from ttsctl.cli.finish import finish
-    from ttsctl.report.ablate import pair_row, summarise
-    from ttsctl.report.ablate_console import render
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
@@ -129,9 +129,9 @@ def _report(
 
 
 def _write_audio(measured: list[Measured], pairs: list[PairResult], folder: Path) -> None:
-    from ttsctl.audio.ablate_picture import draw_differences, draw_waves
+    from ttsctl.ablate.pictures import draw_differences, draw_waves
+    from ttsctl.ablate.summary import DIFFERENCES_PICTURE, WAVES_PICTURE, wav_name
     from ttsctl.audio.wav import write_wav
-    from ttsctl.report.ablate import DIFFERENCES_PICTURE, WAVES_PICTURE, wav_name
 
     decoded = [one.decoded for one in measured]
     for one in decoded:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
-from ttsctl.cli.speech import (
+from ttsctl.cli.request_options import (
     DEFAULT_TEXTS,
     DEFAULT_VOICES,
     ConfigOption,
@@ -54,13 +54,13 @@ def command(
     Exit status: 0 every text gave one hash, 1 drift (hash_unique > 1), 2 bad input, 3 the engine failed.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.engine import load_engine
     from ttsctl.cli.finish import finish
-    from ttsctl.codes.manifest import write_manifest
-    from ttsctl.gate.record import record_runs
-    from ttsctl.report.dump import render, summarise
+    from ttsctl.dumps.manifest import write_manifest
+    from ttsctl.report.dump_codes import render, summarise
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
+    from ttsctl.runs.engines import load_engine
+    from ttsctl.runs.speak import record_runs
 
     config = command_config(config_file, checkpoint, recording(trace, packets, sets))
     wanted = chosen_texts(text or [], text_id or [], texts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
-from ttsctl.cli.speech import (
+from ttsctl.cli.request_options import (
     DEFAULT_TEXTS,
     DEFAULT_VOICES,
     ConfigOption,
@@ -22,7 +22,7 @@ from ttsctl.cli.speech import (
 )
 
 if TYPE_CHECKING:
-    from ttsctl.contract.config import Config
+    from ttsctl.core.config import Config
 
 RUNS = 2
 
@@ -69,14 +69,14 @@ def command(
     Exit status: 0 nothing differs, 1 a difference, 2 wrong input, 3 could not judge.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.explain_run import Methods, explain_live, explain_recorded
     from ttsctl.cli.finish import finish
-    from ttsctl.cli.speech import make_requests
-    from ttsctl.contract.errors import InputError
-    from ttsctl.contract.files import write_text
-    from ttsctl.lab.explain_judge import conclude
+    from ttsctl.cli.request_options import make_requests
+    from ttsctl.core.errors import InputError
+    from ttsctl.core.files import write_text
+    from ttsctl.explain.judge import conclude
+    from ttsctl.explain.live import Methods, explain_live, explain_recorded
+    from ttsctl.explain.summary import EXPLANATION, markdown, render, summarise
     from ttsctl.report.console import open_console
-    from ttsctl.report.explain import EXPLANATION, markdown, render, summarise
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
@@ -101,8 +101,8 @@ def command(
 
 def _spoken(text: str | None, text_id: str | None, file: Path | None, recorded: bool) -> list[tuple[str | None, str]]:
     """(text id, text): one to speak; for recorded runs the candidates, none if no text was named."""
-    from ttsctl.cli.speech import chosen_texts
-    from ttsctl.contract.errors import InputError
+    from ttsctl.cli.request_options import chosen_texts
+    from ttsctl.core.errors import InputError
 
     if text is None and text_id is None and not (recorded and file is not None):
         if recorded:
@@ -114,7 +114,7 @@ def _spoken(text: str | None, text_id: str | None, file: Path | None, recorded: 
 
 def _refuse_settings(sources: list[Path], given: tuple[object, ...]) -> None:
     """Recorded runs have their voice and their configurations in their metas."""
-    from ttsctl.contract.errors import InputError
+    from ttsctl.core.errors import InputError
 
     if len(sources) != 2:
         raise InputError(f"explain: expected two recorded runs, got {len(sources)}", "name A and B")
@@ -129,7 +129,7 @@ def _configs(
     config: Path | None, against: Path | None, checkpoint: str | None, sets: list[str] | None, sets_b: list[str] | None
 ) -> list[Config]:
     """One configuration, or A's and B's: B is ``--against``, or A's own, with ``--set`` and then ``--set-b`` on top."""
-    from ttsctl.cli.speech import command_config
+    from ttsctl.cli.request_options import command_config
 
     configs = [command_config(config, checkpoint, sets)]
     if against is not None or sets_b:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from ttsctl import __version__
-from ttsctl.contract.errors import TtsctlError
+from ttsctl.core.errors import TtsctlError
 
 # Name -> module, with a function ``command`` or a Typer ``app`` of subcommands; in the order of --help.
 COMMANDS = MappingProxyType(

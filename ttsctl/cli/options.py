@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +16,3 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 ]
 DEFAULT_OUT = Path("output")
-
-
-def chosen_sets(checkpoint: str | None, sets: list[str] | None) -> list[str]:
-    """``--checkpoint`` as the setting it stands for, under every ``--set``."""
-    chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
-    return [*chosen, *(sets or [])]

@@ -30,12 +30,12 @@ def command(
     Exit status: 0; 1 only if --max-pops or --min-align is given and not met; 2 wrong input; 3 nothing to align.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.audio.picture import draw_pops
-    from ttsctl.audio.popalign import pop_align
+    from ttsctl.audio.pop_align import pop_align
     from ttsctl.audio.wav import read_audio
     from ttsctl.cli.finish import finish
-    from ttsctl.contract.machine import collect_provenance
+    from ttsctl.core.machine import collect_provenance
     from ttsctl.report.console import open_console
+    from ttsctl.report.pictures import draw_pops
     from ttsctl.report.pop_align import PICTURE, judge, render, summarise, write_labels
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
@@ -54,7 +54,7 @@ def command(
 
 
 def _check_options(b: Path | None, tolerance_ms: float, min_align: float | None) -> None:
-    from ttsctl.contract.errors import InputError
+    from ttsctl.core.errors import InputError
 
     if not (math.isfinite(tolerance_ms) and tolerance_ms > 0):
         raise InputError(f"--tolerance-ms: expected a time above 0, got {tolerance_ms:g}", "2 ms is the default")

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption, chosen_sets
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ttsctl.contract.provenance import Provenance
-    from ttsctl.gate.session import SuiteResult
-    from ttsctl.report.regress import RegressSummary
+    from ttsctl.core.provenance import Provenance
+    from ttsctl.regress.session import SuiteResult
+    from ttsctl.regress.summary import RegressSummary
 
 
 def command(
@@ -35,15 +35,15 @@ def command(
 ) -> None:
     """Run a suite and judge its gates. Exit status: 0 all hold, 1 a gate failed, 2 bad input, 3 could not judge."""
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.config import resolve_config
-    from ttsctl.cli.engine import load_engine
     from ttsctl.cli.finish import finish
-    from ttsctl.gate.session import run_suite
-    from ttsctl.gate.suite import load_suite
+    from ttsctl.regress.session import run_suite
+    from ttsctl.regress.suite import load_suite
+    from ttsctl.regress.summary import summarise
+    from ttsctl.regress.tables import render
     from ttsctl.report.console import open_console
-    from ttsctl.report.regress import summarise
-    from ttsctl.report.regress_console import render
     from ttsctl.report.run_folder import run_folder
+    from ttsctl.runs.engines import load_engine
+    from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 
     _check_targets(baseline, write_baseline)
     suite = load_suite(suite_file)
@@ -65,8 +65,8 @@ def command(
 
 def _check_targets(baseline: Path | None, write_baseline: Path | None) -> None:
     """Before minutes of work, not after."""
-    from ttsctl.contract.errors import InputError
-    from ttsctl.gate.baseline import check_new_baseline
+    from ttsctl.core.errors import InputError
+    from ttsctl.regress.baseline import check_new_baseline
 
     if baseline is not None and write_baseline is not None:
         raise InputError("--baseline and --write-baseline: expected one of them, got both", "leave one out")
@@ -90,16 +90,16 @@ def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
 
 def _provenance(result: SuiteResult) -> Provenance:
     """The engine's; without an engine, that of this process."""
-    from ttsctl.contract.machine import collect_provenance
+    from ttsctl.core.machine import collect_provenance
 
     return result.info.provenance if result.info else collect_provenance()
 
 
 def _write_reports(summary: RegressSummary, folder: Path) -> None:
-    from ttsctl.contract.files import write_text
-    from ttsctl.report.html import regress_html
-    from ttsctl.report.junit import junit_xml
-    from ttsctl.report.regress import HTML, JUNIT
+    from ttsctl.core.files import write_text
+    from ttsctl.regress.html import regress_html
+    from ttsctl.regress.junit import junit_xml
+    from ttsctl.regress.summary import HTML, JUNIT
     from ttsctl.report.summary import write_summary
 
     write_text(folder / JUNIT, junit_xml(summary))
@@ -108,7 +108,7 @@ def _write_reports(summary: RegressSummary, folder: Path) -> None:
 
 
 def _remember(summary: RegressSummary, out: Path, home: Path) -> None:
-    from ttsctl.report.regress import history_line
+    from ttsctl.regress.summary import history_line
     from ttsctl.report.run_folder import append_history
 
     append_history(out, history_line(summary, str(home)))
@@ -119,8 +119,8 @@ def _publish(result: SuiteResult, home: Path, target: Path, console: Console) ->
 
     A run that did not pass says so and keeps its own status; CannotJudge if it passed without showing equal codes.
     """
-    from ttsctl.contract.errors import CannotJudge
-    from ttsctl.gate.baseline import publish_baseline, why_no_baseline
+    from ttsctl.core.errors import CannotJudge
+    from ttsctl.regress.baseline import publish_baseline, why_no_baseline
 
     if result.status:
         console.print("no baseline written: the run did not pass", style="bold red")

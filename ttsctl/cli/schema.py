@@ -13,7 +13,7 @@ def command(
     """Print the JSON Schema of a command's summary.json, or of all, by command, as one JSON object."""
     import json
 
-    from ttsctl.report.registry import commands, summary_model
+    from ttsctl.cli.commands import commands, summary_model
 
     if name is not None:
         shown = summary_model(name).model_json_schema(mode="serialization")

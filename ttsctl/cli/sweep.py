@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption, chosen_sets
+from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 
 if TYPE_CHECKING:
-    from ttsctl.contract.config import Config
-    from ttsctl.lab.experiment import Experiment
-    from ttsctl.lab.job import JobResult
-    from ttsctl.lab.store import ResultStore
-    from ttsctl.lab.sweep import SweepResult
-    from ttsctl.report.sweep import SweepSummary
+    from ttsctl.core.config import Config
+    from ttsctl.runs.job import JobResult
+    from ttsctl.sweep.experiment import Experiment
+    from ttsctl.sweep.run import SweepResult
+    from ttsctl.sweep.store import ResultStore
+    from ttsctl.sweep.summary import SweepSummary
 
 
 def command(
@@ -45,10 +45,11 @@ def command(
     """
     # Imported here so that --help does not pay for them.
     from ttsctl.cli.finish import finish
-    from ttsctl.lab.experiment import load_experiment
-    from ttsctl.lab.store import checkpoint_state, open_store, sweep_key
     from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.sweep_console import render
+    from ttsctl.runs.resolve_config import chosen_sets
+    from ttsctl.sweep.experiment import load_experiment
+    from ttsctl.sweep.store import checkpoint_state, open_store, sweep_key
+    from ttsctl.sweep.tables import render
 
     experiment = _with_repeats(load_experiment(experiment_file), repeats)
     base, configs = resolved(experiment, chosen_sets(checkpoint, sets))
@@ -76,8 +77,8 @@ def resolved(experiment: Experiment, sets: list[str]) -> tuple[Config, dict[str,
 
     InputError for a setting of ``sets`` that the experiment varies: its conditions would no longer be what they say.
     """
-    from ttsctl.cli.config import parse_set, resolve_config, with_settings
-    from ttsctl.contract.errors import InputError
+    from ttsctl.core.errors import InputError
+    from ttsctl.runs.resolve_config import parse_set, resolve_config, with_settings
 
     where = f"experiment {experiment.path}"
     for item in sets:
@@ -93,9 +94,9 @@ def resolved(experiment: Experiment, sets: list[str]) -> tuple[Config, dict[str,
 def _run(
     experiment: Experiment, configs: Mapping[str, Config], executor: str, jobs: int, store: ResultStore
 ) -> SweepResult:
-    from ttsctl.cli.lab_job import run_job
-    from ttsctl.lab.executors import open_pool
-    from ttsctl.lab.sweep import run_experiment
+    from ttsctl.runs.executors import open_pool
+    from ttsctl.runs.run_job import run_job
+    from ttsctl.sweep.run import run_experiment
 
     with open_pool(executor, jobs) as pool, _progress() as tell:
         return run_experiment(experiment, configs, run_job, pool, store, tell)
@@ -103,7 +104,7 @@ def _run(
 
 def refuse_if_nothing_could_run(result: SweepResult, store: ResultStore) -> None:
     """InputError where every run there was said the same is wrong with the input: a checkpoint that is not there."""
-    from ttsctl.contract.errors import InputError
+    from ttsctl.core.errors import InputError
 
     prefix = f"{InputError.__name__}: "
     said = {r.error for r in result.results if r.skipped is None}
@@ -114,11 +115,11 @@ def refuse_if_nothing_could_run(result: SweepResult, store: ResultStore) -> None
 
 
 def _written(result: SweepResult, base: Config, executor: str, folder: Path, store: ResultStore) -> SweepSummary:
-    from ttsctl.contract.machine import collect_provenance
-    from ttsctl.lab.artifacts import write_artifacts
+    from ttsctl.core.machine import collect_provenance
     from ttsctl.report.summary import write_summary
-    from ttsctl.report.sweep import summarise
-    from ttsctl.report.sweep_table import write_tables
+    from ttsctl.sweep.artifacts import write_artifacts
+    from ttsctl.sweep.decision_table import write_tables
+    from ttsctl.sweep.summary import summarise
 
     summary = summarise(result, base, executor, collect_provenance())
     requests = {case.id: case.request for case in result.experiment.cases}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
-from ttsctl.cli.speech import (
+from ttsctl.cli.request_options import (
     DEFAULT_VOICES,
     ConfigOption,
     InstructOption,
@@ -46,12 +46,12 @@ def command(
     Exit status: 0 stream and offline gave the same codes, 1 they differ, 2 bad input, 3 the engine failed.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.engine import load_engine
     from ttsctl.cli.finish import finish
-    from ttsctl.gate.record import speak, write_spoken
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
     from ttsctl.report.synth import render, summarise
+    from ttsctl.runs.engines import load_engine
+    from ttsctl.runs.speak import speak, write_spoken
 
     config = command_config(config_file, checkpoint, recording(trace, packets, sets))
     request = make_requests([(None, text)], voices, voice_id, speaker, language, instruct, text_mode)[0]

@@ -1,1 +1,1 @@
-"""How the network is driven: sampling, determinism, decode modes, streaming."""
+"""Our engine, in PyTorch: the network, code generation, decoding, recording, and how fast they are."""

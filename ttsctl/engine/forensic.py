@@ -1,4 +1,4 @@
-"""The in-process engine, looked into: ``contract.forensic.ForensicEngine`` around a LocalEngine."""
+"""The in-process engine, looked into: ``core.forensic.ForensicEngine`` around a LocalEngine."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ttsctl.contract.audio import PcmArray
-from ttsctl.contract.codes import CodeArray
-from ttsctl.contract.config import Config
-from ttsctl.contract.delivered import with_delivered
-from ttsctl.contract.engine import End, EngineInfo, Offline, Packet, Request
-from ttsctl.contract.errors import CannotJudge, InputError
-from ttsctl.contract.forensic import Recorded, Site, Value, Values
-from ttsctl.contract.trace import Draws, Trace, TraceLevel
-from ttsctl.engine.edits import Edits, Wanted
+from ttsctl.core.audio import PcmArray
+from ttsctl.core.codes import CodeArray
+from ttsctl.core.config import Config
+from ttsctl.core.delivered import with_delivered
+from ttsctl.core.engine import End, EngineInfo, Offline, Packet, Request
+from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.core.forensic import Recorded, Site, Value, Values
+from ttsctl.core.trace import Draws, Trace, TraceLevel
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.recorder import codegen_taps, decode_taps
+from ttsctl.engine.recording.interventions import Edits, Wanted
+from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
 
 CODEC_PREFIXES = ("codec.", "decoder.")
 V = TypeVar("V")

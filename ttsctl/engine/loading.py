@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ttsctl.contract.config import Config
-from ttsctl.engine.codegen import CodeGenerator
-from ttsctl.engine.codegen_stage import CodegenStage
-from ttsctl.engine.decode_stage import DecodeStage
-from ttsctl.engine.handover import decoder_stream
+from ttsctl.core.config import Config
+from ttsctl.engine.codegen.generator import CodeGenerator
+from ttsctl.engine.codegen.sampling import plan_sampling
+from ttsctl.engine.codegen.stage import CodegenStage
+from ttsctl.engine.cuda_handover import decoder_stream
+from ttsctl.engine.decode.stage import DecodeStage
+from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
+from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
+from ttsctl.engine.model.meta_init import blank
+from ttsctl.engine.model.talker import Codegen
+from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place
-from ttsctl.engine.sampling import plan_sampling
 from ttsctl.engine.switches import InForce, Switches
-from ttsctl.model.blank import blank
-from ttsctl.model.checkpoint import Checkpoint, load_module, open_checkpoint
-from ttsctl.model.codec import CodecDecoder, SpeechTokenizer
-from ttsctl.model.talker import Codegen
-from ttsctl.model.text import load_tokenizer
 
 
 def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | None = None) -> CodegenStage:

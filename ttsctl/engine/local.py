@@ -10,24 +10,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ttsctl.contract.audio import PcmArray
-from ttsctl.contract.codes import CodeArray
-from ttsctl.contract.config import Config
-from ttsctl.contract.engine import End, EngineInfo, Offline, Packet, Request
-from ttsctl.contract.errors import CannotJudge
-from ttsctl.contract.trace import Trace, TraceLevel
+from ttsctl.core.audio import PcmArray
+from ttsctl.core.codes import CodeArray
+from ttsctl.core.config import Config
+from ttsctl.core.engine import End, EngineInfo, Offline, Packet, Request
+from ttsctl.core.errors import CannotJudge
+from ttsctl.core.trace import Trace, TraceLevel, no_prints
 from ttsctl.engine.clock import Clock
-from ttsctl.engine.codegen import CodeGenerator, Generation
-from ttsctl.engine.codegen_stage import CodeEnd, CodegenStage, CodePacket, joined
-from ttsctl.engine.decode_stage import DecodeStage, Decoding, clamp_notes
-from ttsctl.engine.handover import refuse_sync
+from ttsctl.engine.codegen.generator import CodeGenerator, Generation
+from ttsctl.engine.codegen.sampling import plan_sampling
+from ttsctl.engine.codegen.sources import CodeSource, InlineSource, ThreadSource
+from ttsctl.engine.codegen.stage import CodeEnd, CodegenStage, CodePacket, joined
+from ttsctl.engine.codegen.worker import CodegenWorker
+from ttsctl.engine.cuda_handover import refuse_sync
+from ttsctl.engine.decode.deliver import deliver
+from ttsctl.engine.decode.stage import DecodeStage, Decoding, clamp_notes
 from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
+from ttsctl.engine.model.checkpoint import Checkpoint, open_checkpoint
 from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance
-from ttsctl.engine.recorder import codegen_taps, decode_taps
-from ttsctl.engine.sampling import plan_sampling
-from ttsctl.engine.sources import CodeSource, InlineSource, ThreadSource
-from ttsctl.engine.streaming import deliver
+from ttsctl.engine.recording.probes import CodegenTaps, DecodeTaps
+from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
 from ttsctl.engine.switches import (
     codegen_switches,
     decoder_switches,
@@ -36,9 +39,6 @@ from ttsctl.engine.switches import (
     set_workspace,
     snapshot,
 )
-from ttsctl.engine.taps import CodegenTaps, DecodeTaps
-from ttsctl.engine.worker import CodegenWorker
-from ttsctl.model.checkpoint import Checkpoint, open_checkpoint
 
 
 def load_engine(config: Config) -> LocalEngine:
@@ -67,7 +67,7 @@ def load_engine(config: Config) -> LocalEngine:
 
 
 class LocalEngine:
-    """Implements ``contract.engine.Engine``. Holds weights only; every request has its own state and generator."""
+    """Implements ``core.engine.Engine``. Holds weights only; every request has its own state and generator."""
 
     def __init__(
         self, config: Config, checkpoint: Checkpoint, codegen: CodegenStage | CodegenWorker, decode_stage: DecodeStage
@@ -140,6 +140,23 @@ class LocalEngine:
                 else:
                     yield item
 
+    def generate(self, request: Request) -> Iterator[Packet | End]:
+        """As ``stream``, but for the decoder: packets of codes without audio, then End."""
+        level = self.config.record.trace
+        return self._generate(request, None if self.worker else codegen_taps(level, self.generator.talker), level)
+
+    @torch.inference_mode()
+    def _generate(self, request: Request, taps: CodegenTaps | None, level: TraceLevel) -> Iterator[Packet | End]:
+        index, silence = 0, np.empty(0, np.float32)
+        with contextlib.closing(self._codes_alone(request, Clock.start(), taps or CodegenTaps())) as source:
+            while isinstance(item := source.next(), CodePacket):
+                codes = item.codes if isinstance(item.codes, np.ndarray) else item.codes.codes.cpu().numpy()
+                source.decoded()
+                yield Packet(index, codes, silence, item.code_ms, 0.0, None, item.ready_ms, None, 0)
+                index += 1
+        trace = None if level == "none" else Trace(level, item.draws, item.prints, no_prints())
+        yield End(item.frames, item.truncated, item.seed, item.notes, 0, trace)
+
     @torch.inference_mode()
     def offline(self, request: Request) -> Offline:
         """All codes (T, Q), then one decode in the mode ``oneshot``."""
@@ -173,18 +190,20 @@ class LocalEngine:
         return form(self._codegen, request, clock, taps)
 
     def _all_codes(self, request: Request, clock: Clock) -> tuple[CodeArray, CodeEnd]:
-        """Code generation alone, to its end: inline, or in the worker."""
-        if isinstance(self._codegen, CodegenWorker):
-            source: CodeSource = self._codegen.source(request, clock)
-        else:
-            source = InlineSource(self._codegen, request, clock, CodegenTaps())
+        """Code generation alone, to its end."""
         packets: list[CodeArray] = []
-        with contextlib.closing(source):
+        with contextlib.closing(self._codes_alone(request, clock, CodegenTaps())) as source:
             while isinstance(item := source.next(), CodePacket):
                 codes = item.codes
                 packets.append(codes if isinstance(codes, np.ndarray) else codes.codes.cpu().numpy())
                 source.decoded()
         return joined(packets, self.info.num_codebooks), item
+
+    def _codes_alone(self, request: Request, clock: Clock, taps: CodegenTaps) -> CodeSource:
+        """Codes that nothing is decoded beside: made in this thread, or in the worker."""
+        if isinstance(self._codegen, CodegenWorker):
+            return self._codegen.source(request, clock)
+        return InlineSource(self._codegen, request, clock, taps)
 
     def _held_switches(self) -> contextlib.AbstractContextManager[object]:
         """With two threads at work the switches stay from the request's begin to its end."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ttsctl.contract.config import Config
-from ttsctl.contract.errors import InputError
+from ttsctl.core.config import Config
+from ttsctl.core.errors import InputError
 from ttsctl.engine.switches import describe_switches, read_workspace, refuse_conflicts, snapshot
 
 DTYPES = {
@@ -85,3 +85,8 @@ def read_back(placement: Placement) -> dict[str, object]:
         "cublas_workspace": read_workspace(),
         "interop_threads": torch.get_num_interop_threads(),
     }
+
+
+def cuda_devices() -> int:
+    """How many CUDA devices this process can use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from ttsctl.contract.machine import collect_provenance, machine_id
-from ttsctl.contract.provenance import Provenance
-from ttsctl.model.checkpoint import Checkpoint, checkpoint_sha256
+from ttsctl.core.machine import collect_provenance, machine_id
+from ttsctl.core.provenance import Provenance
+from ttsctl.engine.model.checkpoint import Checkpoint, checkpoint_sha256
 
 
 def engine_provenance(checkpoint: Checkpoint) -> Provenance:

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from ttsctl.contract.config import BackendConfig, Config
-from ttsctl.contract.errors import EngineError, InputError
+from ttsctl.core.config import BackendConfig, Config
+from ttsctl.core.errors import EngineError, InputError
 
 WORKSPACE_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 # What cuBLAS takes for repeatable results (cuBLAS manual, "Results reproducibility"), and torch insists on.

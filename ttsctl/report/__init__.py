@@ -1,1 +1,1 @@
-"""What a person or a machine reads: run folders, summaries, tables, JUnit and HTML. Never imports torch."""
+"""What a person or a machine reads: run folders, summaries, tables, pictures. Never imports torch."""

@@ -8,8 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ttsctl.contract.config import Config
-from ttsctl.contract.provenance import Provenance
+from ttsctl.core.config import Config
+from ttsctl.core.provenance import Provenance
 from ttsctl.report.bench import Target, judge_target, say_targets, target_sentence
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ttsctl.audio.popalign import label_text
-from ttsctl.contract.errors import CannotJudge
-from ttsctl.contract.files import write_text
-from ttsctl.contract.provenance import Provenance
+from ttsctl.audio.pop_align import label_text
+from ttsctl.core.errors import CannotJudge
+from ttsctl.core.files import write_text
+from ttsctl.core.provenance import Provenance
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 
 PICTURE = "pops.png"
@@ -34,7 +34,7 @@ _DEFINED = (
 
 
 class PopRow(Model):
-    """One pop; see ``audio.pops.Pop``."""
+    """One pop; see ``audio.pops.detector.Pop``."""
 
     time_s: float
     sample: int
@@ -44,7 +44,7 @@ class PopRow(Model):
 
 
 class SeamRow(Model):
-    """One periodic grid of seams; see ``audio.pops.SeamGrid``."""
+    """One periodic grid of seams; see ``audio.pops.detector.SeamGrid``."""
 
     period_samples: int
     phase_samples: int
@@ -78,7 +78,7 @@ class LagJumpRow(Model):
 
 
 class AlignmentRow(Model):
-    """Pops of A against those of B; see ``audio.align.Alignment``."""
+    """Pops of A against those of B; see ``audio.pop_alignment.Alignment``."""
 
     tolerance_ms: float
     a_to_b: float | None = Field(description="null if A has no pops")

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ttsctl.contract.errors import InputError
+from ttsctl.core.errors import InputError
 
 HISTORY = "summary.jsonl"
 

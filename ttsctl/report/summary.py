@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ttsctl.contract.files import write_text
-from ttsctl.contract.provenance import Provenance
+from ttsctl.core.files import write_text
+from ttsctl.core.provenance import Provenance
 from ttsctl.report.definitions import DEFINITIONS
 
 SCHEMA_VERSION = "1.0"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ttsctl.contract.audio import pcm_sha256
-from ttsctl.gate.record import Spoken
+from ttsctl.core.audio import pcm_sha256
 from ttsctl.report.console import open_console
 from ttsctl.report.summary import Summary, definitions_for, provenance_dict
+from ttsctl.runs.speak import Spoken
 
 _DEFINED = (
     "chunks",

@@ -1,0 +1,176 @@
+"""``ttsctl decode-ablate`` as a user runs it, on a small checkpoint with random weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from ttsctl.ablate.summary import AblateSummary
+from ttsctl.ablate.variants import plan_variants
+from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.errors import InputError
+
+CHECKPOINT = Path(__file__).parents[1] / "data" / "oracle" / "projected"
+CODES = CHECKPOINT / "expected" / "codec_codes.npy"
+APP = "from ttsctl.cli.main import run; run()"
+
+
+def decode_ablate(folder, *arguments, checkpoint=CHECKPOINT):
+    command = [sys.executable, "-c", APP, "decode-ablate", "--checkpoint", checkpoint, *arguments]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = [str(part) for part in command]
+    return subprocess.run(done, cwd=folder, capture_output=True, text=True, timeout=170, env=one_thread)
+
+
+def words(summary, a, b):
+    return next(p["explanation"]["words"] for p in summary["pairs"] if (p["a"], p["b"]) == (a, b))
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """codes.npy: 16 frames, longer than the checkpoint's attention window of 12."""
+    folder = tmp_path_factory.mktemp("codes")
+    np.save(folder / "codes.npy", np.load(CODES)[:16])
+    return folder / "codes.npy"
+
+
+@pytest.fixture(scope="module")
+def defaults(short, tmp_path_factory):
+    """The five default variants and one more."""
+    folder = tmp_path_factory.mktemp("run")
+    done = decode_ablate(folder, short, "--variant", "p8:decoder.mode=incremental,stream.packet_tokens=8", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), (folder / "output" / "decode-ablate" / "latest").resolve(), done.stderr
+
+
+def test_the_summary_is_whole(defaults):
+    summary, home, tables = defaults
+    assert json.loads((home / "summary.json").read_text()) == summary
+    assert json.loads(AblateSummary.model_validate(summary).model_dump_json()) == summary
+    names = [row["name"] for row in summary["variants"]]
+    assert names == ["A_oneshot", "B_windowed_72", "C_windowed_0", "D_cached", "E_incremental", "p8"]
+    assert len(summary["pairs"]) == 15 and all(name in tables for name in names)
+    for row in summary["variants"]:
+        assert row["samples"] == row["samples_expected"] == 16 * 1920
+        assert row["decode_ms"] >= row["first_packet_ms"] > 0 and row["decoder_rtf"] > 0 and row["decode_calls"] >= 1
+        assert row["pop_code_stats"]["count"] == len(row["pops_s"])
+    assert all((home / picture).read_bytes().startswith(b"\x89PNG") for picture in summary["pictures"])
+    assert summary["code_jumps"]["max"] >= summary["code_jumps"]["p99"] >= summary["code_jumps"]["p50"]
+
+
+def test_the_wavs_are_the_pcm_to_the_bit(defaults):
+    summary, home, _ = defaults
+    for row in summary["variants"]:
+        pcm, rate = soundfile.read(home / row["wav"], dtype="float32")
+        assert rate == 24_000 and pcm_sha256(pcm) == row["pcm_sha256"]
+
+
+def test_modes_are_explained(defaults):
+    summary, _, _ = defaults
+    for other in ("B_windowed_72", "D_cached", "E_incremental"):
+        assert words(summary, "A_oneshot", other).startswith(("rounding only", "same bytes")), other
+    assert words(summary, "A_oneshot", "C_windowed_0").startswith("left context too short: the first 1 of 4")
+    assert words(summary, "E_incremental", "p8").startswith("same bytes")
+    cut = next(p for p in summary["pairs"] if p["b"] == "C_windowed_0" and p["a"] == "A_oneshot")
+    assert [seam["sample"] for seam in cut["seams"]] == [7680, 15360, 23040]
+    assert cut["mae"] > 1e-3 and cut["snr_db"] < 20 and cut["largest_at_s"] >= 0.32
+
+
+def test_legacy_windows_are_explained_from_the_audio(short, tmp_path):
+    only = ["--only", "A_oneshot", "--only", "B_windowed_72", "--set", "decoder.padding=legacy", "--json"]
+    done = decode_ablate(tmp_path, short, *only)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    (pair,) = summary["pairs"]
+    assert pair["explanation"]["words"] == "555 samples missing at 3 of 3 seams; the rest agrees within rounding"
+    assert [seam["samples"] for seam in pair["seams"]] == [-555] * 3
+    assert [row["samples"] for row in summary["variants"]] == [16 * 1920 - 555, 16 * 1920 - 4 * 555]
+
+
+def test_variants_keep_to_themselves_and_one_may_have_no_audio(short, tmp_path):
+    """A legacy variant leaves the next one as it was; a stage before the audio gives none, and says so."""
+    chosen = ("old:decoder.mode=oneshot,decoder.padding=legacy", "new:decoder.mode=oneshot")
+    added = [*chosen, "none:decoder.stages=pre_transformer"]
+    options = [part for text in added for part in ("--variant", text)]
+    only = [part for name in ("A_oneshot", "old", "new", "none") for part in ("--only", name)]
+    done = decode_ablate(tmp_path, short, *options, *only, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert words(summary, "A_oneshot", "new").startswith("same bytes")
+    assert words(summary, "A_oneshot", "old").startswith("555 samples missing at the start")
+    silent = [pair for pair in summary["pairs"] if pair["b"] == "none"]
+    assert len(silent) == 3 and all(pair["reason"] == "none: no samples" for pair in silent)
+    assert all(pair["explanation"] is None and pair["mae"] is None for pair in silent)
+    row = summary["variants"][3]
+    assert row["wav"] is None and row["decoder_rtf"] is None and row["reason"] == "no samples"
+
+
+@pytest.mark.parametrize("case", ["missing", "id", "two", "folder of two"])
+def test_codes_that_do_not_fit_are_2_in_one_line(short, tmp_path, case):
+    codes = np.load(short)
+    bad = codes.copy()
+    bad[5, 3] = 64
+    np.save(tmp_path / "id.npy", bad)
+    (tmp_path / "two").mkdir()
+    np.save(tmp_path / "two" / "codes_a.npy", codes)
+    np.save(tmp_path / "two" / "codes_b.npy", bad)
+    arguments, says = {
+        "missing": (["gone.npy"], "no such file"),
+        "id": (["id.npy"], "id 64 at frame 5, codebook 3 is outside 0..31"),
+        "two": ([short, short], "unexpected"),
+        "folder of two": (["two"], "expected one set of codes, got 2 dumps"),
+    }[case]
+    done = decode_ablate(tmp_path, *arguments)
+    assert done.returncode == 2 and says in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "output").exists()
+
+
+def test_the_number_of_codebooks_and_the_ids_must_fit():
+    from ttsctl.core.config import Config, DeterminismConfig
+    from ttsctl.engine.decode.variants import check_fit
+
+    info = SimpleNamespace(num_codebooks=16, codebook_size=32)
+    engine = SimpleNamespace(info=info, config=Config())
+    codes = np.zeros((4, 16), np.int64)
+    check_fit(engine, codes, "codes")
+    with pytest.raises(InputError, match="the checkpoint has 16 codebooks"):
+        check_fit(engine, codes[:, :8], "codes")
+    codes[2, 15] = -1
+    with pytest.raises(InputError, match="id -1 at frame 2, codebook 15 is outside 0"):
+        check_fit(engine, codes, "codes")
+    check_fit(
+        SimpleNamespace(info=info, config=Config(determinism=DeterminismConfig(clamp_codes=True))), codes, "codes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("added", "only", "says"),
+    [
+        (["w25"], [], "NAME:KEY=VALUE"),
+        (["../up:decoder.mode=oneshot"], [], "NAME:KEY=VALUE"),
+        (["D_cached:decoder.mode=cached"], [], "taken"),
+        (["bf:engine.decoder_dtype=bfloat16"], [], "one loaded decoder"),
+        (["x:decoder.mode=windowd"], [], "decoder.mode"),
+        (["x:decoder.mod=windowed"], [], "did you mean 'decoder.mode'?"),
+        ([], ["A_oneshot"], "two variants"),
+        ([], ["A_oneshot", "B_window_72"], "did you mean 'B_windowed_72'?"),
+    ],
+)
+def test_variants_that_cannot_be_are_refused(added, only, says):
+    with pytest.raises(InputError, match=None) as found:
+        plan_variants([], added, only)
+    assert says in str(found.value)
+
+
+def test_a_variant_lies_over_the_settings_of_all():
+    plan = plan_variants(["stream.packet_tokens=8", "decoder.padding=legacy"], ["w:stream.packet_tokens=2"], [])
+    assert plan["A_oneshot"].stream.packet_tokens == 8 and plan["w"].stream.packet_tokens == 2
+    assert {config.decoder.padding for config in plan.values()} == {"legacy"}

@@ -1,0 +1,55 @@
+"""Chunks: one length, nothing lost, and no influence on codes or audio."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from engine_help import make_engine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.chunks import chunk_samples, rechunk
+from ttsctl.core.codes import codes_sha256
+from ttsctl.core.engine import Request, Voice
+from ttsctl.engine.local import LocalEngine
+from ttsctl.runs.run_stream import run_stream
+
+REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))
+
+
+@given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 50))
+def test_rechunk_keeps_every_sample(lengths: list[int], samples: int) -> None:
+    whole = np.arange(sum(lengths), dtype=np.float32)
+    pieces = np.split(whole, np.cumsum(lengths)[:-1]) if lengths else []
+    chunks = list(rechunk(pieces, samples))
+    assert [len(c) for c in chunks[:-1]] == [samples] * (len(chunks) - 1)
+    assert all(0 < len(c) <= samples for c in chunks)
+    assert np.array_equal(np.concatenate([whole[:0], *chunks]), whole)
+
+
+def test_a_chunk_leaves_as_soon_as_it_is_full() -> None:
+    taken = []
+
+    def pieces():
+        for number in range(4):
+            taken.append(number)
+            yield np.zeros(10, np.float32)
+
+    next(rechunk(pieces(), 10))
+    assert taken == [0]
+
+
+def test_length_of_a_chunk() -> None:
+    assert (chunk_samples(30.0, 24_000), chunk_samples(0.001, 24_000)) == (720, 1)
+
+
+@pytest.mark.parametrize("chunk_ms", [10, 40.7, 5000])
+def test_chunk_length_changes_no_bit(chunk_ms: float, builtin: LocalEngine) -> None:
+    wanted = run_stream(builtin, REQUEST, threading.Event())
+    found = run_stream(make_engine("builtin", f"stream.chunk_ms={chunk_ms}"), REQUEST, threading.Event())
+    assert codes_sha256(found.codes) == codes_sha256(wanted.codes)
+    assert pcm_sha256(found.pcm) == pcm_sha256(wanted.pcm)
+    assert found.chunks == -(-len(found.pcm) // chunk_samples(chunk_ms, 24_000))

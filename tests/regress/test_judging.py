@@ -1,0 +1,234 @@
+"""Every gate: it holds on a healthy engine, and it fails on the fault that it is there for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gate_fakes import PROVENANCE, FakeEngine, Run, elsewhere
+
+from ttsctl.core.config import Config, StreamConfig
+from ttsctl.core.verdict import Verdict
+from ttsctl.regress.gates import GATES
+from ttsctl.regress.judge import compare
+from ttsctl.regress.session import SuiteResult
+
+ALL_ON = "codes_baseline = true\nttfa_p95 = 400\n"
+
+
+def verdicts(result: SuiteResult, gate: str) -> dict[str, Verdict]:
+    return {v.where: v for v in result.verdicts if v.gate == gate}
+
+
+def statuses(result: SuiteResult, gate: str) -> set[str]:
+    return {v.status for v in result.verdicts if v.gate == gate}
+
+
+def failed(result: SuiteResult) -> set[str]:
+    return {v.gate for v in result.verdicts if v.status == "fail"}
+
+
+@pytest.fixture
+def baseline(run: Run, tmp_path: Path) -> Path:
+    """A healthy run of the fake engine, to compare with."""
+    assert run(FakeEngine()).status == 0
+    return tmp_path / "run0"
+
+
+def test_a_healthy_engine_passes_every_gate(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(), gates=ALL_ON, baseline=baseline)
+    assert {v.gate: v.status for v in result.verdicts} == dict.fromkeys(GATES, "pass")
+    assert result.status == 0
+    assert result.headline.startswith("PASS: 2 cases; failed gates: none; ")
+
+
+@pytest.mark.parametrize(
+    ("fault", "gates"),
+    [
+        ("drift", {"determinism"}),
+        ("offline codes", {"offline_codes", "mae_waveform"}),
+        ("quiet stream", {"mae_waveform"}),
+        ("short stream", {"duration_diff_ms", "snr_baseline_db"}),
+        ("no audio", {"not_empty", "rms_min", "rms_max", "peak"}),
+        ("empty", {"not_empty", "codes_baseline"}),
+        ("nan", {"finite", "rms_min", "rms_max", "peak", "mae_waveform", "repeat_count"}),
+        ("silent", {"rms_min", "snr_baseline_db"}),
+        ("loud", {"rms_max"}),
+        ("clip", {"peak"}),
+        ("out of range", {"out_of_range_count", "codes_baseline"}),
+        ("repeat", {"repeat_count"}),
+        ("truncated", {"truncated"}),
+        ("pops", {"pop_click_p95_baseline", "snr_baseline_db"}),
+        ("other codes", {"codes_baseline"}),
+    ],
+)
+def test_a_fault_fails_its_gate_with_status_1(run: Run, baseline: Path, fault: str, gates: set[str]) -> None:
+    result = run(FakeEngine(faults={"long_01": fault}), gates=ALL_ON, baseline=baseline)
+    assert gates <= failed(result)
+    assert result.status == 1
+    for gate in gates:
+        by_case = verdicts(result, gate)
+        if "short_01__ryan" in by_case:
+            assert by_case["short_01__ryan"].status == "pass", "the other case is healthy"
+
+
+def test_a_fault_fails_no_gate_but_its_own(run: Run, baseline: Path) -> None:
+    assert failed(run(FakeEngine(faults={"long_01": "drift"}), gates=ALL_ON, baseline=baseline)) == {"determinism"}
+    assert failed(run(FakeEngine(faults={"long_01": "truncated"}), gates=ALL_ON, baseline=baseline)) == {"truncated"}
+    assert failed(run(FakeEngine(faults={"long_01": "clip"}), gates=ALL_ON, baseline=baseline)) == {"peak"}
+
+
+def test_drift_names_the_first_frame(run: Run) -> None:
+    verdict = verdicts(run(FakeEngine(faults={"long_01": "drift"})), "determinism")["long_01__ryan"]
+    assert (verdict.value, verdict.reason) == (2, "first_diff_frame = 9")
+
+
+def test_drift_at_frame_0_is_named(run: Run) -> None:
+    verdict = verdicts(run(FakeEngine(faults={"long_01": "offline codes"})), "offline_codes")["long_01__ryan"]
+    assert (verdict.value, verdict.reason) == (False, "offline_first_diff_frame = 0")
+
+
+def test_other_codes_than_the_baseline_name_the_packet(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(faults={"long_01": "other codes"}), gates=ALL_ON, baseline=baseline)
+    verdict = verdicts(result, "codes_baseline")["long_01__ryan"]
+    assert verdict.reason == "first different packet 2; 14 frames in the baseline, 14 now"
+
+
+def test_latency_against_the_baseline_and_against_a_limit(run: Run, baseline: Path) -> None:
+    """120 ms in the baseline: 200 ms holds at + 80, 200.5 does not; the limit of 400 is judged without a baseline."""
+    assert run(FakeEngine(ttfa_ms=200.0), baseline=baseline).status == 0
+    slow = run(FakeEngine(ttfa_ms=200.5), baseline=baseline)
+    assert failed(slow) == {"ttfa_p50_baseline"}
+    assert verdicts(slow, "ttfa_p50_baseline")[""].threshold == 200.0
+    assert failed(run(FakeEngine(ttfa_ms=401.0), gates=ALL_ON.splitlines()[1])) == {"ttfa_p95"}
+
+
+def test_one_run_cannot_show_determinism(run: Run) -> None:
+    result = run(FakeEngine(), body="runs = 0")
+    assert {v.reason for v in result.verdicts if v.gate == "determinism"} == {
+        "no value: one streamed run alone shows no drift"
+    }
+    assert result.status == 1
+
+
+def test_no_baseline_is_said_and_is_not_a_pass(run: Run) -> None:
+    result = run(FakeEngine())
+    for gate in ("ttfa_p50_baseline", "pop_click_p95_baseline", "snr_baseline_db"):
+        assert statuses(result, gate) == {"not_comparable"}
+    assert statuses(result, "codes_baseline") == {"skipped"}
+    assert result.status == 0
+    assert "not comparable: ttfa_p50_baseline" in result.headline
+
+
+def test_a_required_gate_without_a_baseline_is_status_3(run: Run) -> None:
+    assert run(FakeEngine(), gates="codes_baseline = true").status == 3
+    assert run(FakeEngine(), gates="snr_baseline_db = { required = true }").status == 3
+
+
+def test_another_machine_makes_times_not_comparable_and_nothing_else(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(provenance=elsewhere(), ttfa_ms=900.0), gates="codes_baseline = true", baseline=baseline)
+    assert result.status == 0
+    assert {v.gate for v in result.verdicts if v.status == "not_comparable"} == {"ttfa_p50_baseline"}
+    assert "machine_id: 000000000000 in the baseline, 111111111111 now" in str(
+        verdicts(result, "ttfa_p50_baseline")[""].reason
+    )
+
+
+def test_another_packet_size_makes_times_not_comparable(run: Run, baseline: Path) -> None:
+    config = Config(stream=StreamConfig(packet_tokens=8))
+    result = run(FakeEngine(config=config), gates="codes_baseline = true", baseline=baseline)
+    assert statuses(result, "ttfa_p50_baseline") == {"not_comparable"}
+    assert statuses(result, "codes_baseline") == {"pass"}, "packets do not decide codes"
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (FakeEngine(provenance=replace(PROVENANCE, checkpoint_sha256="d" * 64)), "checkpoint_sha256"),
+        (FakeEngine(config=Config(sampling=replace(Config().sampling, policy="seeded"))), "sampling.policy"),
+        (FakeEngine(config=Config(engine=replace(Config().engine, codegen_dtype="bfloat16"))), "codegen_dtype"),
+    ],
+)
+def test_other_conditions_make_codes_not_comparable(run: Run, baseline: Path, changed: FakeEngine, named: str) -> None:
+    result = run(changed, gates="codes_baseline = true", baseline=baseline)
+    for gate in ("codes_baseline", "snr_baseline_db", "pop_click_p95_baseline"):
+        found = verdicts(result, gate)
+        assert {v.status for v in found.values()} == {"not_comparable"}
+        assert all(named in str(v.reason) for v in found.values())
+    assert result.status == 3, "codes_baseline is required"
+
+
+def test_a_greedy_seed_does_not_matter(run: Run, baseline: Path) -> None:
+    config = Config(sampling=replace(Config().sampling, seed=7))
+    assert run(FakeEngine(config=config), gates="codes_baseline = true", baseline=baseline).status == 0
+
+
+def test_a_case_that_the_baseline_lacks_is_not_comparable(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(), texts=("long_01", "new_01"), gates="codes_baseline = true", baseline=baseline)
+    found = verdicts(result, "codes_baseline")
+    assert found["long_01__ryan"].status == "pass"
+    assert found["new_01__ryan"].status == "not_comparable"
+    assert statuses(result, "ttfa_p50_baseline") == {"not_comparable"}
+    assert result.status == 3
+
+
+def test_pins_hold_and_fail(run: Run) -> None:
+    pinned = 'runs = 3\n[pins]\n"stream.packet_tokens" = 4\n'
+    assert statuses(run(FakeEngine(), body=pinned), "pin:stream.packet_tokens") == {"pass"}
+    wide = run(FakeEngine(config=Config(stream=StreamConfig(packet_tokens=8))), body=pinned)
+    assert failed(wide) == {"pin:stream.packet_tokens"}
+    assert wide.status == 1
+    unset = run(FakeEngine(), body='[pins]\n"sampling.max_new_tokens" = 100\n')
+    assert failed(unset) == {"pin:sampling.max_new_tokens"}
+
+
+def test_no_case_is_status_3(run: Run) -> None:
+    result = run(FakeEngine(), body="text_ids = []")
+    assert (result.status, result.info) == (3, None)
+    assert result.headline.startswith("NOT JUDGED: 0 cases")
+
+
+def test_all_gates_off_is_status_3(run: Run) -> None:
+    result = run(FakeEngine(), gates="\n".join(f"{gate} = false" for gate in GATES))
+    assert {v.status for v in result.verdicts} == {"skipped"}
+    assert result.status == 3
+
+
+def test_a_failed_case_is_status_3_and_a_failed_gate_beats_it(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(faults={"long_01": "raise"}), gates=ALL_ON, baseline=baseline)
+    assert result.status == 3
+    assert verdicts(result, "peak")["long_01__ryan"].status == "error"
+    assert verdicts(result, "peak")["short_01__ryan"].status == "pass"
+    assert verdicts(result, "ttfa_p95")[""].status == "error", "a percentile over a part of the cases is no pass"
+    assert run(FakeEngine(faults={"long_01": "raise", "short_01": "drift"})).status == 1
+
+
+@pytest.mark.parametrize("op", ["<", "<=", "==", "!=", ">=", ">"])
+def test_nan_holds_no_gate(op: str) -> None:
+    nan = float("nan")
+    assert not any(compare(a, op, b) for a, b in [(nan, 1.0), (1.0, nan), (nan, nan)])
+
+
+def test_operators() -> None:
+    truth = {op: [bool(compare(a, op, 2)) for a in (1, 2, 3)] for op in ("<", "<=", "==", "!=", ">=", ">")}
+    assert truth == {
+        "<": [True, False, False],
+        "<=": [True, True, False],
+        "==": [False, True, False],
+        "!=": [True, False, True],
+        ">=": [False, True, True],
+        ">": [False, False, True],
+    }
+
+
+def test_aggregates_are_percentiles_over_the_cases(run: Run) -> None:
+    result = run(FakeEngine(), texts=tuple(f"t{i}" for i in range(5)))
+    found = {a.name: a for a in result.aggregates}
+    values = [case.judged.observations["pop_click_score"].value for case in result.cases if case.judged.observations]
+    assert found["pop_click_score"].p50 == pytest.approx(np.percentile(values, 50))
+    assert found["pop_click_score"].p95 == pytest.approx(np.percentile(values, 95))
+    assert (found["pop_click_score"].max, found["pop_click_score"].n) == (max(values), 5)
+    assert (found["snr_baseline_db"].n, found["snr_baseline_db"].reason) == (0, "no baseline given")
+    assert "codes_sha256" not in found

@@ -1,0 +1,216 @@
+"""What does the runs: worker processes that may die, and the one engine that a process keeps."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from near_tie import write_near_tie
+from sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
+
+from ttsctl.cli.sweep import refuse_if_nothing_could_run
+from ttsctl.core.errors import InputError
+from ttsctl.runs import engines as engine
+from ttsctl.runs import run_job as lab_job
+from ttsctl.runs.executors import open_pool
+from ttsctl.runs.requirement import Requirement
+from ttsctl.runs.run_job import Keeper, run_job
+from ttsctl.sweep.run import run_experiment
+from ttsctl.sweep.store import open_store
+
+A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
+SHORT = "warmup = 0\nrepeats = 2\n[sampling]\nmax_new_tokens = 6\n"
+
+
+def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path):
+    experiment, configs = prepared(write_experiment(tmp_path, A_B, texts=("one",)))
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store, open_pool("local", 1) as pool:
+        result = run_experiment(experiment, configs, dying, pool, store)
+        store.remove()
+    assert [r.error is None for r in result.results] == [True, False, True, True, True, True]
+    assert "the worker process that ran it died" in result.results[1].error
+    pids = {r.notes for r in result.results if r.notes}
+    assert len(pids) == 2 and (str(os.getpid()),) not in pids
+
+
+def test_what_cuda_reads_at_its_start_has_processes_of_its_own(tmp_path):
+    body = "".join(f'[[condition]]\nname = "{name}"\nset = {{ {key} }}\n' for name, key in SETTLED.items())
+    pool = InlinePool()
+    run(write_experiment(tmp_path, "repeats = 1\n" + body, texts=("one",)), steady, pool)
+    assert [done.partition("/")[0] for done in pool.done] == [
+        "soft",
+        "two_threads",
+        "renewed",
+        "strict",
+        "renewed",
+        "workspace",
+        "renewed",
+        "benchmark",
+    ]
+
+
+SETTLED = {
+    "soft": "",
+    "two_threads": '"backend.threads" = 2',
+    "strict": '"determinism.level" = "strict"',
+    "workspace": '"backend.cublas_workspace" = ":16:8"',
+    "benchmark": '"backend.cudnn_benchmark" = true',
+}
+
+
+def test_new_processes_are_new():
+    with open_pool("local", 1) as pool:
+        first = pool.submit(own_pid, None).result()
+        assert pool.submit(own_pid, None).result() == first
+        pool.renew()
+        assert pool.submit(own_pid, None).result() != first
+
+
+def test_jobs_belong_to_the_local_executor():
+    with pytest.raises(InputError, match="the cluster has its own workers"), open_pool("dask://127.0.0.1:1", 2):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("requirement", "unmet"),
+    [
+        (Requirement("cores", 1), None),
+        (Requirement("cores", 10_000), "needs 10000 CPU cores"),
+        (Requirement("cuda", 1000), "needs 1000 CUDA devices"),
+    ],
+)
+def test_what_a_machine_lacks_is_skipped(tmp_path, monkeypatch, requirement, unmet):
+    ran = []
+    monkeypatch.setattr(Keeper, "run", lambda self, job: ran.append(job.id) or steady(job))
+    experiment, configs = prepared(write_experiment(tmp_path, A_B))
+    pool = InlinePool()
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+
+        def work(job):
+            return run_job(replace(job, requires=(requirement,)))
+
+        result = run_experiment(experiment, configs, work, pool, store)
+    assert len(ran) == (0 if unmet else 12)
+    for row in result.rows.values():
+        assert (row.skipped or "").startswith(f"skipped: {unmet}" if unmet else "")
+
+
+def switches():
+    return (torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.are_deterministic_algorithms_enabled())
+
+
+@pytest.fixture
+def keeper():
+    found = Keeper()
+    yield found
+    found.close()
+
+
+def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, keeper, monkeypatch):
+    """Between conditions, and in the end, the process is as it was before the first."""
+    body = SHORT + '[[condition]]\nname = "one"\nset = { "backend.threads" = 1, "backend.mkldnn" = false }\n'
+    body += '[[condition]]\nname = "found"\n[[condition]]\nname = "strict"\nset = { "determinism.level" = "strict" }\n'
+    body += '[[condition]]\nname = "broken"\nset = { "engine.checkpoint" = "no/such/folder" }\n'
+    body += '[[condition]]\nname = "after"\n'
+    loaded = []
+    load = engine.load_engine
+    monkeypatch.setattr(engine, "load_engine", lambda config: loaded.append(config) or load(config))
+    before = switches()
+    result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
+    assert switches() == before
+    # Two runs on one engine; one that cannot be loaded is asked for by each run.
+    assert len(loaded) == 6
+    rows = result.rows
+    assert [row.value("errors") for row in rows.values()] == [0, 0, 0, 2, 0], [row.first_error for row in rows.values()]
+    assert "no/such/folder" in rows["broken"].first_error
+    force = {r.condition: r.in_force for r in result.results if r.in_force}
+    assert (force["one"]["threads"], force["one"]["mkldnn"]) == (1, False)
+    for name in ("found", "after"):
+        assert (force[name]["threads"], force[name]["mkldnn"]) == before[:2]
+        assert not force[name]["deterministic_algorithms"]
+    assert force["strict"]["deterministic_algorithms"]
+
+
+def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path, keeper):
+    """Not a table in which every run failed; and nothing is kept that would make the next sweep fail too."""
+    body = '[engine]\ncheckpoint = "no/such/folder"\n'
+    experiment, configs = prepared(write_experiment(tmp_path, body))
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+        result = run_experiment(experiment, configs, keeper.run, InlinePool(), store)
+        with pytest.raises(InputError, match="no/such/folder"):
+            refuse_if_nothing_could_run(result, store)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
+    """It is an error; the next ones run, on an engine that is not busy."""
+    from ttsctl.runs import job_kinds as lab_run
+
+    release = threading.Event()
+    once = lab_run.run_once
+
+    def slow(engine, job, cancelled):
+        if job.repeat == 1:
+            (cancelled if job.condition == "a" else release).wait(30)
+        return once(engine, job, cancelled)
+
+    monkeypatch.setattr(lab_run, "run_once", slow)
+    monkeypatch.setattr("ttsctl.runs.timeout.GRACE_S", 0.2)
+    body = "timeout_s = 5\n" + SHORT + A_B
+    try:
+        result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
+    finally:
+        release.set()
+    assert [r.error is None for r in result.results] == [False, True, False, True]
+    assert "not finished after 5 s, nor ended when told to" in result.results[2].error
+    assert [r.spoilt for r in result.results[1:]] == [False, True, False]
+
+
+def test_a_cuda_error_spoils_its_process_alone(tmp_path, keeper, monkeypatch):
+    """CUDA fails every later call of a process, and runs that are in no way to blame would fail with it."""
+    from ttsctl.runs import job_kinds as lab_run
+
+    def broken(engine, job, cancelled):
+        raise RuntimeError("CUDA error: device-side assert triggered" if job.repeat == 1 else "else")
+
+    monkeypatch.setattr(lab_run, "run_once", broken)
+    pool = InlinePool()
+    run(write_experiment(tmp_path, SHORT, texts=("one",)), keeper.run, pool)
+    assert pool.done == ["base/one__ryan/1", "renewed", "base/one__ryan/2"]
+
+
+def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
+    """The run after it must not be the first that a cold engine does."""
+    from ttsctl.runs import job_kinds as lab_run
+
+    did = []
+
+    def warm_up(engine, job, cancelled):
+        did.append(job.repeat)
+        if job.repeat == 1:
+            raise RuntimeError("cut short")
+
+    monkeypatch.setattr(lab_run, "warm_up", warm_up)
+    result = run(write_experiment(tmp_path, SHORT.replace("repeats = 2", "repeats = 3"), texts=("one",)), keeper.run)
+    assert [r.error for r in result.results] == ["RuntimeError: cut short", None, None] and did == [1, 2]
+
+
+def test_drift_that_is_really_there(tmp_path, keeper):
+    """bfloat16 rounds the near-ties of this checkpoint otherwise: each is stable, both together are not."""
+    folder = write_near_tie(tmp_path / "near_tie")
+    body = SHORT + '[matrix]\n"engine.codegen_dtype" = ["float32", "bfloat16"]\n'
+    body += f'[engine]\ncheckpoint = "{folder.as_posix()}"\ndevice = "cpu"\n[record]\ntrace = "codes"\n'
+    body += '[[conclusion]]\nquestion = "Is each stable?"\nexpect = "hash_unique == 1"\n'
+    body += '[[conclusion]]\nquestion = "Are both alike?"\nexpect = "hash_unique == 1"\nover = "all"\n'
+    result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
+    assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.status == 1
+    row = result.rows["codegen_dtype_bfloat16"]
+    assert row.value("reference_codes_differ") == 2 and row.value("topk_logits_differ") > 0
+    assert row.value("topk_first_diff_frame") <= row.value("reference_first_diff_frame")
+
+
+def test_the_processs_engine_is_one():
+    assert lab_job._keeper() is lab_job._keeper()

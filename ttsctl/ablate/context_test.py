@@ -1,0 +1,159 @@
+"""Was a packet decoded with too little before it? Then the first packets agree, and from the first one whose past was
+cut on, each differs from its first samples on, most of all there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttsctl.ablate.findings import Finding, Float, Index, Residual, Side, frames_of
+from ttsctl.ablate.seam_energy import rms
+from ttsctl.core.audio import PcmArray
+from ttsctl.core.codes import FRAME_SAMPLES, SAMPLE_RATE
+
+NAME = "left_context_too_short"
+# A packet that lacks context is wrong from its first samples on; this far it may look right where it is quiet.
+ONSET_SAMPLES = FRAME_SAMPLES // 2
+MIN_SHARE = 0.5
+BIN_SAMPLES = 120
+# The difference decays if the last quarter of a packet has at most half of the first quarter's level.
+DECAYED = 0.5
+TENTH = 0.1
+# Where one gain a packet explains all but this share of the difference, the level is wrong and not the context.
+GAIN_LEAVES = 0.1
+
+
+@dataclass(frozen=True)
+class _Packets:
+    """Per packet (P,): its largest |residual|, and where it first goes over the bound, from the packet's start."""
+
+    differs: np.ndarray
+    onset: Index
+    by_gain: np.ndarray
+
+    @property
+    def first(self) -> int | None:
+        found = np.flatnonzero(self.differs)
+        return int(found[0]) if len(found) else None
+
+
+def left_context_too_short(reference: Side, test: Side, residual: Residual) -> Finding:
+    """Test of the aligned residual against the packets of ``test``."""
+    if len(test.seams) == 0:
+        return Finding(NAME, False, "no seams", {"seams": 0})
+    found = _packets(reference.pcm, test, residual)
+    first = found.first
+    if first is None:
+        return Finding(NAME, False, "every packet agrees within rounding", {"packets_that_differ": 0})
+    later = found.differs[first:]
+    at_start = found.differs & (found.onset <= ONSET_SAMPLES) & ~found.by_gain
+    share = float(at_start[first:].mean())
+    decay = _decay(test, residual, np.flatnonzero(found.differs))
+    evidence = {
+        "first_packet_that_differs": first,
+        "packets_that_differ": int(later.sum()),
+        "packets_after_the_first": len(later),
+        "share_from_the_seam_on": round(share, 4),
+        "share_by_gain": round(float(found.by_gain[found.differs].mean()), 4),
+        "late_over_early": decay.late_over_early,
+        "decay_samples": decay.samples,
+    }
+    # The first packet has no past to lack, whatever the context is.
+    holds = first > 0 and bool(at_start[first]) and share >= MIN_SHARE
+    return Finding(
+        NAME, holds, _words(test, residual, first, later, decay) if holds else _why_not(first, share), evidence
+    )
+
+
+def _packets(reference: PcmArray, test: Side, residual: Residual) -> _Packets:
+    differs, onset, by_gain = [], [], []
+    for start, size in zip(test.starts.tolist(), test.packet_samples, strict=True):
+        values = np.abs(np.nan_to_num(residual.values[start : start + size]))
+        over = np.flatnonzero(values > residual.bound)
+        differs.append(len(over) > 0)
+        onset.append(int(over[0]) if len(over) else size)
+        by_gain.append(len(over) > 0 and _is_gain(reference, test, residual, slice(start, start + size)))
+    return _Packets(np.array(differs), np.array(onset, np.int64), np.array(by_gain))
+
+
+def _is_gain(reference: PcmArray, test: Side, residual: Residual, where: slice) -> bool:
+    """Does one factor turn the reference's packet into the test's?"""
+    index = residual.counterpart[where]
+    known = index >= 0
+    a, b = reference[index[known]].astype(np.float64), test.pcm[where][known].astype(np.float64)
+    energy = float(a @ a)
+    if energy == 0:
+        return False
+    left = b - float(a @ b) / energy * a
+    return float(np.linalg.norm(left)) <= GAIN_LEAVES * float(np.linalg.norm(b - a))
+
+
+@dataclass(frozen=True)
+class _Decay:
+    """late_over_early: level of the last quarter of a packet over its first; samples: until it is below a tenth."""
+
+    late_over_early: float | None
+    samples: int | None
+
+    @property
+    def decays(self) -> bool:
+        return self.late_over_early is not None and self.late_over_early <= DECAYED
+
+
+def _decay(test: Side, residual: Residual, packets: Index) -> _Decay:
+    """How the residual falls within the packets that differ, folded onto one another."""
+    bins = _folded(test, residual, packets)
+    if len(bins) < 4:
+        return _Decay(None, None)
+    quarter = len(bins) // 4
+    early, late = rms(bins[:quarter]), rms(bins[-quarter:])
+    if not early or late is None:
+        return _Decay(None, None)
+    # From the end: the level that is never exceeded from here on.
+    remaining = np.maximum.accumulate(bins[::-1])[::-1]
+    below = np.flatnonzero(remaining < TENTH * bins[:quarter].max())
+    return _Decay(round(late / early, 4), int(below[0]) * BIN_SAMPLES if len(below) else None)
+
+
+def _folded(test: Side, residual: Residual, packets: Index) -> Float:
+    """RMS of the residual over the packets, in bins of 5 ms from the packet's start, (bins,)."""
+    sizes = [test.packet_samples[p] for p in packets.tolist()]
+    count = max(sizes) // BIN_SAMPLES
+    table = np.full((len(sizes), count), np.nan)
+    for row, (start, size) in enumerate(zip(test.starts[packets].tolist(), sizes, strict=True)):
+        whole = size // BIN_SAMPLES
+        squared = residual.values[start : start + whole * BIN_SAMPLES].reshape(whole, BIN_SAMPLES) ** 2
+        table[row, :whole] = np.nan_to_num(squared).mean(axis=1)
+    return np.sqrt(np.nanmean(table, axis=0))
+
+
+def _words(test: Side, residual: Residual, first: int, later: np.ndarray, decay: _Decay) -> str:
+    seam_s = test.starts[first] / SAMPLE_RATE
+    enough, less = (_frame(test, residual, packet) for packet in (first - 1, first))
+    start = (
+        f"left context too short: the first {first} of {len(test.starts)} packets agree, and from the seam at "
+        f"{seam_s:.3f} s on {int(later.sum())} of {len(later)} differ from their first samples on"
+    )
+    if decay.samples is not None:
+        tail = f"; the difference decays to a tenth within {1000 * decay.samples / SAMPLE_RATE:.0f} ms after each seam"
+    elif decay.decays:
+        tail = f"; the difference decays after each seam, to {decay.late_over_early:.0%} by the packet's end"
+    else:
+        tail = "; it does not fall within a packet"
+    return f"{start}{tail} (the context had at least {enough} and fewer than {less} frames)"
+
+
+def _frame(test: Side, residual: Residual, packet: int) -> int:
+    """The frame a packet starts with, on the reference's time line: samples missing at its start come before it."""
+    start = int(test.starts[packet])
+    counterpart = int(residual.counterpart[start])
+    return math.ceil(frames_of(start if counterpart < 0 else counterpart))
+
+
+def _why_not(first: int, share: float) -> str:
+    if first == 0:
+        return "the first packet differs, which has no past to lack"
+    return f"{share:.0%} of the packets from the first that differs on differ from their first samples on"

@@ -1,0 +1,132 @@
+"""Do pops sit at seams, where the codes jump, or neither?
+
+The place of a pop within its packet is known to the sample. Its frame follows from the packet's share of the frames,
+so under lost samples it may be one too early near a frame's end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ttsctl.ablate.findings import Float, Index, Side
+from ttsctl.audio.pops.detector import Pop
+
+TOP = 20
+AT_SEAM_SAMPLES = 48
+DRAWS = 2000
+SIGNIFICANT = 0.01
+MIN_POPS = 3
+
+Verdict = Literal["seams", "code jumps", "seams and code jumps", "neither"]
+
+
+@dataclass(frozen=True)
+class PopAtCodes:
+    """One pop: its frame, the packet it is in and where there (samples), and |c[t] - c[t-1]| into its frame, in ids.
+
+    jumps (Q,): a codebook each; jump_max and jump_mean over them. All three are None for frame 0, which has none
+    before it. ``seam_distance``: samples to the nearest seam, None where there is no seam.
+    """
+
+    time_s: float
+    kind: str | None
+    strength_db: float
+    frame: int
+    packet: int
+    position: int
+    seam_distance: int | None
+    jumps: tuple[int, ...] | None
+    jump_max: int | None
+    jump_mean: float | None
+
+
+@dataclass(frozen=True)
+class PopCodeStats:
+    """The strongest TOP pops and a verdict over all of them, None with ``reason`` for too few.
+
+    at_seams: pops within 2 ms of a seam. seam_p: share of draws of as many places, uniform over the audio, with as
+    many at seams. jump_p: share of permutations of the frames' jumps with as large a mean at the pops' frames. Both
+    count the observed one as a draw (Phipson & Smyth 2010, "Permutation P-values should never be zero").
+    """
+
+    pops: tuple[PopAtCodes, ...]
+    count: int
+    at_seams: int
+    seam_p: float | None
+    mean_jump: float | None
+    jump_p: float | None
+    verdict: Verdict | None
+    reason: str | None
+
+
+def pop_code_stats(
+    pops: tuple[Pop, ...], side: Side, packet_frames: tuple[int, ...], jumps: Index, seed: int
+) -> PopCodeStats:
+    """Pops of ``side`` against its seams and against jumps (T-1, Q) int64, row t-1 the step into frame t.
+
+    ``packet_frames``: frames of each of the side's packets. ``seed``: of the permutations' own generator.
+    """
+    rows = [_place(pop, side, packet_frames, jumps) for pop in pops]
+    strongest = sorted(rows, key=lambda row: -row.strength_db)[:TOP]
+    top = tuple(sorted(strongest, key=lambda row: row.time_s))
+    generator = np.random.default_rng(seed)
+    near = [row.seam_distance for row in rows if row.seam_distance is not None]
+    at_seams = sum(distance <= AT_SEAM_SAMPLES for distance in near)
+    if len(rows) < MIN_POPS:
+        return PopCodeStats(top, len(rows), at_seams, None, None, None, None, f"{len(rows)} pops; {MIN_POPS} needed")
+    seam_p = _seam_p(at_seams, len(rows), side, generator) if len(side.seams) else None
+    mean, jump_p = _jump_p(np.array([row.frame for row in rows]), jumps.mean(axis=1), generator)
+    return PopCodeStats(top, len(rows), at_seams, seam_p, mean, jump_p, _verdict(seam_p, jump_p), None)
+
+
+def _place(pop: Pop, side: Side, packet_frames: tuple[int, ...], jumps: Index) -> PopAtCodes:
+    packet = int(np.searchsorted(side.starts, pop.sample, side="right")) - 1
+    position = pop.sample - int(side.starts[packet])
+    within = position * packet_frames[packet] // side.packet_samples[packet]
+    frame = min(sum(packet_frames[:packet]) + within, len(jumps))
+    step = jumps[frame - 1] if frame else None
+    return PopAtCodes(
+        time_s=pop.time_s,
+        kind=pop.kind,
+        strength_db=pop.strength_db,
+        frame=frame,
+        packet=packet,
+        position=position,
+        seam_distance=int(np.abs(side.seams - pop.sample).min()) if len(side.seams) else None,
+        jumps=None if step is None else tuple(step.tolist()),
+        jump_max=None if step is None else int(step.max()),
+        jump_mean=None if step is None else float(step.mean()),
+    )
+
+
+def _seam_p(at_seams: int, count: int, side: Side, generator: np.random.Generator) -> float:
+    places = generator.integers(0, len(side.pcm), (DRAWS, count))
+    after = np.searchsorted(side.seams, places)
+    last = len(side.seams) - 1
+    distance = np.minimum(
+        np.abs(side.seams[np.minimum(after, last)] - places), np.abs(side.seams[np.maximum(after - 1, 0)] - places)
+    )
+    drawn = (distance <= AT_SEAM_SAMPLES).sum(axis=1)
+    return float((1 + np.count_nonzero(drawn >= at_seams)) / (1 + DRAWS))
+
+
+def _jump_p(frames: Index, jump: Float, generator: np.random.Generator) -> tuple[float | None, float | None]:
+    """(mean jump at the pops' frames, its p-value); (None, None) where no pop has a frame before its own."""
+    rows = frames[frames > 0] - 1
+    if not len(rows):
+        return None, None
+    observed = float(jump[rows].mean())
+    drawn = np.array([generator.permutation(jump)[rows].mean() for _ in range(DRAWS)])
+    # A sum in another order may differ in its last bits.
+    return observed, float((1 + np.count_nonzero(drawn >= observed - 1e-9)) / (1 + DRAWS))
+
+
+def _verdict(seam_p: float | None, jump_p: float | None) -> Verdict:
+    at_seams = seam_p is not None and seam_p < SIGNIFICANT
+    at_jumps = jump_p is not None and jump_p < SIGNIFICANT
+    if at_seams and at_jumps:
+        return "seams and code jumps"
+    return "seams" if at_seams else "code jumps" if at_jumps else "neither"

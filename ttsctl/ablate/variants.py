@@ -1,0 +1,65 @@
+"""The decode variants that a user asks for: the five defaults and those of ``--variant``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ttsctl.core.config import Config
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.runs.resolve_config import parse_set, resolve_config
+
+DEFAULTS = (
+    "A_oneshot:decoder.mode=oneshot",
+    "B_windowed_72:decoder.mode=windowed,stream.left_context=72",
+    "C_windowed_0:decoder.mode=windowed,stream.left_context=0",
+    "D_cached:decoder.mode=cached",
+    "E_incremental:decoder.mode=incremental",
+)
+# One decoder is loaded, with one checkpoint, device and precision, so a variant may change only how it is driven.
+TABLES = ("decoder", "stream")
+# The name becomes that of a wav.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def plan_variants(base: list[str], added: list[str], only: list[str]) -> dict[str, Config]:
+    """Name -> config, in order: ``base`` settings under those of each variant. InputError for fewer than two."""
+    plan: dict[str, Config] = {}
+    for text in [*DEFAULTS, *added]:
+        name, sets = _parse(text)
+        if name in plan:
+            raise InputError(f"--variant {name}: expected a new name, got one that is taken", "choose another name")
+        plan[name] = resolve_config(None, None, [*base, *sets])
+    for name in only:
+        if name not in plan:
+            raise InputError(f"--only {name}: no such variant", nearest(name, list(plan)))
+    plan = {name: config for name, config in plan.items() if not only or name in only}
+    if len(plan) < 2:
+        raise InputError(f"--only: expected two variants or more to compare, got {len(plan)}", "name another")
+    return plan
+
+
+def _parse(text: str) -> tuple[str, list[str]]:
+    """``name:decoder.mode=windowed,stream.left_context=25`` -> its name and its settings."""
+    name, colon, rest = text.partition(":")
+    sets = [item.strip() for item in rest.split(",") if item.strip()]
+    if not (colon and sets and _NAME.fullmatch(name)):
+        raise InputError(
+            f"--variant {text}: expected NAME:KEY=VALUE,… with a name of A-Z a-z 0-9 . _ -",
+            "for example --variant w25:decoder.mode=windowed,stream.left_context=25",
+        )
+    for item in sets:
+        (table,) = parse_set(item)
+        if table not in TABLES:
+            raise InputError(
+                f"--variant {name}: {item}: expected a key of {' or '.join(TABLES)}, got one of {table}",
+                "one loaded decoder serves all variants; change the rest for all of them with --set",
+            )
+    return name, sets
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """What decides how a variant decodes, as dotted keys."""
+    tables = config.to_dict()
+    chosen = {f"decoder.{key}": value for key, value in tables["decoder"].items()}
+    return {**chosen, **{f"stream.{key}": tables["stream"][key] for key in ("packet_tokens", "left_context")}}

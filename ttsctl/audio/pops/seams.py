@@ -1,0 +1,190 @@
+"""Seams: weak breaks that together lie on a grid n = phase + k * period far more often than chance.
+
+Most joins of packets are no louder than the speech around them, so none of them alone is a pop. But a streaming
+decoder joins at a fixed period. Pairs of candidates propose periods, candidates folded by a period propose phases. How
+likely the grid is by chance: each of its points carries a candidate with probability p (a binomial test), and one at
+least as strong as it is with a smaller one, which the truncated product method combines (Zaykin et al. 2002, "Truncated
+product method for combining P-values"). The test pays for every period and phase that could have been chosen
+(Bonferroni).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ttsctl.audio.lpc import Float
+from ttsctl.audio.pops.candidates import near
+from ttsctl.audio.pops.salience import Index, local_maxima
+
+Pcm = NDArray[np.floating]
+
+SHORTEST_PERIOD_S = 0.040
+LONGEST_PERIOD_S = 2.0
+# How far a sample must stand out to count at all; how strongly it does so decides its weight.
+SHOWS = 0.7
+PROPOSES = 0.9
+APART_S = 0.0025
+TOLERANCE = 1
+PROPOSALS = 40
+TRIED = 12
+MIN_HITS = 3
+MAX_GRIDS = 3
+SIGNIFICANCE = 1e-3
+# With at least this share of the audible grid points broken, the others are taken for seams that happen to be smooth.
+SHARE_FOR_ALL = 0.5
+SILENT_LEVEL = 10 ** (-50 / 20)
+SILENT_WITHIN_S = 0.005
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A periodic grid of seams: phase + k * period, in samples, 0 <= phase < period.
+
+    hits of points grid points between the first and the last that shows carry a candidate; log10_odds: log10 of the
+    probability of so many or more by chance, times the number of grids that could have been chosen. samples (S,):
+    where the seams are, silent ones left out.
+    """
+
+    period: int
+    phase: int
+    hits: int
+    points: int
+    log10_odds: float
+    samples: Index
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """``gain`` is the sum of the hits' -log chances; it decides where the odds are too small for a float."""
+
+    period: int
+    phase: int
+    log10_odds: float
+    gain: float
+
+
+def find_grids(pcm: Pcm, shows: Index, ratio: Float, sample_rate: int) -> list[Grid]:
+    """Grids of seams in pcm (N,), strongest first, from the samples (C,) that ``showing`` finds and their ratios."""
+    grids: list[Grid] = []
+    while len(grids) < MAX_GRIDS and len(shows) >= MIN_HITS:
+        best = _best_fit(shows, ratio, len(pcm), sample_rate)
+        if best is None or best.log10_odds > np.log10(SIGNIFICANCE):
+            break
+        grids.append(_grid(best, shows, pcm, sample_rate))
+        left = ~near(shows, np.arange(best.phase, len(pcm), best.period), TOLERANCE)
+        shows, ratio = shows[left], ratio[left]
+    return grids
+
+
+def showing(ratio: NDArray[np.floating], sample_rate: int) -> Index:
+    """Samples that stand out enough from their surroundings to count for a grid; ratio (N,) as in ``Surprise``."""
+    return local_maxima(ratio, SHOWS, round(APART_S * sample_rate))
+
+
+def _best_fit(shows: Index, ratio: Float, count: int, sample_rate: int) -> _Fit | None:
+    """The grid that is least likely by chance."""
+    chance = _chance(ratio, count)
+    strong = ratio >= PROPOSES
+    periods = _proposed_periods(shows[strong], chance[strong], count, sample_rate)
+    at, weight = shows[strong], -np.log(chance[strong])
+    phases = [(*_best_phase(at, weight, period), period) for period in periods]
+    likely = sorted(phases, reverse=True)[:TRIED]
+    fits = [_fit(shows, chance, period, phase, count, sample_rate) for _, phase, period in likely]
+    return min((fit for fit in fits if fit is not None), key=lambda fit: (fit.log10_odds, -fit.gain), default=None)
+
+
+def _chance(ratio: Float, count: int) -> Float:
+    """For each candidate (C,): the probability that any one grid point meets a candidate at least as strong."""
+    rank = np.empty(len(ratio))
+    rank[np.argsort(-ratio, kind="stable")] = np.arange(1, len(ratio) + 1)
+    return np.minimum(rank * (2 * TOLERANCE + 1) / count, 1.0)
+
+
+def _proposed_periods(at: Index, chance: Float, count: int, sample_rate: int) -> list[int]:
+    """The differences between candidates that come most often, within one sample; strong pairs count for more."""
+    low, high = round(SHORTEST_PERIOD_S * sample_rate), min(round(LONGEST_PERIOD_S * sample_rate), count // MIN_HITS)
+    if high <= low or len(at) < MIN_HITS:
+        return []
+    weight = -np.log(chance / chance.max()) + 0.3
+    differences, products = [], []
+    for step in range(1, len(at)):
+        difference = at[step:] - at[:-step]
+        if difference.min() > high:
+            break
+        good = (difference >= low) & (difference <= high)
+        differences.append(difference[good])
+        products.append((weight[step:] * weight[:-step])[good])
+    if not differences:
+        return []
+    exact = np.bincount(np.concatenate(differences), np.concatenate(products), high + 2)
+    votes = np.convolve(exact, [0.5, 1.0, 0.5], "same")
+    best = np.argpartition(-votes, PROPOSALS)[:PROPOSALS] if len(votes) > PROPOSALS else np.arange(len(votes))
+    return [int(period) for period in np.sort(best) if votes[period] > 0 and low <= period <= high]
+
+
+def _best_phase(at: Index, weight: Float, period: int) -> tuple[float, int]:
+    """The phase at which the strongest candidates fall together -> (sum of their weights, phase)."""
+    phases = at % period
+    order = np.argsort(phases, kind="stable")
+    folded, weights = phases[order], weight[order]
+    # Phases wrap round: what lies just after the period's start continues its end.
+    wrapped = folded < 2 * TOLERANCE
+    folded = np.concatenate([folded, folded[wrapped] + period])
+    gain = np.concatenate([[0.0], np.cumsum(np.concatenate([weights, weights[wrapped]]))])
+    stop = np.searchsorted(folded, folded[: len(order)] + 2 * TOLERANCE, side="right")
+    gains = gain[stop] - gain[: len(order)]
+    start = int(gains.argmax())
+    return float(gains[start]), int(folded[(start + stop[start]) // 2]) % period
+
+
+def _fit(shows: Index, chance: Float, period: int, phase: int, count: int, sample_rate: int) -> _Fit | None:
+    """How likely the grid is by chance; the strongest candidate of each grid point counts. None below MIN_HITS."""
+    points = len(range(phase, count, period))
+    on_grid = (shows - phase + TOLERANCE) % period <= 2 * TOLERANCE
+    index, strength = (shows[on_grid] - phase + TOLERANCE) // period, chance[on_grid]
+    order = np.lexsort((strength, index))
+    _, first = np.unique(index[order], return_index=True)
+    strongest = strength[order][first]
+    if not MIN_HITS <= len(strongest) <= points:
+        return None
+    longest = min(LONGEST_PERIOD_S * sample_rate, count / MIN_HITS)
+    trials = longest**2 / 2 / (2 * TOLERANCE + 1)
+    odds = truncated_product(strongest, points, float(chance.max())) + np.log10(trials)
+    return _Fit(period, phase, float(odds), -float(np.sum(np.log(strongest))))
+
+
+def truncated_product(chances: Float, points: int, limit: float) -> float:
+    """log10 of the probability that of ``points`` uniform numbers those <= limit have so small a product, or smaller.
+
+    chances (H,) are the ones observed, all <= limit; floored at -300.
+    """
+    from scipy.special import gammaincc, gammaln
+
+    total = -np.sum(np.log(chances))
+    k = np.arange(1, points + 1)
+    ways = gammaln(points + 1) - gammaln(k + 1) - gammaln(points - k + 1)
+    rest = np.log1p(-min(limit, 1 - 1e-15))
+    binomial = ways + k * np.log(limit) + (points - k) * rest
+    tail = np.exp(binomial) * gammaincc(k, np.maximum(total + k * np.log(limit), 0.0))
+    return float(np.log10(max(float(tail.sum()), 1e-300)))
+
+
+def _grid(fit: _Fit, shows: Index, pcm: Pcm, sample_rate: int) -> Grid:
+    """Which points of a fitted grid are seams: from the first that shows to the last, silent ones left out."""
+    points = np.arange(fit.phase, len(pcm), fit.period)
+    hit = near(points, shows, TOLERANCE)
+    first, last = np.flatnonzero(hit)[[0, -1]]
+    points, hit = points[first : last + 1], hit[first : last + 1]
+    audible = _level(pcm, points, round(SILENT_WITHIN_S * sample_rate)) > SILENT_LEVEL
+    taken = hit | (audible & (hit[audible].mean() >= SHARE_FOR_ALL if audible.any() else False))
+    return Grid(fit.period, fit.phase, int(hit.sum()), len(hit), fit.log10_odds, points[taken])
+
+
+def _level(pcm: Pcm, points: Index, reach: int) -> Float:
+    """Root mean square within ``reach`` samples of each point (P,); zero outside the signal."""
+    around = points[:, None] + np.arange(-reach, reach)
+    inside = (around >= 0) & (around < len(pcm))
+    return np.sqrt(np.mean(np.where(inside, pcm[np.clip(around, 0, len(pcm) - 1)], 0.0) ** 2, axis=1))

@@ -1,0 +1,1 @@
+"""Which setting is to blame? The smallest set of keys that makes the difference."""

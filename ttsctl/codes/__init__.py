@@ -1,1 +1,0 @@
-"""Code dumps: writing, reading, hashing, comparing. Never imports torch."""

@@ -1,0 +1,158 @@
+"""The one configuration: frozen tables with their defaults and the values they take.
+
+The tables are plain dataclasses; ``__pydantic_config__`` tells the validator in ``cli`` to refuse unknown keys and
+wrong types, and ``Annotated`` bounds come from ``annotated_types``, which has no code of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from ttsctl.core.trace import TraceLevel
+
+STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+
+DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
+NonNegative = Annotated[int, Ge(0)]
+Positive = Annotated[int, Ge(1)]
+Temperature = Annotated[float, Gt(0)]
+Probability = Annotated[float, Gt(0), Le(1)]
+Penalty = Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Which checkpoint, where and how precise. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu."""
+
+    __pydantic_config__ = STRICT
+    checkpoint: str = "builtin"
+    device: str = "auto"
+    codegen_device: str | None = None
+    decoder_device: str | None = None
+    codegen_dtype: DType = "auto"
+    decoder_dtype: DType = "auto"
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How ids are drawn. None = what the checkpoint's generation_config.json says.
+
+    ``predictor_policy`` None = as ``policy``. Under greedy the public package's predictor goes on sampling; this key
+    can do that too, to tell the two samplers apart.
+    """
+
+    __pydantic_config__ = STRICT
+    policy: Literal["greedy", "seeded", "free"] = "greedy"
+    predictor_policy: Literal["greedy", "seeded", "free"] | None = None
+    seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 42
+    seed_mode: Literal["fixed", "content"] = "fixed"
+    max_new_tokens: Positive | None = None
+    temperature: Temperature | None = None
+    top_k: NonNegative | None = None
+    top_p: Probability | None = None
+    repetition_penalty: Penalty | None = None
+    predictor_temperature: Temperature | None = None
+    predictor_top_k: NonNegative | None = None
+    predictor_top_p: Probability | None = None
+    predictor_repetition_penalty: Penalty | None = None
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How codes leave the generator and audio the decoder."""
+
+    __pydantic_config__ = STRICT
+    packet_tokens: Positive = 4
+    left_context: NonNegative = 25
+    chunk_ms: Annotated[float, Gt(0)] = 30.0
+    overlap: Literal["none", "thread", "process"] = "none"
+    prefill_packets: NonNegative = 0
+    sync: Literal["none", "sync", "event", "phase"] = "none"
+    decode_every: Positive = 1
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """How codes become audio."""
+
+    __pydantic_config__ = STRICT
+    mode: Literal["oneshot", "windowed", "cached", "incremental"] = "incremental"
+    transformer: Literal["cache", "window", "full"] = "cache"
+    stages: Literal["full", "pre_transformer", "conv_only", "noop"] = "full"
+    padding: Literal["causal", "legacy"] = "causal"
+
+
+@dataclass(frozen=True)
+class DeterminismConfig:
+    """How hard the engine is held to repeat itself."""
+
+    __pydantic_config__ = STRICT
+    level: Literal["off", "soft", "strict"] = "soft"
+    strict_decoder: bool = False
+    single_thread: bool = False
+    validate_codes: bool = True
+    clamp_codes: bool = False
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """Process-wide switches of the numeric libraries; None = leave as found."""
+
+    __pydantic_config__ = STRICT
+    cudnn_benchmark: bool | None = None
+    cudnn_deterministic: bool | None = None
+    cudnn_allow_tf32: bool | None = None
+    matmul_allow_tf32: bool | None = None
+    cublas_workspace: str | None = None
+    mkldnn: bool | None = None
+    threads: Positive | None = None
+
+
+@dataclass(frozen=True)
+class GraphsConfig:
+    """Which stages run from captured CUDA graphs."""
+
+    __pydantic_config__ = STRICT
+    talker: bool = False
+    predictor: bool = False
+    decoder: bool = False
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """What a run keeps besides codes and audio: the trace of its values, and the times of its packets."""
+
+    __pydantic_config__ = STRICT
+    trace: TraceLevel = "none"
+    packets: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """The resolved configuration, table by table."""
+
+    __pydantic_config__ = STRICT
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    determinism: DeterminismConfig = field(default_factory=DeterminismConfig)
+    backend: BackendConfig = field(default_factory=BackendConfig)
+    graphs: GraphsConfig = field(default_factory=GraphsConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        return asdict(self)
+
+    @property
+    def sha256(self) -> str:
+        """Over the canonical JSON of all tables (sorted keys, no spaces)."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+CONFIG_TABLES = tuple(f.name for f in fields(Config))

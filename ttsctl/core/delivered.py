@@ -1,0 +1,32 @@
+"""The last stage of a trace: the audio as it left, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ttsctl.core.audio import PcmArray
+from ttsctl.core.fingerprint import fingerprint
+from ttsctl.core.trace import STAGES, Prints, Trace
+
+
+def with_delivered(trace: Trace, pcm: PcmArray, frame_samples: int) -> Trace:
+    """The trace and, where its level has prints, one more a frame of ``pcm`` (N,): the stage ``packetiser``.
+
+    Samples are counted as they left, so under legacy padding a frame's print is not of that frame's codes alone.
+    """
+    if trace.level in ("none", "codes"):
+        return trace
+    values = [fingerprint(pcm[start : start + frame_samples]) for start in range(0, len(pcm), frame_samples)]
+    old, count = trace.decode, len(values)
+    decode = Prints(
+        points=(*old.points, "packetiser"),
+        point=np.append(old.point, np.full(count, len(old.points), old.point.dtype)),
+        stage=np.append(old.stage, np.full(count, STAGES.index("packetiser"), old.stage.dtype)),
+        frame=np.append(old.frame, np.arange(count, dtype=old.frame.dtype)),
+        codebook=np.append(old.codebook, np.zeros(count, old.codebook.dtype)),
+        is_input=np.append(old.is_input, np.zeros(count, np.bool_)),
+        value=np.append(old.value, np.array(values, np.uint64)),
+    )
+    return replace(trace, decode=decode)

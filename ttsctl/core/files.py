@@ -1,0 +1,67 @@
+"""Files are written whole: under a temporary name in the same folder, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ttsctl.core.errors import InputError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` to write to; it takes the name ``path`` only if the block succeeds.
+
+    The temporary name keeps the suffix, because writers such as ``np.save`` append one that is missing.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}", "choose a writable folder with --out"
+        ) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}", "check space and permissions") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole; a NaN or an infinity is an error, for a missing value is null with a reason."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, what: str = "file") -> Any:
+    """Read a JSON file, or say in one line which file is missing or where it is malformed."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8 JSON"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{what} {path}: malformed JSON at line {error.lineno} column {error.colno}: {error.msg}", "mend the file"
+        ) from error

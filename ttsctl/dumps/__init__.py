@@ -1,0 +1,1 @@
+"""Files of codes and traces: write, read, hash, diff, compare. Never imports torch."""

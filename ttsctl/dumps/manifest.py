@@ -1,0 +1,112 @@
+"""``manifest.json``: the dumps of a folder, and how many different results each request had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import read_json, write_json
+from ttsctl.dumps.meta import REDUMP, DumpMeta, checked_tag, read_meta
+
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = "1.0"
+
+_ENTRY_FIELDS = (
+    "tag",
+    "text_id",
+    "text_sha256",
+    "text_mode",
+    "seed",
+    "frames",
+    "truncated",
+    "sha256",
+    "first_packet_sha256",
+    "packet_tokens",
+    "config_sha256",
+)
+
+
+@dataclass(frozen=True)
+class ManifestEntry:
+    """One listed dump: its tag, and the sha256 that its codes had when the manifest was written."""
+
+    tag: str
+    sha256: str
+
+
+def request_key(meta: DumpMeta) -> tuple[object, ...]:
+    """Dumps with equal keys answer the same request: text, text id, text mode and all of the voice."""
+    return (meta.text_sha256, meta.text_id, meta.text_mode, *sorted(meta.voice.items()))
+
+
+def write_manifest(folder: Path) -> Path:
+    """List all metas of the folder in ``manifest.json``, rewritten whole at each call: it is only an index.
+
+    InputError if a meta is broken or there is none.
+    """
+    metas = [read_meta(path) for path in sorted(folder.glob("meta_*.json"))]
+    if not metas:
+        raise InputError(f"{folder}: no dump to list (expected meta_<tag>.json)", "dump some codes first")
+    path = folder / MANIFEST
+    write_json(
+        path,
+        {
+            "schema_version": MANIFEST_VERSION,
+            "dumps": [_entry(meta) for meta in metas],
+            "requests": _requests(metas),
+        },
+    )
+    return path
+
+
+def read_manifest(path: Path) -> list[ManifestEntry]:
+    """The entries of a manifest; InputError if it is malformed, of another version, or lists a tag twice."""
+    value = read_json(path, "manifest")
+    if not isinstance(value, dict) or not isinstance(value.get("dumps"), list):
+        raise InputError(f"manifest {path}: expected a JSON object with a list 'dumps'", REDUMP)
+    version = str(value.get("schema_version"))
+    if version.split(".")[0] != MANIFEST_VERSION.split(".")[0]:
+        raise InputError(f"manifest {path}: expected schema_version {MANIFEST_VERSION}, got {version}", REDUMP)
+    entries = [_read_entry(path, number, item) for number, item in enumerate(value["dumps"])]
+    tags = [entry.tag for entry in entries]
+    twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+    if twice:
+        raise InputError(f"manifest {path}: lists {', '.join(twice)} twice", REDUMP)
+    return entries
+
+
+def _read_entry(path: Path, number: int, item: Any) -> ManifestEntry:
+    if not isinstance(item, dict) or not isinstance(item.get("tag"), str) or not isinstance(item.get("sha256"), str):
+        raise InputError(f"manifest {path}: dumps.{number}: expected an object with tag and sha256", REDUMP)
+    return ManifestEntry(checked_tag(item["tag"]), item["sha256"])
+
+
+def _entry(meta: DumpMeta) -> dict[str, Any]:
+    entry = {name: getattr(meta, name) for name in _ENTRY_FIELDS}
+    return {**entry, "voice": meta.voice["id"], "codes": f"codes_{meta.tag}.npy", "meta": f"meta_{meta.tag}.json"}
+
+
+def _requests(metas: list[DumpMeta]) -> list[dict[str, Any]]:
+    """hash_unique by request. First packets are only counted where all were cut at the same ``packet_tokens``."""
+    by_request: dict[tuple[object, ...], list[DumpMeta]] = {}
+    for meta in metas:
+        by_request.setdefault(request_key(meta), []).append(meta)
+    rows = []
+    for runs in by_request.values():
+        one_size = len({meta.packet_tokens for meta in runs}) == 1
+        rows.append(
+            {
+                "text_id": runs[0].text_id,
+                "text_sha256": runs[0].text_sha256,
+                "text_mode": runs[0].text_mode,
+                "voice": runs[0].voice["id"],
+                "runs": len(runs),
+                "hash_unique": len({meta.sha256 for meta in runs}),
+                "first_packet_hash_unique": len({meta.first_packet_sha256 for meta in runs}) if one_size else None,
+                "reason": None if one_size else "packet_tokens differ between the runs",
+                "tags": [meta.tag for meta in runs],
+            }
+        )
+    return rows

@@ -1,0 +1,129 @@
+"""``trace_<tag>.npz``: a trace as compact arrays, written whole, read without pickle and without torch."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import written_whole
+from ttsctl.core.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
+from ttsctl.dumps.meta import checked_tag
+from ttsctl.dumps.read import NUMPY_ERRORS, what_numpy_said
+
+TRACE_VERSION = 1
+RECORD_AGAIN = "record the run again with 'ttsctl dump-codes --trace LEVEL'"
+_LEVELS = ("none", "codes", "stages", "modules")
+_SIDES = ("codegen", "decode")
+
+
+def trace_path(folder: Path, tag: str) -> Path:
+    return folder / f"trace_{checked_tag(tag)}.npz"
+
+
+def write_trace(folder: Path, tag: str, trace: Trace) -> Path:
+    """Write ``trace_<tag>.npz`` whole; returns its path. InputError if it is there already."""
+    path = trace_path(folder, tag)
+    if path.exists():
+        raise InputError(f"trace {path}: already there", "choose another tag or folder")
+    with written_whole(path) as temporary:
+        save_trace(temporary, trace)
+    return path
+
+
+def save_trace(path: Path, trace: Trace) -> None:
+    """The arrays of a trace into ``path``: equal traces give equal bytes.
+
+    ``version`` (), ``level`` (), ``stages`` names what a stage's number means; ``draws_<field>``,
+    ``codegen_<field>`` and ``decode_<field>`` are the fields of contract.trace.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        "version": np.array(TRACE_VERSION),
+        "level": np.array(trace.level),
+        "stages": np.array(STAGES),
+    }
+    arrays |= {f"draws_{field.name}": getattr(trace.draws, field.name) for field in fields(Draws)}
+    for side in _SIDES:
+        prints = getattr(trace, side)
+        arrays |= {f"{side}_{field.name}": np.asarray(getattr(prints, field.name)) for field in fields(Prints)}
+        # An empty tuple of names would be saved as numbers.
+        arrays[f"{side}_points"] = np.array(prints.points, np.str_)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # the stubs see allow_pickle in any name
+
+
+def read_trace(path: Path) -> Trace:
+    """The trace of a file; InputError if it is missing, damaged, of another version or contradicts itself."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise InputError(f"trace {path}: {error.strerror or error}", "check the path and its permissions") from error
+    except (AttributeError, *NUMPY_ERRORS) as error:
+        raise InputError(f"trace {path}: no readable trace: {what_numpy_said(error)}", RECORD_AGAIN) from error
+    _check_version(path, arrays)
+    level = str(arrays.get("level", ""))
+    if level not in _LEVELS:
+        raise InputError(f"trace {path}: level: expected one of {', '.join(_LEVELS)}, got {level!r}", RECORD_AGAIN)
+    sides = [_prints(path, arrays, side) for side in _SIDES]
+    return Trace(level, _draws(path, arrays), *sides)  # type: ignore[arg-type]  # checked against the levels
+
+
+def _check_version(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    version = arrays.get("version")
+    if version is None or version.shape != () or version.dtype.kind not in "iu" or int(version) != TRACE_VERSION:
+        found = "none" if version is None else repr(version.tolist())
+        raise InputError(f"trace {path}: expected version {TRACE_VERSION}, got {found}", RECORD_AGAIN)
+    stages = arrays.get("stages", np.empty(0))
+    if tuple(stages.tolist()) != STAGES:
+        raise InputError(f"trace {path}: stages: expected {', '.join(STAGES)}", RECORD_AGAIN)
+
+
+def _draws(path: Path, arrays: dict[str, NDArray[Any]]) -> Draws:
+    plain = no_draws()
+    found = {f.name: _column(path, arrays, f"draws_{f.name}", getattr(plain, f.name)) for f in fields(Draws)}
+    _check_lengths(path, "draws", found)
+    return Draws(**found)
+
+
+def _prints(path: Path, arrays: dict[str, NDArray[Any]], side: str) -> Prints:
+    plain = no_prints()
+    names = [field.name for field in fields(Prints) if field.name != "points"]
+    found = {name: _column(path, arrays, f"{side}_{name}", getattr(plain, name)) for name in names}
+    _check_lengths(path, side, found)
+    points = arrays.get(f"{side}_points")
+    if points is None or points.ndim != 1 or points.dtype.kind != "U":
+        raise InputError(f"trace {path}: {side}_points: expected names", RECORD_AGAIN)
+    _check_range(path, f"{side}_point", found["point"], len(points))
+    _check_range(path, f"{side}_stage", found["stage"], len(STAGES))
+    return Prints(tuple(points.tolist()), **found)
+
+
+def _column(path: Path, arrays: dict[str, NDArray[Any]], name: str, like: NDArray[Any]) -> NDArray[Any]:
+    """An array of the dtype and of the shape behind the first axis of ``like``."""
+    found = arrays.get(name)
+    if found is None:
+        raise InputError(f"trace {path}: {name} is missing", RECORD_AGAIN)
+    if found.dtype != like.dtype or found.shape[1:] != like.shape[1:] or found.ndim != like.ndim:
+        wanted = ("N", *map(str, like.shape[1:]))
+        raise InputError(
+            f"trace {path}: {name}: expected ({', '.join(wanted)}) {like.dtype}, got {found.shape} {found.dtype}",
+            RECORD_AGAIN,
+        )
+    return found
+
+
+def _check_lengths(path: Path, what: str, columns: dict[str, NDArray[Any]]) -> None:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"trace {path}: {what}: columns of different lengths {lengths}", RECORD_AGAIN)
+
+
+def _check_range(path: Path, name: str, column: NDArray[Any], count: int) -> None:
+    if len(column) and (int(column.min()) < 0 or int(column.max()) >= count):
+        raise InputError(
+            f"trace {path}: {name}: expected 0 to {count - 1}, got {column.min()} to {column.max()}", RECORD_AGAIN
+        )

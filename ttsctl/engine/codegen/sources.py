@@ -1,0 +1,187 @@
+"""Where a stream's codes come from: the same thread, another one, or another process.
+
+A source is asked for packets and told when one is decoded; closing it ends code generation and frees its state.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from typing import Protocol, cast
+
+import torch
+
+from ttsctl.core.engine import Request
+from ttsctl.engine.clock import Clock
+from ttsctl.engine.codegen.stage import Always, CodeEnd, CodegenStage, CodePacket, Stopped
+from ttsctl.engine.recording.probes import CodegenTaps
+
+# Packets that code generation may be ahead of the decoder, the one in the making included. With two, one is ready
+# whenever the decoder is; more would only make a closed stream throw more away.
+PACKETS_AHEAD = 2
+# The name of the thread or process that generates.
+CODEGEN_NAME = "ttsctl-codegen"
+
+
+class CodeSource(Protocol):
+    """One request's codes."""
+
+    def next(self) -> CodePacket | CodeEnd:
+        """The next packet, as soon as it is there; after the last one CodeEnd. Raises what code generation raised."""
+        ...
+
+    def decoded(self) -> None:
+        """Said once the packet last taken is decoded, or put aside to be decoded with others."""
+        ...
+
+    def close(self) -> None:
+        """End code generation, wherever it stands. Closing twice is harmless."""
+        ...
+
+
+class InlineSource:
+    """Generates a packet when it is asked for one, in the thread that asks."""
+
+    def __init__(self, stage: CodegenStage, request: Request, clock: Clock, taps: CodegenTaps) -> None:
+        self._in_force = stage.in_force
+        packets = stage.packets(request, clock, taps, Always())
+        self._packets = cast("Generator[CodePacket | CodeEnd, None, None]", packets)
+
+    def next(self) -> CodePacket | CodeEnd:
+        with self._in_force:
+            return next(self._packets)
+
+    def decoded(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._packets.close()
+
+
+class AheadSource(ABC):
+    """Generates while the decoder works. The first ``prefill`` packets go in lock-step: none of them, nor the one
+    after them, is begun before the packet before it is decoded. From then on ``PACKETS_AHEAD`` bounds the lead.
+    """
+
+    def __init__(self, prefill: int) -> None:
+        self._prefill = prefill
+        self._taken = 0
+        self._decoded = 0
+        self._ended = False
+
+    @property
+    def allowed(self) -> int:
+        """How many packets may have been begun so far."""
+        return self._decoded + 1 if self._decoded < self._prefill else self._taken + PACKETS_AHEAD
+
+    def next(self) -> CodePacket | CodeEnd:
+        item = self._receive()
+        if isinstance(item, CodePacket):
+            self._taken += 1
+            self._allow(self.allowed)
+        else:
+            self._ended = True
+        return item
+
+    def decoded(self) -> None:
+        self._decoded += 1
+        if self._decoded <= self._prefill:
+            self._allow(self.allowed)
+
+    @abstractmethod
+    def _receive(self) -> CodePacket | CodeEnd:
+        """What comes next, waiting for it."""
+
+    @abstractmethod
+    def _allow(self, packets: int) -> None:
+        """Let the generator begin all packets below this number."""
+
+
+class ThreadLeave:
+    """``Leave`` for a thread: a number of packets that only grows, and a flag that stops it."""
+
+    def __init__(self, allowed: int) -> None:
+        self._allowed = allowed
+        self._stopped = False
+        self._changed = threading.Condition()
+
+    def allow(self, packets: int) -> None:
+        with self._changed:
+            self._allowed = packets
+            self._changed.notify()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+
+    def wait_for(self, packet: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or packet < self._allowed)
+        self.check()
+
+    def check(self) -> None:
+        if self._stopped:
+            raise Stopped
+
+
+_Item = CodePacket | CodeEnd | BaseException
+
+
+class ThreadSource(AheadSource):
+    """Generates in a thread of its own, which ends with the request.
+
+    Both stages run under one set of switches, for these belong to the process; whoever decodes holds them.
+    """
+
+    def __init__(self, stage: CodegenStage, request: Request, clock: Clock, taps: CodegenTaps) -> None:
+        super().__init__(stage.config.stream.prefill_packets)
+        self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._leave = ThreadLeave(self.allowed)
+        self._thread = threading.Thread(
+            target=_generate,
+            args=(stage, request, clock, taps, self._leave, self._items),
+            name=CODEGEN_NAME,
+            daemon=True,
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._leave.stop()
+        self._thread.join()
+
+    def _receive(self) -> CodePacket | CodeEnd:
+        item = self._items.get()
+        if isinstance(item, BaseException):
+            try:
+                raise item
+            finally:
+                # The error's traceback holds this frame, which must not hold the error.
+                del item
+        return item
+
+    def _allow(self, packets: int) -> None:
+        self._leave.allow(packets)
+
+
+def _generate(
+    stage: CodegenStage,
+    request: Request,
+    clock: Clock,
+    taps: CodegenTaps,
+    leave: ThreadLeave,
+    items: queue.SimpleQueue[_Item],
+) -> None:
+    """The thread's work: every packet and the end, or what was raised, into the queue."""
+    try:
+        with torch.inference_mode(), stage.in_force:
+            # The count belongs to the thread, and with it the order in which sums are formed.
+            torch.set_num_threads(stage.in_force.switches.threads)
+            for item in stage.packets(request, clock, taps, leave):
+                items.put(item)
+    except Stopped:
+        pass
+    except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
+        items.put(error)

@@ -1,0 +1,1 @@
+"""Decoding: packets of codes to packets of PCM, in one of four modes."""

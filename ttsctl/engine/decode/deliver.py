@@ -1,0 +1,65 @@
+"""A stream from codes to audio: packets are taken from a source as they come, decoded, and handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ttsctl.core.audio import PcmArray
+from ttsctl.core.engine import Packet
+from ttsctl.engine.clock import Clock
+from ttsctl.engine.codegen.sources import CodeSource
+from ttsctl.engine.codegen.stage import CodeEnd, CodePacket
+from ttsctl.engine.cuda_handover import DeviceCodes
+from ttsctl.engine.decode.stage import Decoding
+
+
+def deliver(
+    source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, num_codebooks: int
+) -> Iterator[Packet | CodeEnd]:
+    """Every packet of ``source`` with its audio, then what the decoder held back, then the source's end.
+
+    Only each ``decode_every``-th packet is decoded, together with those before it, whose PCM is empty and
+    ``decode_ms`` None. What is left at the end comes, as what the decode mode held back, in a packet without codes.
+    """
+    index = 0
+    while isinstance(item := source.next(), CodePacket):
+        yield _next_packet(source, decoding, clock, decode_every, index, item)
+        index += 1
+    calls, started = decoding.calls, clock.now_ms()
+    pcm = decoding.flush()
+    if len(pcm):
+        now = clock.now_ms()
+        none = np.empty((0, num_codebooks), np.int64)
+        yield Packet(index, none, pcm, 0.0, 0.0, now - started, started, now, decoding.calls - calls)
+    yield item
+
+
+def _next_packet(
+    source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, index: int, item: CodePacket
+) -> Packet:
+    """One packet taken and, if it is its turn, decoded with all that wait."""
+    taken_ms, calls = clock.now_ms(), decoding.calls
+    codes = decoding.take(item.codes)
+    # Codes that came with an event are there only now that the host could read them.
+    codes_at_ms = clock.now_ms() if isinstance(item.codes, DeviceCodes) else item.ready_ms
+    started, pcm, done_ms = clock.now_ms(), _NO_PCM, None
+    if decoding.held == decode_every:
+        pcm = decoding.decode()
+        done_ms = clock.now_ms()
+    source.decoded()
+    return Packet(
+        index=index,
+        codes=codes,
+        pcm=pcm,
+        code_ms=item.code_ms,
+        queue_wait_ms=max(0.0, taken_ms - item.ready_ms),
+        decode_ms=None if done_ms is None else done_ms - started,
+        codes_at_ms=codes_at_ms,
+        pcm_at_ms=done_ms,
+        decode_calls=decoding.calls - calls,
+    )
+
+
+_NO_PCM: PcmArray = np.empty(0, np.float32)

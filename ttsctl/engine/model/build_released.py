@@ -1,0 +1,76 @@
+"""A checkpoint of a released size with random weights: the same work as the released one, without its files.
+
+``python -m ttsctl.engine.model.build_released FOLDER [0.6B|1.7B]`` writes 1.4 or 3.6 GB in the official layout.
+Every tensor has the released shape but the text embedding: its rows, which cost no computation, are those of the small
+tokenizer that comes along. What it says is noise, and it need not end by itself: set ``sampling.max_new_tokens``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.files import write_json
+from ttsctl.engine.model.build_builtin import GENERATION, RELEASED_CODEBOOK, codec_config_json, talker_config
+from ttsctl.engine.model.random_tokenizer import write_tokenizer
+from ttsctl.engine.model.random_weights import write_weights
+
+SEED = 1
+# The end channel's pull at these widths, so that it is one id among many and not the only one.
+END_HEAD = 5.75
+# Hidden and intermediate size of the talker; its predictor has those of 0.6B in both.
+SIZES = MappingProxyType({"0.6B": (1024, 3072), "1.7B": (2048, 6144)})
+_HEADS = MappingProxyType({"num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128})
+_CODEC = MappingProxyType(
+    {
+        "codebook_size": RELEASED_CODEBOOK,
+        "codebook_dim": 512,
+        "latent_dim": 1024,
+        "decoder_dim": 1536,
+        "hidden_size": 512,
+        "intermediate_size": 1024,
+        "head_dim": 64,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "num_hidden_layers": 8,
+        "sliding_window": 72,
+    }
+)
+
+
+def build(folder: Path, size: str = "0.6B") -> None:
+    """Write the whole checkpoint into ``folder``; InputError names the sizes that there are."""
+    if size not in SIZES:
+        raise InputError(f"size {size!r}: not a released one", nearest(size, list(SIZES)))
+    write_json(folder / "config.json", released_config(write_tokenizer(folder), size))
+    write_json(folder / "generation_config.json", {**GENERATION, "max_new_tokens": 8192})
+    write_json(folder / "speech_tokenizer" / "config.json", released_codec())
+    write_weights(folder, SEED, END_HEAD)
+
+
+def released_config(vocab_size: int, size: str) -> dict[str, Any]:
+    """config.json of a released size, for a text vocabulary of ``vocab_size``."""
+    config = talker_config(vocab_size, RELEASED_CODEBOOK)
+    talker = config["talker_config"]
+    hidden, inner = SIZES[size]
+    talker.update(_HEADS, hidden_size=hidden, intermediate_size=inner, num_hidden_layers=28)
+    talker.update(text_hidden_size=2048, max_position_embeddings=32768)
+    hidden, inner = SIZES["0.6B"]
+    predictor = talker["code_predictor_config"]
+    predictor.update(_HEADS, hidden_size=hidden, intermediate_size=inner, num_hidden_layers=5)
+    predictor.update(max_position_embeddings=65536)
+    return {**config, "tts_model_size": size.lower().replace(".", "b").rstrip("b")}
+
+
+def released_codec() -> dict[str, Any]:
+    """speech_tokenizer/config.json of the released codec's decoder."""
+    config = codec_config_json()
+    config["decoder_config"].update(_CODEC)
+    return config
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), *sys.argv[2:3])

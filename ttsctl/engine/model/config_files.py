@@ -1,0 +1,76 @@
+"""The JSON files of a checkpoint, held to the types and bounds that the network and the samplers rely on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ttsctl.core.config import SamplingConfig
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import read_json
+from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
+
+Sizes = TypeVar("Sizes", TalkerSizes, CodecSizes)
+
+DAMAGED = "copy or download the checkpoint again"
+# Key of generation_config.json -> the setting of the configuration that it stands in for, with that one's bounds.
+GENERATION_KEYS = MappingProxyType(
+    {
+        "max_new_tokens": "max_new_tokens",
+        "temperature": "temperature",
+        "top_k": "top_k",
+        "top_p": "top_p",
+        "repetition_penalty": "repetition_penalty",
+        "subtalker_temperature": "predictor_temperature",
+        "subtalker_top_k": "predictor_top_k",
+        "subtalker_top_p": "predictor_top_p",
+        "subtalker_repetition_penalty": "predictor_repetition_penalty",
+    }
+)
+
+
+# Values are validated as JSON, where strict validation takes an object for a dataclass but no "4" for 4.
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; InputError if the file is missing, malformed or holds anything else."""
+    value = read_json(path, "checkpoint file")
+    if not isinstance(value, dict):
+        raise InputError(f"checkpoint file {path}: expected a JSON object", DAMAGED)
+    return value
+
+
+def read_sizes(read: Callable[[dict[str, Any], str], Sizes], path: Path, config: dict[str, Any]) -> Sizes:
+    """``read(config, where)`` with every value of the type that the dataclass declares; InputError names the first."""
+    try:
+        sizes = read(config, str(path))
+        TypeAdapter(type(sizes)).validate_json(json.dumps(asdict(sizes)), strict=True)
+    except ValidationError as error:
+        raise _wrong(path, error) from error
+    except (AttributeError, TypeError, ValueError) as error:  # a list or a word where a table or a number belongs
+        raise InputError(f"{path}: not laid out like a Qwen3-TTS-12Hz config ({error})", DAMAGED) from error
+    return sizes
+
+
+def read_generation(path: Path) -> dict[str, Any]:
+    """The settings of ``path`` that count here, without those that are null; {} if there is no such file."""
+    found = read_object(path) if path.exists() else {}
+    known = {key: found[key] for key in GENERATION_KEYS if found.get(key) is not None}
+    for key, value in known.items():
+        try:
+            TypeAdapter(SamplingConfig).validate_json(json.dumps({GENERATION_KEYS[key]: value}))
+        except ValidationError as error:
+            raise _wrong(path, error, key) from error
+    return known
+
+
+def _wrong(path: Path, error: ValidationError, key: str | None = None) -> InputError:
+    first = error.errors(include_url=False)[0]
+    where = key or ".".join(str(part) for part in first["loc"])
+    return InputError(f"{path}: {where}: {first['msg']}, got {first['input']!r:.80}", DAMAGED)

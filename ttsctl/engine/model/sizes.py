@@ -1,0 +1,186 @@
+"""The sizes of a network, read from config.json and never from defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ttsctl.core.errors import InputError, nearest
+
+Table = Mapping[str, Any]
+
+
+def need(table: Table, key: str, where: str) -> Any:
+    """``table[key]``, or an InputError that names the file and the key."""
+    if key not in table or table[key] is None:
+        raise InputError(f"{where}: key {key!r} is missing", "the folder is no complete Qwen3-TTS-12Hz checkpoint")
+    return table[key]
+
+
+@dataclass(frozen=True)
+class TransformerSizes:
+    """One stack of decoder layers. ``sliding_window`` None = full causal attention."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    rope_theta: float
+    max_position_embeddings: int
+    attention_bias: bool
+    sliding_window: int | None = None
+    qk_norm: bool = True
+    layer_scale: bool = False
+
+    @classmethod
+    def read(cls, table: Table, where: str, **extra: Any) -> TransformerSizes:
+        activation = need(table, "hidden_act", where)
+        if activation != "silu":
+            raise InputError(f"{where}: hidden_act {activation!r}", "expected 'silu', the only one this network has")
+        names = (
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+            "rms_norm_eps",
+            "rope_theta",
+            "max_position_embeddings",
+        )
+        values = {name: need(table, name, where) for name in names}
+        return cls(**values, attention_bias=bool(table.get("attention_bias", False)), **extra)
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids with a meaning: the first five belong to the text vocabulary, the others to the codec vocabulary."""
+
+    im_start: int
+    im_end: int
+    tts_bos: int
+    tts_eos: int
+    tts_pad: int
+    codec_bos: int
+    codec_eos: int
+    codec_pad: int
+    codec_think: int
+    codec_nothink: int
+    codec_think_bos: int
+    codec_think_eos: int
+
+
+@dataclass(frozen=True)
+class TalkerSizes:
+    """Everything config.json says that talker, predictor and prompt depend on."""
+
+    model_type: str
+    model_size: str
+    talker: TransformerSizes
+    predictor: TransformerSizes
+    num_code_groups: int
+    codec_vocab_size: int
+    predictor_vocab_size: int
+    text_vocab_size: int
+    text_hidden_size: int
+    ids: SpecialIds
+    speakers: dict[str, int]
+    dialects: dict[str, str]
+    languages: dict[str, int]
+
+    @classmethod
+    def read(cls, config: Table, where: str) -> TalkerSizes:
+        talker = need(config, "talker_config", where)
+        inside = f"{where} talker_config"
+        predictor = need(talker, "code_predictor_config", inside)
+        within = f"{inside}.code_predictor_config"
+        return cls(
+            model_type=need(config, "tts_model_type", where),
+            model_size=need(config, "tts_model_size", where),
+            talker=TransformerSizes.read(talker, inside),
+            predictor=TransformerSizes.read(predictor, within),
+            num_code_groups=need(talker, "num_code_groups", inside),
+            codec_vocab_size=need(talker, "vocab_size", inside),
+            predictor_vocab_size=need(predictor, "vocab_size", within),
+            text_vocab_size=need(talker, "text_vocab_size", inside),
+            text_hidden_size=need(talker, "text_hidden_size", inside),
+            ids=_special_ids(config, talker, where, inside),
+            speakers={name.lower(): int(i) for name, i in (talker.get("spk_id") or {}).items()},
+            dialects={n.lower(): d for n, d in (talker.get("spk_is_dialect") or {}).items() if d},
+            languages={n.lower(): int(i) for n, i in need(talker, "codec_language_id", inside).items()},
+        )
+
+    def speaker_id(self, speaker: str) -> int:
+        """Codec id of a speaker, by name in any case; InputError names the nearest known one."""
+        if speaker.lower() not in self.speakers:
+            raise InputError(
+                f"speaker {speaker!r}: unknown to this checkpoint", nearest(speaker.lower(), list(self.speakers))
+            )
+        return self.speakers[speaker.lower()]
+
+    def language_id(self, language: str, speaker: str | None) -> int | None:
+        """Codec id of a language, None for Auto. A dialect speaker with Chinese or Auto gets the dialect's id."""
+        name = language.lower()
+        if name != "auto" and name not in self.languages:
+            raise InputError(
+                f"language {language!r}: unknown to this checkpoint", nearest(name, ["auto", *self.languages])
+            )
+        dialect = self.dialects.get(speaker.lower()) if speaker else None
+        if dialect and name in ("auto", "chinese"):
+            return self.languages[dialect]
+        return None if name == "auto" else self.languages[name]
+
+
+def _special_ids(config: Table, talker: Table, where: str, inside: str) -> SpecialIds:
+    text = {n: need(config, f"{n}_token_id", where) for n in ("im_start", "im_end", "tts_bos", "tts_eos", "tts_pad")}
+    names = ("bos", "pad", "think", "nothink", "think_bos", "think_eos")
+    codec = {f"codec_{n}": need(talker, f"codec_{n}_id", inside) for n in names}
+    return SpecialIds(**text, **codec, codec_eos=need(talker, "codec_eos_token_id", inside))
+
+
+@dataclass(frozen=True)
+class CodecSizes:
+    """The codec decoder. ``samples_per_frame`` = the product of all rates, 1920 in the released codec."""
+
+    transformer: TransformerSizes
+    codebook_size: int
+    codebook_dim: int
+    num_quantizers: int
+    latent_dim: int
+    decoder_dim: int
+    upsample_rates: tuple[int, ...]
+    upsampling_ratios: tuple[int, ...]
+    sample_rate: int
+    samples_per_frame: int
+
+    @classmethod
+    def read(cls, config: Table, where: str) -> CodecSizes:
+        table = need(config, "decoder_config", where)
+        inside = f"{where} decoder_config"
+        rates = tuple(need(table, "upsample_rates", inside))
+        ratios = tuple(need(table, "upsampling_ratios", inside))
+        product = 1
+        for rate in (*rates, *ratios):
+            product *= rate
+        declared = need(config, "decode_upsample_rate", where)
+        if product != declared:
+            raise InputError(
+                f"{where}: decode_upsample_rate is {declared}, but the rates multiply to {product}", "mend config.json"
+            )
+        window = need(table, "sliding_window", inside)
+        return cls(
+            transformer=TransformerSizes.read(table, inside, sliding_window=window, qk_norm=False, layer_scale=True),
+            codebook_size=need(table, "codebook_size", inside),
+            codebook_dim=need(table, "codebook_dim", inside),
+            num_quantizers=need(table, "num_quantizers", inside),
+            latent_dim=need(table, "latent_dim", inside),
+            decoder_dim=need(table, "decoder_dim", inside),
+            upsample_rates=rates,
+            upsampling_ratios=ratios,
+            sample_rate=need(config, "output_sample_rate", where),
+            samples_per_frame=product,
+        )

@@ -1,0 +1,1 @@
+"""What a run records of itself, and values put into it: probes, fingerprints, draws, interventions."""

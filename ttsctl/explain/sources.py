@@ -1,0 +1,65 @@
+"""Recorded runs to be explained: two dumps with their traces, and whether they may be compared at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.dumps.conditions import condition_differences, request_differences
+from ttsctl.dumps.meta import DumpMeta
+from ttsctl.dumps.sources import Dump, load_sources
+from ttsctl.dumps.trace_file import read_trace, trace_path
+from ttsctl.explain.compare_traces import Side
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedRun:
+    """One dump: what is explained, and its meta, if it has one."""
+
+    side: Side
+    meta: DumpMeta | None
+    note: str | None
+
+
+def load_run(path: Path) -> RecordedRun:
+    """The run that a code file, a meta, or a folder with one dump stands for, with the trace beside it.
+
+    InputError for a folder of several, for a dump without codes, and for whatever cannot be read.
+    """
+    dumps, _ = load_sources([path])
+    if len(dumps) != 1:
+        names = ", ".join(dump.label for dump in dumps[:4])
+        raise InputError(f"{path}: expected one run, got {len(dumps)}: {names}", "name one of them by its code file")
+    dump = dumps[0]
+    if dump.codes is None:
+        raise InputError(f"{dump.label}: its codes are missing", "explain needs the codes beside the meta")
+    trace = _trace_beside(dump)
+    note = None if trace is not None else f"{dump.label} has no trace beside it; record runs with record.trace"
+    return RecordedRun(Side(dump.label, dump.codes, read_trace(trace) if trace else None), dump.meta, note)
+
+
+def check_comparable(a: RecordedRun, b: RecordedRun) -> None:
+    """CannotJudge if the two answer different requests: their difference has no first cause to be found."""
+    if a.meta is None or b.meta is None:
+        return
+    # A text's id is only its name.
+    asked = [line for line in request_differences(a.meta, b.meta) if not line.startswith(("text_id", "voice id"))]
+    if asked:
+        raise CannotJudge(
+            f"{b.side.label} answers another request than {a.side.label}: {'; '.join(asked)}",
+            "explain two runs of one text and voice",
+        )
+
+
+def around(a: RecordedRun, b: RecordedRun) -> tuple[list[str] | None, str | None]:
+    """What differs around the two, one line each; None and why where a meta is missing."""
+    missing = [run.side.label for run in (a, b) if run.meta is None]
+    if a.meta is None or b.meta is None:
+        return None, f"no meta beside {', '.join(missing)}"
+    return [line for line in condition_differences(a.meta, b.meta) if "config record." not in line], None
+
+
+def _trace_beside(dump: Dump) -> Path | None:
+    path = trace_path(Path(dump.label).parent, dump.tag)
+    return path if path.is_file() else None

@@ -1,1 +1,0 @@
-"""Suites, running them, baselines and judging. Knows the engine only by its protocol; never imports torch."""

@@ -1,1 +1,0 @@
-"""Controlled experiments: vary one thing at a time, find what differs first, and prove it."""

@@ -1,0 +1,69 @@
+"""JUnit XML of a ``regress`` run, as CI servers read it: one test case a gate and case."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from ttsctl.core.verdict import Verdict
+from ttsctl.regress.gate_rows import asks, shown
+from ttsctl.regress.summary import RegressSummary
+
+# Characters that XML 1.0 cannot hold, not even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_OUTCOME = {"fail": "failure", "error": "error", "not_comparable": "skipped", "skipped": "skipped"}
+
+
+def junit_xml(summary: RegressSummary) -> str:
+    """The document. A verdict "fail" is a failure, "error" an error, "not_comparable" and "skipped" are skipped.
+
+    A run without any verdict on a case holds one error, so that no server shows it as green.
+    """
+    suite = ElementTree.Element("testsuite", name=_clean(summary.suite.name), timestamp=summary.created_utc)
+    times = {case.id: case.wall_s for case in summary.cases}
+    for verdict in summary.verdicts:
+        _test_case(suite, summary.suite.name, verdict, times.get(verdict.where))
+    if not summary.cases:
+        _nothing_ran(suite, summary)
+    total = sum(wall for wall in times.values() if wall is not None)
+    counts = {
+        "tests": str(len(suite)),
+        "failures": str(len(suite.findall("testcase/failure"))),
+        "errors": str(len(suite.findall("testcase/error"))),
+        "skipped": str(len(suite.findall("testcase/skipped"))),
+        "time": f"{total:.3f}",
+    }
+    suite.attrib.update(counts)
+    root = ElementTree.Element("testsuites", counts)
+    root.append(suite)
+    ElementTree.indent(root, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _test_case(suite: ElementTree.Element, name: str, verdict: Verdict, wall_s: float | None) -> None:
+    classname = f"{name}.{verdict.where or 'all'}"
+    case = ElementTree.SubElement(suite, "testcase", name=_clean(verdict.gate), classname=_clean(classname))
+    if wall_s is not None:
+        case.set("time", f"{wall_s:.3f}")
+    outcome = _OUTCOME.get(verdict.status)
+    if outcome is None:
+        return
+    found = ElementTree.SubElement(case, outcome, message=_clean(_message(verdict)))
+    if outcome != "skipped":
+        found.set("type", verdict.status)
+
+
+def _nothing_ran(suite: ElementTree.Element, summary: RegressSummary) -> None:
+    case = ElementTree.SubElement(suite, "testcase", name="cases", classname=f"{_clean(summary.suite.name)}.all")
+    ElementTree.SubElement(case, "error", message=_clean(summary.headline), type="error")
+
+
+def _message(verdict: Verdict) -> str:
+    asked = f"expected {asks(verdict)}, got {shown(verdict.value)}"
+    if verdict.status in ("not_comparable", "skipped"):
+        return f"{verdict.status.replace('_', ' ')}: {verdict.reason}"
+    return f"{asked}: {verdict.reason}" if verdict.reason else asked
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)

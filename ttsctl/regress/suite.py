@@ -1,0 +1,201 @@
+"""A suite: what to run and what must hold, from TOML.
+
+name = "base"                                # default: the file's name
+texts = "../manifests/texts_base.json"       # paths are relative to the suite file
+voices = "../manifests/voices_base.json"
+text_ids = ["long_01", "short_01"]           # default: all of the file
+voice_ids = ["serena"]
+runs = 3                                     # streamed runs besides the first, for determinism
+warmup = 1                                   # streamed runs that are not counted, before the first case
+timeout_s = 60                               # for all runs of a case together
+text_mode = "streaming"
+baseline = "../manifests/base_golden"        # used unless --baseline names another
+
+[stream]                                     # the tables of the configuration
+packet_tokens = 4
+
+[pins]                                       # settings that must not be changed by --set
+"stream.packet_tokens" = 4
+
+[gates]                                      # true, false, a threshold, or a table
+codes_baseline = true
+ttfa_p95 = 400
+mae_waveform = { operator = "<=", threshold = 1e-3, required = true }
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ttsctl.core.config import CONFIG_TABLES, Config
+from ttsctl.core.engine import TextMode
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.toml_file import read_toml_bytes
+from ttsctl.regress.gates import GATES, Gate, Operator, Setting, Threshold
+from ttsctl.runs.cases import Case, load_cases
+
+DEFAULT_RUNS = 3
+DEFAULT_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A validated suite. ``config_tables`` go to ``cli``, which validates them with the rest of the configuration."""
+
+    name: str
+    path: Path
+    sha256: str
+    cases: tuple[Case, ...]
+    runs: int
+    warmup: int
+    timeout_s: float
+    baseline: Path | None
+    config_tables: Mapping[str, Any]
+    pins: Mapping[str, Any]
+    gates: tuple[Setting, ...]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _SuiteTable(_Closed):
+    name: str | None = None
+    texts: str | None = None
+    voices: str | None = None
+    text_ids: list[str] | None = None
+    voice_ids: list[str] | None = None
+    runs: Annotated[int, Ge(0)] = DEFAULT_RUNS
+    warmup: Annotated[int, Ge(0)] = 1
+    timeout_s: Annotated[float, Gt(0)] = DEFAULT_TIMEOUT_S
+    text_mode: TextMode = "streaming"
+    baseline: str | None = None
+    pins: dict[str, bool | int | float | str] = {}
+    gates: dict[str, Any] = {}
+
+
+class _GateTable(_Closed):
+    on: bool = True
+    operator: Operator | None = None
+    threshold: Any = None  # checked by hand: its type depends on the gate
+    unit: str | None = None
+    required: bool | None = None
+
+
+def load_suite(path: Path) -> Suite:
+    """Read and validate a suite with its texts and voices.
+
+    A suite without texts or voices is valid and has no cases. InputError names the file, the key and the nearest
+    known one.
+    """
+    raw, table = read_toml_bytes(path, "suite")
+    config_tables = {key: table.pop(key) for key in CONFIG_TABLES if key in table}
+    _refuse_unknown(table, [*_SuiteTable.model_fields, *CONFIG_TABLES], f"suite {path}", "key")
+    try:
+        suite = _SuiteTable.model_validate(table)
+    except ValidationError as error:
+        raise _mistake(f"suite {path}", error) from error
+    return Suite(
+        name=suite.name or path.stem,
+        path=path,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        cases=_cases(suite, path.parent),
+        runs=suite.runs,
+        warmup=suite.warmup,
+        timeout_s=suite.timeout_s,
+        baseline=path.parent / suite.baseline if suite.baseline is not None else None,
+        config_tables=config_tables,
+        pins=_checked_pins(suite.pins, path),
+        gates=tuple(_setting(gate, suite.gates, path) for gate in _known_gates(suite.gates, path)),
+    )
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: list[str], where: str, what: str) -> None:
+    for key in table:
+        if key not in known:
+            raise InputError(f"{where}: unknown {what} {key!r}", nearest(key, known))
+
+
+def _mistake(where: str, error: ValidationError) -> InputError:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return InputError(f"{where}: {key}: {first['msg']}, got {first['input']!r:.80}", "correct the value")
+
+
+def _cases(suite: _SuiteTable, folder: Path) -> tuple[Case, ...]:
+    """Every chosen text by every chosen voice."""
+    if suite.texts is None or suite.voices is None:
+        return ()
+    texts, voices = folder / suite.texts, folder / suite.voices
+    return load_cases(texts, voices, suite.text_ids, suite.voice_ids, suite.text_mode)
+
+
+def _checked_pins(pins: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Pins whose keys are settings."""
+    known = [f"{table}.{key}" for table, keys in Config().to_dict().items() for key in keys]
+    _refuse_unknown(pins, known, f"suite {path}: pins", "setting")
+    return dict(pins)
+
+
+def _known_gates(table: Mapping[str, Any], path: Path) -> list[Gate]:
+    _refuse_unknown(table, list(GATES), f"suite {path}: gates", "gate")
+    return list(GATES.values())
+
+
+def _setting(gate: Gate, table: Mapping[str, Any], path: Path) -> Setting:
+    """The gate as the suite has it; one that it does not name keeps its defaults."""
+    where = f"suite {path}: gates.{gate.name}"
+    given = _gate_table(table.get(gate.name, gate.on), gate, where)
+    _refuse_unknown(given, list(_GateTable.model_fields), where, "key")
+    try:
+        wanted = _GateTable.model_validate(given)
+    except ValidationError as error:
+        raise _mistake(where, error) from error
+    if wanted.unit is not None and wanted.unit != gate.unit:
+        raise InputError(f"{where}: expected the unit {gate.unit!r}, got {wanted.unit!r}", "convert the threshold")
+    operator = wanted.operator or gate.operator
+    threshold = gate.threshold if wanted.threshold is None else wanted.threshold
+    _check_threshold(gate, operator, wanted, threshold, where)
+    required = gate.required if wanted.required is None else wanted.required
+    return Setting(gate, operator, threshold, wanted.on, required)
+
+
+def _gate_table(value: object, gate: Gate, where: str) -> dict[str, Any]:
+    """The short forms written out: true and false switch a gate, a number is its threshold."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, bool):
+        return {"on": value}
+    if isinstance(value, (int, float)):
+        return {"threshold": value}
+    raise InputError(f"{where}: expected true, false, a threshold or a table, got {value!r}", "see the suite's format")
+
+
+def _check_threshold(
+    gate: Gate, operator: Operator, wanted: _GateTable, threshold: Threshold | None, where: str
+) -> None:
+    if gate.against == "equal":
+        if wanted.threshold is not None or operator != "==":
+            raise InputError(f"{where}: is compared with the baseline's own value", "leave operator and threshold out")
+        return
+    if threshold is None:
+        if wanted.on:
+            raise InputError(f"{where}: has no default threshold", f"set one in {gate.unit}")
+        return
+    if isinstance(gate.threshold, bool) != isinstance(threshold, bool) or not _is_finite(threshold):
+        kind = "true or false" if isinstance(gate.threshold, bool) else "a finite number"
+        raise InputError(f"{where}: expected {kind} as threshold, got {threshold!r}", "correct the value")
+    if isinstance(threshold, bool) and operator not in ("==", "!="):
+        raise InputError(f"{where}: expected == or != for true or false, got {operator!r}", "correct the operator")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""From a request to a run: configuration, engines, streams, timeouts, jobs, workers, executors."""

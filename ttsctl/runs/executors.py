@@ -1,0 +1,131 @@
+"""Where runs are made: in this machine's own worker processes, or wherever an executor of another kind puts them."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Protocol
+
+from ttsctl.core.errors import EngineError, InputError
+from ttsctl.core.processes import interrupts_held
+from ttsctl.runs.job import Job, JobResult, Work
+
+KILL_AFTER_S = 3.0
+
+
+class Pool(Protocol):
+    """Something that does jobs. ``width``: how many it can be given at once; ``notes``: what a reader should know."""
+
+    notes: list[str]
+
+    @property
+    def width(self) -> int: ...
+
+    def submit(self, work: Work, job: Job) -> Future[JobResult]: ...
+
+    def collect(self, future: Future[JobResult], job: Job) -> JobResult:
+        """What a finished future gave; raises what the run raised, or what went wrong around it."""
+        ...
+
+    def renew(self) -> None:
+        """What is submitted from now on goes to new processes, where that can be had; what is under way ends first."""
+        ...
+
+
+class LocalPool:
+    """``jobs`` worker processes of this machine, by spawn. They do not outlive this process, however it ends.
+
+    A worker that dies takes the runs with it that were under way, which are errors; the next run gets new workers.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.width = jobs
+        self.notes: list[str] = []
+        self._before = set(multiprocessing.active_children())
+        self._executor = self._open()
+
+    def _open(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.width, mp_context=context, initializer=start_worker)
+
+    def submit(self, work: Work, job: Job) -> Future[JobResult]:
+        with interrupts_held():
+            try:
+                return self._executor.submit(work, job)
+            except BrokenProcessPool:
+                self.renew()
+                return self._executor.submit(work, job)
+
+    def renew(self) -> None:
+        self._executor.shutdown(wait=True)
+        self._executor = self._open()
+
+    def collect(self, future: Future[JobResult], job: Job) -> JobResult:
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            beside = " (or one that ran beside it)" if self.width > 1 else ""
+            what = f"the worker process that ran it{beside} died: killed, out of memory, or crashed"
+            raise EngineError(what, "see the system's log") from error
+
+    def __enter__(self) -> LocalPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._executor.shutdown(wait=True)
+            return
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        workers = [child for child in multiprocessing.active_children() if child not in self._before]
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(KILL_AFTER_S)
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+
+def start_worker() -> None:
+    """A worker process minds neither Ctrl-C, which its parent answers, nor outlives that parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def open_pool(executor: str, jobs: int) -> Iterator[Pool]:
+    """The pool that ``--executor`` names: "local", with ``jobs`` processes, or "dask://HOST:PORT".
+
+    InputError for anything else, for a missing package, and for an address that nobody answers at.
+    """
+    if executor == "local":
+        with LocalPool(jobs) as pool:
+            yield pool
+    elif executor.startswith("dask://"):
+        if jobs != 1:
+            raise InputError(
+                f"--jobs {jobs} with --executor {executor}: the cluster has its own workers", "leave it out"
+            )
+        from ttsctl.runs.dask_pool import open_dask
+
+        with open_dask(executor.removeprefix("dask://")) as dask_pool:
+            yield dask_pool
+    else:
+        raise InputError(f"--executor {executor!r}: expected local or dask://HOST:PORT", "correct the option")

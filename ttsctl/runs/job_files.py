@@ -1,0 +1,88 @@
+"""Jobs and results as files: JSON beside arrays. A result whose JSON is there is there as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from ttsctl.core.config import Config
+from ttsctl.core.engine import Request, Voice
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import read_json, write_json, written_whole
+from ttsctl.core.timing import PacketTiming
+from ttsctl.dumps.trace_file import read_trace, save_trace
+from ttsctl.runs.job import Job, JobResult
+from ttsctl.runs.requirement import Requirement
+
+_ARRAYS = ("codes", "pcm")
+
+
+def write_result(folder: Path, name: str, result: JobResult) -> None:
+    """``<name>.json`` and, where the result has them, ``<name>_codes.npy``, ``_pcm.npy`` and ``_trace.npz``.
+
+    The JSON comes last. InputError if the folder cannot be written.
+    """
+    for array in _ARRAYS:
+        value = getattr(result, array)
+        if value is not None:
+            with written_whole(folder / f"{name}_{array}.npy") as temporary:
+                np.save(temporary, value, allow_pickle=False)
+    if result.trace is not None:
+        with written_whole(folder / f"{name}_trace.npz") as temporary:
+            save_trace(temporary, result.trace)
+    there = [array for array in _ARRAYS if getattr(result, array) is not None]
+    table = {f.name: getattr(result, f.name) for f in fields(JobResult) if f.name not in (*_ARRAYS, "trace")}
+    table["packets"] = [asdict(packet) for packet in result.packets]
+    write_json(folder / f"{name}.json", {"arrays": there, "trace": result.trace is not None, "result": table})
+
+
+def read_result(folder: Path, name: str) -> JobResult:
+    """InputError for files that are not what ``write_result`` wrote."""
+    path = folder / f"{name}.json"
+    value = read_json(path, "result of a run")
+    try:
+        table = dict(value["result"])
+        table["packets"] = tuple(PacketTiming(**packet) for packet in table["packets"])
+        table["pops"] = None if table["pops"] is None else tuple(table["pops"])
+        table["notes"] = tuple(table["notes"])
+        arrays = {a: np.load(folder / f"{name}_{a}.npy", allow_pickle=False) for a in value["arrays"]}
+        trace = read_trace(folder / f"{name}_trace.npz") if value["trace"] else None
+        return JobResult(**table, **arrays, trace=trace)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise InputError(f"{path}: not a result of this version ({error})", "start anew with --fresh") from error
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """``job.json`` and, where it has codes to decode, ``job_codes.npy``."""
+    if job.codes is not None:
+        np.save(folder / "job_codes.npy", job.codes, allow_pickle=False)
+    table = {f.name: getattr(job, f.name) for f in fields(Job) if f.name not in ("codes", "config")}
+    table["request"] = asdict(job.request)
+    table["requires"] = [asdict(requirement) for requirement in job.requires]
+    write_json(folder / "job.json", {"job": table, "config": job.config.to_dict()})
+
+
+def read_job(folder: Path) -> Job:
+    """The job that ``write_job`` wrote."""
+    value = read_json(folder / "job.json", "job")
+    table = dict(value["job"])
+    request = dict(table["request"])
+    table["request"] = Request(**{**request, "voice": Voice(**request["voice"])})
+    table["requires"] = tuple(Requirement(**requirement) for requirement in table["requires"])
+    table["measure"] = tuple(table["measure"])
+    job = Job(config=_config(value["config"]), **table)
+    codes = folder / "job_codes.npy"
+    return replace(job, codes=np.load(codes, allow_pickle=False)) if codes.exists() else job
+
+
+def _config(tables: Mapping[str, Any]) -> Config:
+    try:
+        return TypeAdapter(Config).validate_json(json.dumps(tables))
+    except ValidationError as error:
+        raise InputError(f"job: no configuration of this version ({error})", "start anew with --fresh") from error

@@ -1,0 +1,141 @@
+"""Texts and voices from their JSON files, validated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ttsctl.core.engine import Voice
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.files import read_json
+
+# Ids become parts of file names and, joined by "__", ids of cases.
+_ID = re.compile(r"[A-Za-z0-9](_?[A-Za-z0-9.-])*")
+
+
+def _checked_id(value: str) -> str:
+    if len(value) > 60 or not _ID.fullmatch(value):
+        raise ValueError("expected at most 60 of A-Z a-z 0-9 . - and single _, from a letter or digit on")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("expected at least one character that is not white space")
+    return value
+
+
+Id = Annotated[str, AfterValidator(_checked_id)]
+Words = Annotated[str, AfterValidator(_not_blank)]
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text to speak, as it stands in the file."""
+
+    id: str
+    text: str
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=_Identified)
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _TextEntry(_Closed):
+    id: Id
+    text: Words
+
+
+class _VoiceEntry(_Closed):
+    id: Id
+    speaker: Words | None = None
+    language: Words = "Auto"
+    instruct: Words | None = None
+
+
+class _TextsFile(_Closed):
+    schema_version: Annotated[str, Field(pattern=r"^1\.")]
+    texts: list[_TextEntry]
+
+
+class _VoicesFile(_Closed):
+    schema_version: Annotated[str, Field(pattern=r"^1\.")]
+    voices: list[_VoiceEntry]
+
+
+def load_texts(path: Path) -> list[Text]:
+    """The texts of a file such as ``manifests/texts_base.json``, in its order.
+
+    InputError names the file and the entry: malformed JSON, an unknown key, an empty text, an id used twice.
+    """
+    entries = _read(path, "texts file", _TextsFile).texts
+    return _distinct([Text(e.id, e.text) for e in entries], path, "texts")
+
+
+def load_voices(path: Path) -> list[Voice]:
+    """The voices of a file such as ``manifests/voices_base.json``; errors as for ``load_texts``."""
+    entries = _read(path, "voices file", _VoicesFile).voices
+    return _distinct([Voice(e.id, e.speaker, e.language, e.instruct) for e in entries], path, "voices")
+
+
+def choose(items: Sequence[Item], ids: Sequence[str] | None, path: Path) -> list[Item]:
+    """The items with these ids, in the order of ``ids``; None takes all. InputError for an unknown or repeated id."""
+    if ids is None:
+        return list(items)
+    by_id = {item.id: item for item in items}
+    for number, wanted in enumerate(ids):
+        if wanted not in by_id:
+            raise InputError(f"{path}: no entry has the id {wanted!r}", nearest(wanted, list(by_id)))
+        if wanted in ids[:number]:
+            raise InputError(f"id {wanted!r} is asked for twice", "name each id once")
+    return [by_id[wanted] for wanted in ids]
+
+
+File = TypeVar("File", bound=BaseModel)
+
+
+def _read(path: Path, what: str, model: type[File]) -> File:
+    value = read_json(path, what)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        entry = _entry_id(value, first["loc"])
+        raise InputError(
+            f"{what} {path}: {where}{entry}: {first['msg']}, got {first['input']!r:.80}", "correct the entry"
+        ) from error
+
+
+def _entry_id(value: object, location: tuple[int | str, ...]) -> str:
+    """`` (id 'long_01')`` for an error inside an entry that has an id."""
+    if len(location) < 2 or not isinstance(value, dict) or not isinstance(location[1], int):
+        return ""
+    entry = value[location[0]][location[1]]
+    return f" (id {entry['id']!r})" if isinstance(entry, dict) and "id" in entry else ""
+
+
+def _distinct(items: list[Item], path: Path, table: str) -> list[Item]:
+    """The items, if no two ids are the same on a file system that folds case."""
+    seen: dict[str, int] = {}
+    for number, item in enumerate(items):
+        first = seen.setdefault(item.id.casefold(), number)
+        if first != number:
+            raise InputError(
+                f"{path}: {table}.{number} has the id {item.id!r}, which {table}.{first} has already",
+                "give each entry its own id",
+            )
+    return items

@@ -1,0 +1,1 @@
+"""What does a setting change? Experiments: conditions, runs, decision table, conclusions."""

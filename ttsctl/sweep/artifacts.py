@@ -1,0 +1,71 @@
+"""What a sweep leaves in its run folder besides the table: dumps of codes, first audio, packet times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from ttsctl.audio.wav import write_wav
+from ttsctl.core.config import Config
+from ttsctl.core.engine import Request
+from ttsctl.core.files import write_json
+from ttsctl.core.provenance import Provenance
+from ttsctl.core.trace import Trace
+from ttsctl.dumps.manifest import write_manifest
+from ttsctl.dumps.meta import build_meta
+from ttsctl.dumps.write import packets_table, write_dump
+from ttsctl.runs.job import JobResult
+
+CODES, WAV = "codes", "wav"
+
+
+def write_artifacts(
+    folder: Path,
+    results: Iterable[JobResult],
+    requests: Mapping[str, Request],
+    configs: Mapping[str, Config],
+    trace_of: Callable[[JobResult], Trace | None],
+) -> None:
+    """``codes/<condition>/`` with a dump a run, ``packets_<tag>.json`` and ``trace_<tag>.npz`` where they were
+    recorded, and ``wav/<condition>/<case>.wav`` of the first run. ``requests`` by case, ``configs`` by condition,
+    ``trace_of``: the whole trace of a run.
+    """
+    dumped: set[Path] = set()
+    for result in results:
+        if not result.clean:
+            continue
+        codes = folder / CODES / result.condition
+        if result.codes is not None:
+            _dump(codes, result, requests[result.case], configs[result.condition], trace_of(result))
+            dumped.add(codes)
+        elif result.packets:
+            # Beside a dump these are part of it; a decode run has no codes of its own to dump.
+            write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result.packets))
+        if result.pcm is not None and len(result.pcm) and result.repeat == 1:
+            write_wav(folder / WAV / result.condition / f"{result.case}.wav", result.pcm, result.sample_rate or 24_000)
+    for codes in sorted(dumped):
+        write_manifest(codes)
+
+
+def tag_of(result: JobResult) -> str:
+    """``<case>_run<n>``: alike in every condition's folder, so that two folders compare run by run."""
+    return f"{result.case}_run{result.repeat}"
+
+
+def _dump(folder: Path, result: JobResult, request: Request, config: Config, trace: Trace | None) -> None:
+    if result.codes is None or result.provenance is None:
+        return
+    meta = build_meta(
+        result.codes,
+        tag=tag_of(result),
+        request=request,
+        config=config,
+        seed=result.seed,
+        codebook_size=result.codebook_size or 1,
+        truncated=bool(result.truncated),
+        timings=dict(result.timings),
+        provenance=TypeAdapter(Provenance).validate_python(dict(result.provenance)),
+    )
+    write_dump(folder, meta, result.codes, trace, result.packets or None)

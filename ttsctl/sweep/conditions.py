@@ -1,0 +1,117 @@
+"""Conditions of an experiment: settings over the base, one by one or every combination of a matrix."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.runs.job import DECODES, SPEAKS, RunKind
+from ttsctl.runs.requirement import Requirement
+from ttsctl.runs.texts import Id
+
+Settings = Mapping[str, Any]  # "table.key" -> value
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Settings over the base, and the kind of run. ``codes_of``: whose codes a decode run decodes."""
+
+    name: str
+    settings: Settings = field(default_factory=dict)
+    run: RunKind = "stream"
+    codes_of: str | None = None
+    requires: tuple[Requirement, ...] = ()
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Tables within tables as dotted keys: TOML reads ``stream.overlap`` without quotes as such."""
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            out |= flat(value, f"{prefix}{key}.")
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def cross(given: Sequence[Condition], matrix: Settings, bare: Condition, where: str) -> tuple[Condition, ...]:
+    """Each condition (``bare`` if none is given) through every combination of the matrix.
+
+    InputError for a matrix entry that is no list of different values, a setting that both have, and names that are
+    no names or the same on a file system that folds case.
+    """
+    for key, values in matrix.items():
+        if not isinstance(values, list) or not values or any(v in values[:n] for n, v in enumerate(values)):
+            raise InputError(f"{where}: matrix: {key}: expected a list of different values, got {values!r}", "mend it")
+        both = next((c.name for c in given if key in c.settings), None)
+        if both is not None:
+            raise InputError(f"{where}: {key} is in the matrix and in condition {both!r}", "leave it out of one")
+    combinations = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
+    if not given and not matrix:
+        return (replace(bare, name="base"),)
+    crossed = [_with(condition, added, matrix) for condition in given or [bare] for added in combinations]
+    return _named(crossed, where)
+
+
+def _with(condition: Condition, added: Settings, matrix: Settings) -> Condition:
+    """``condition`` with one combination of the matrix over it; its ``codes_of`` means the same combination."""
+    if not matrix:
+        return condition
+    label = "-".join(f"{_key_label(key, matrix)}_{_value_label(value)}" for key, value in added.items())
+    return replace(
+        condition,
+        name=f"{condition.name}-{label}" if condition.name else label,
+        settings={**condition.settings, **added},
+        codes_of=f"{condition.codes_of}-{label}" if condition.codes_of else None,
+    )
+
+
+def _key_label(key: str, matrix: Settings) -> str:
+    """The key without its table, unless two tables of the matrix have it."""
+    last = key.rpartition(".")[2]
+    return key.replace(".", "-") if sum(k.rpartition(".")[2] == last for k in matrix) > 1 else last
+
+
+def _value_label(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text)
+
+
+def _named(conditions: list[Condition], where: str) -> tuple[Condition, ...]:
+    seen: set[str] = set()
+    for condition in conditions:
+        try:
+            TypeAdapter(Id).validate_python(condition.name)
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+            raise InputError(
+                f"{where}: condition {condition.name!r}: {reason}", "name it by a [[condition]]"
+            ) from error
+        if condition.name.casefold() in seen:
+            raise InputError(f"{where}: condition {condition.name!r} is there twice", "give each its own name")
+        seen.add(condition.name.casefold())
+    return tuple(conditions)
+
+
+def check_sources(conditions: Sequence[Condition], where: str) -> None:
+    """Decode runs, and only they, name a condition that makes codes."""
+    by_name = {condition.name: condition for condition in conditions}
+    for condition in conditions:
+        at = f"{where}: condition {condition.name!r}: codes_of"
+        if (condition.run in DECODES) != (condition.codes_of is not None):
+            need = "names whose codes it decodes" if condition.run in DECODES else "makes its own codes"
+            raise InputError(f"{at}: a run of kind {condition.run!r} {need}", "add or remove codes_of")
+        if condition.codes_of is None:
+            continue
+        if condition.codes_of not in by_name:
+            raise InputError(
+                f"{at}: unknown condition {condition.codes_of!r}", nearest(condition.codes_of, list(by_name))
+            )
+        if by_name[condition.codes_of].run not in SPEAKS:
+            raise InputError(f"{at}: {condition.codes_of!r} makes no codes", f"name one that runs {', '.join(SPEAKS)}")

@@ -1,0 +1,198 @@
+"""The decision table of a sweep as CSV for programs and Markdown for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ttsctl.core.files import write_text, written_whole
+from ttsctl.sweep.metrics import METRICS
+from ttsctl.sweep.summary import CSV, MARKDOWN, Concluded, Row, SweepSummary
+from ttsctl.sweep.topk import TopkRow
+
+# What people read; the CSV has every metric.
+SHOWN = (
+    "runs",
+    "errors",
+    "hash_unique",
+    "first_packet_hash_unique",
+    "first_diff_frame",
+    "reference_first_diff_frame",
+    "ttfa_p50_ms",
+    "ttfa_p95_ms",
+    "code_p50_ms",
+    "code_p95_ms",
+    "decode_first_p50_ms",
+    "decode_first_p95_ms",
+    "rtf_p50",
+    "rtf_p95",
+)
+# Shown only where a row has them.
+SHOWN_IF_THERE = (
+    "pcm_hash_unique",
+    "reference_mae",
+    "topk_first_diff_frame",
+    "topk_ids_differ",
+    "topk_logits_differ",
+    "pops",
+    "pops_unique",
+)
+ALL = "all together"
+
+
+def write_tables(summary: SweepSummary, folder: Path) -> None:
+    """decision_table.csv and decision_table.md, whole."""
+    with written_whole(folder / CSV) as temporary:
+        write_csv(summary, temporary)
+    write_text(folder / MARKDOWN, markdown(summary))
+
+
+def write_csv(summary: SweepSummary, path: Path) -> None:
+    """One row a condition, then the same by machine where there are several, then all together.
+
+    Missing figures are empty; summary.json has their reasons.
+    """
+    import pandas as pd
+
+    rows = [_csv_row(row, "") for row in summary.conditions]
+    rows += [_csv_row(row, machine) for by in summary.by_machine.values() for machine, row in by.items()]
+    rows.append(_csv_row(summary.total.model_copy(update={"name": ALL}), ""))
+    frame = pd.DataFrame(rows)
+    # Integers stay integers beside missing values.
+    frame.convert_dtypes().to_csv(path, index=False)
+
+
+def _csv_row(row: Row, machine: str) -> dict[str, object]:
+    return {
+        "condition": row.name,
+        "machine": machine,
+        "run": row.run,
+        "settings": json.dumps(row.settings, ensure_ascii=False, sort_keys=True),
+        "cases": row.cases,
+        "skipped": row.skipped or "",
+        "first_error": row.first_error or "",
+        "worst_case": row.worst_case or "",
+        "power": row.power,
+        **{name: row.metrics[name].value for name in METRICS},
+    }
+
+
+def shown_metrics(rows: Sequence[Row]) -> list[str]:
+    """The columns that people read, in the order of the table."""
+    there = [name for name in SHOWN_IF_THERE if any(row.metrics[name].value is not None for row in rows)]
+    return [*SHOWN, *there]
+
+
+def cell(row: Row, metric: str) -> str:
+    """A figure for people; "–" for a missing one."""
+    value = row.metrics[metric].value
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def markdown(summary: SweepSummary) -> str:
+    """The report: question, conclusions, table, what was not run, what the runs can claim, and on which machines."""
+    facts = summary.experiment
+    rows = [*summary.conditions, summary.total.model_copy(update={"name": ALL})]
+    parts = [
+        f"# {_plain(facts.name)}\n\n{_plain(facts.question)}",
+        f"{_plain(summary.headline)}. {facts.repeats} runs of each text, isolation {facts.isolation!r}, reference "
+        f"condition {_plain(facts.reference)}, executor {_plain(facts.executor)}, {summary.created_utc}.",
+        "## Conclusions\n\n" + _conclusions(summary.conclusions),
+        "## Conditions\n\n" + _conditions(rows),
+        "## Power\n\n" + "\n".join(f"- {_plain(row.name)}: {_plain(row.power)}" for row in rows),
+        _problems(summary.conditions),
+        _topk(summary.topk),
+        _machines(summary),
+        "## Notes\n\n" + "\n".join(f"- {_plain(note)}" for note in summary.notes) if summary.notes else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _conclusions(conclusions: Sequence[Concluded]) -> str:
+    if not conclusions:
+        return "None was asked for."
+    rows = [[c.question, f"`{c.expect}`", c.over, f"**{c.outcome}**", c.reason] for c in conclusions]
+    return _table(["question", "expected", "over", "outcome", "why"], rows)
+
+
+def _conditions(rows: Sequence[Row]) -> str:
+    metrics = shown_metrics(rows)
+    body = [[row.name, row.run, *(cell(row, metric) for metric in metrics)] for row in rows]
+    return _table(["condition", "run", *metrics], body)
+
+
+def _problems(rows: Sequence[Row]) -> str:
+    lines = [f"- {_plain(row.name)}: {_plain(row.skipped)}" for row in rows if row.skipped]
+    lines += [
+        f"- {_plain(row.name)}: {row.metrics['errors'].value} runs failed, the first with: {_plain(row.first_error)}"
+        for row in rows
+        if row.first_error
+    ]
+    return "## Not run, or failed\n\n" + "\n".join(lines) if lines else ""
+
+
+def _topk(rows: Sequence[TopkRow]) -> str:
+    """First frame in which each codebook's draws differ from the reference's: best ids / their logits."""
+    if not rows:
+        return ""
+    books = range(len(rows[0].diff.ids_frames))
+    head = ["condition", "text", "runs that differ", "first ids", "first logits", *(f"cb {book}" for book in books)]
+    body = [
+        [
+            row.condition,
+            row.case,
+            f"{row.differing} of {row.runs}",
+            _place(row.diff.first_ids),
+            _place(row.diff.first_logits),
+            *(f"{_frame(row.diff.ids_frames[book])}/{_frame(row.diff.logits_frames[book])}" for book in books),
+        ]
+        for row in rows
+    ]
+    told = (
+        "First draw (frame, codebook) whose best two ids, or whose logits, are not those of the reference condition's "
+    )
+    told += "first run; then for each codebook the first frame, ids/logits."
+    return f"## Best ids and logits\n\n{told}\n\n{_table(head, body)}"
+
+
+def _place(first: tuple[int, int] | None) -> str:
+    return f"frame {first[0]}, cb {first[1]}" if first else "–"
+
+
+def _frame(frame: int | None) -> str:
+    return "–" if frame is None else str(frame)
+
+
+def _machines(summary: SweepSummary) -> str:
+    """Only where there are several: each by condition, and texts whose codes differ."""
+    if len(summary.machines) < 2:
+        return ""
+    names = {machine.id: f"{machine.host} ({machine.id[:8]})" for machine in summary.machines}
+    rows = [row for by in summary.by_machine.values() for row in by.values()]
+    metrics = shown_metrics(rows)
+    body = [
+        [name, names.get(machine, machine[:8]), *(cell(row, metric) for metric in metrics)]
+        for name, by in summary.by_machine.items()
+        for machine, row in by.items()
+    ]
+    apart = [f"- {_plain(s.condition)}, {_plain(s.case)}: {s.spread}" for s in summary.machine_spreads]
+    told = "\n".join(line for line, s in zip(apart, summary.machine_spreads, strict=True) if s.spread != "one result")
+    said = told or "Every text has the same codes on all machines."
+    unlike = [f"- {names[m.id]}: {_plain('; '.join(m.differs))}" for m in summary.machines if m.differs]
+    parts = ["## Machines", _table(["condition", "machine", *metrics], body), said]
+    parts += ["Unlike the first machine:\n\n" + "\n".join(unlike)] if unlike else []
+    return "\n\n".join(parts)
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(_plain(text) for text in line) + " |" for line in lines)
+
+
+def _plain(text: str | None) -> str:
+    """On one line, with no bar that would end a cell and, outside code, nothing that would be taken for HTML."""
+    line = " ".join((text or "").split()).replace("|", "\\|")
+    return line if line.startswith("`") else line.replace("<", "\\<")

@@ -1,0 +1,235 @@
+"""An experiment: which settings, texts and repeats to run, and what is expected to come out, from TOML.
+
+name = "packet_invariance"                   # default: the file's name
+question = "Do codes depend on the packet size?"
+texts = "../../manifests/texts_base.json"    # paths are relative to this file
+voices = "../../manifests/voices_base.json"
+text_ids = ["short_01"]                      # default: all of the file
+voice_ids = ["vivian"]
+text_mode = "streaming"                      # or "whole"
+repeats = 3                                  # counted runs of every text under every condition
+warmup = 1                                   # streamed runs that a fresh engine does before its first counted one
+isolation = "state"                          # one engine a condition; "process": a fresh interpreter every run
+timeout_s = 600                              # for one run, its warm-up and loading included
+reference = "packet_tokens_4"                # what the others are held against; default: the first condition
+measure = ["pops"]                           # what is measured besides codes, hashes and times
+requires = []                                # of every condition, see below
+
+[sampling]                                   # the tables of the configuration, under every condition
+policy = "greedy"
+
+[matrix]                                     # each combination is a condition, named after its settings:
+"stream.packet_tokens" = [4, 8]              # packet_tokens_4, packet_tokens_8
+
+[[condition]]                                # or conditions one by one; with a matrix too, each goes through all of
+name = "overlap"                             # its combinations (overlap-packet_tokens_4, …)
+set = { "stream.overlap" = "thread" }        # "null" puts a setting back to its default of "as found"
+run = "stream"                               # offline, codegen (nothing is decoded), decode, decode_offline
+requires = "cuda"                            # two_cuda, "cuda >= 2", "cores >= 2", or a list; unmet: skipped, not run
+
+[[condition]]
+name = "decode_again"
+run = "decode"                               # decode, decode_offline: no codes are made, given ones are decoded:
+codes_of = "overlap"                         # those of the first run of that condition, text by text
+
+[[conclusion]]
+question = "Is it stable?"
+expect = "hash_unique == 1"                  # the language of lab/expectation.py; metrics: lab/conditions.py
+over = "each"                                # each condition alone; "all": over the runs of all of them together
+conditions = ["packet_tokens_*"]             # default: all; names or patterns with * and ?
+
+[[conclusion]]
+question = "Does overlap come earlier?"
+expect = "ttfa_p50_ms[overlap] <= ttfa_p50_ms[none]"
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, MinLen
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ttsctl.core.config import CONFIG_TABLES, Config
+from ttsctl.core.engine import TextMode
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.toml_file import Table, read_toml_bytes
+from ttsctl.runs.cases import Case, load_cases
+from ttsctl.runs.job import Isolation, Measure, RunKind
+from ttsctl.runs.requirement import parse_requirement
+from ttsctl.runs.texts import Id, Words
+from ttsctl.sweep.conclusions import Conclusion, read_conclusion
+from ttsctl.sweep.conditions import Condition, Settings, check_sources, cross, flat
+
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A validated experiment. ``config_tables`` and each condition's settings go to ``cli``, which resolves them."""
+
+    name: str
+    question: str
+    path: Path
+    sha256: str
+    cases: tuple[Case, ...]
+    repeats: int
+    warmup: int
+    timeout_s: float
+    isolation: Isolation
+    measure: tuple[Measure, ...]
+    reference: str
+    config_tables: Mapping[str, Any]
+    conditions: tuple[Condition, ...]
+    conclusions: tuple[Conclusion, ...]
+
+    @property
+    def varied(self) -> set[str]:
+        """The settings that tell conditions apart."""
+        return {key for condition in self.conditions for key in condition.settings}
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _ConditionTable(_Closed):
+    name: Id
+    set: dict[str, Any] = {}
+    run: RunKind = "stream"
+    codes_of: str | None = None
+    requires: str | list[str] = []
+
+
+class _ConclusionTable(_Closed):
+    question: Words
+    expect: Words
+    over: Literal["each", "all"] = "each"
+    conditions: Annotated[list[str], MinLen(1)] | None = None
+
+
+class _ExperimentTable(_Closed):
+    schema_version: Annotated[str, Field(pattern=r"^1\.")] = "1.0"
+    name: Id | None = None
+    question: Words
+    texts: str
+    voices: str
+    text_ids: list[str] | None = None
+    voice_ids: list[str] | None = None
+    text_mode: TextMode = "streaming"
+    repeats: Annotated[int, Ge(1)] = 3
+    warmup: Annotated[int, Ge(0)] = 1
+    timeout_s: Annotated[float, Gt(0)] = DEFAULT_TIMEOUT_S
+    isolation: Isolation = "state"
+    reference: str | None = None
+    measure: list[Measure] = []
+    requires: str | list[str] = []
+    matrix: dict[str, Any] = {}
+    condition: list[_ConditionTable] = []
+    conclusion: list[_ConclusionTable] = []
+
+
+# Where pydantic finds an unknown key, the model whose keys are known there.
+_TABLES: Mapping[str, type[BaseModel]] = {"condition": _ConditionTable, "conclusion": _ConclusionTable}
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and validate an experiment with its texts and voices.
+
+    InputError names the file, the key and the nearest known one.
+    """
+    where = f"experiment {path}"
+    raw, table = read_toml_bytes(path, "experiment")
+    config_tables = {key: table.pop(key) for key in CONFIG_TABLES if key in table}
+    read = _validated(table, where)
+    conditions = _conditions(read, where)
+    names = [condition.name for condition in conditions]
+    reference = read.reference or names[0]
+    if reference not in names:
+        raise InputError(f"{where}: reference: unknown condition {reference!r}", nearest(reference, names))
+    cases = _cases(read, path.parent)
+    if not cases:
+        raise InputError(f"{where}: expected at least one text and one voice, got none", "name some by id")
+    return Experiment(
+        name=read.name or path.stem,
+        question=read.question,
+        path=path,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        cases=cases,
+        repeats=read.repeats,
+        warmup=read.warmup,
+        timeout_s=read.timeout_s,
+        isolation=read.isolation,
+        measure=tuple(dict.fromkeys(read.measure)),
+        reference=reference,
+        config_tables=config_tables,
+        conditions=conditions,
+        conclusions=tuple(
+            read_conclusion(c.question, c.expect, c.over, c.conditions, names, f"{where}: conclusion.{number}")
+            for number, c in enumerate(read.conclusion)
+        ),
+    )
+
+
+def _validated(table: Table, where: str) -> _ExperimentTable:
+    try:
+        return _ExperimentTable.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InputError(f"{where}: unknown key {at!r}", _nearest_key(first["loc"])) from error
+        if first["type"] == "missing":
+            raise InputError(f"{where}: {at}: expected a value, got none", "add the key") from error
+        raise InputError(f"{where}: {at}: {first['msg']}, got {first['input']!r:.80}", "correct the value") from error
+
+
+def _nearest_key(location: tuple[int | str, ...]) -> str:
+    model = _TABLES.get(str(location[0])) if len(location) > 1 else None
+    known = list(model.model_fields) if model else [*_ExperimentTable.model_fields, *CONFIG_TABLES]
+    return nearest(str(location[-1]), known)
+
+
+def _conditions(read: _ExperimentTable, where: str) -> tuple[Condition, ...]:
+    """The conditions by name, each through the whole matrix."""
+    common = _marks(read.requires)
+    given = [
+        Condition(
+            name=table.name,
+            settings=_settings(table.set, f"{where}: condition {table.name!r}: set"),
+            run=table.run,
+            codes_of=table.codes_of,
+            requires=tuple(
+                parse_requirement(mark, f"{where}: condition {table.name!r}")
+                for mark in [*common, *_marks(table.requires)]
+            ),
+        )
+        for table in read.condition
+    ]
+    bare = Condition("", requires=tuple(parse_requirement(mark, where) for mark in common))
+    conditions = cross(given, _settings(read.matrix, f"{where}: matrix"), bare, where)
+    check_sources(conditions, where)
+    return conditions
+
+
+def _marks(requires: str | list[str]) -> list[str]:
+    return [requires] if isinstance(requires, str) else requires
+
+
+def _settings(table: Table, where: str) -> Settings:
+    """``table`` with dotted keys, all of which are settings."""
+    known = [f"{name}.{key}" for name, keys in Config().to_dict().items() for key in keys]
+    settings = flat(table)
+    for key in settings:
+        if key not in known:
+            raise InputError(f"{where}: unknown setting {key!r}", nearest(key, known))
+    return settings
+
+
+def _cases(read: _ExperimentTable, folder: Path) -> tuple[Case, ...]:
+    """Every chosen text by every chosen voice."""
+    return load_cases(folder / read.texts, folder / read.voices, read.text_ids, read.voice_ids, read.text_mode)

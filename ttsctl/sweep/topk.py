@@ -1,0 +1,118 @@
+"""Two recorded runs, draw by draw: where their best ids or the logits of these first differ, codebook by codebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttsctl.core.codes import NUM_CODEBOOKS
+from ttsctl.core.trace import Draws
+from ttsctl.runs.job import JobResult
+
+
+@dataclass(frozen=True)
+class TopkDiff:
+    """Draws of two runs that stand at the same frame and codebook, ``draws`` of them, ``codebooks`` a frame.
+
+    ids_differ, logits_differ: draws whose best two ids, or whose logits of those, differ. first_ids, first_logits:
+    the first such draw in the order of drawing, as (frame, codebook). After codes have parted everything differs, so
+    the counts measure how far apart the runs are, the firsts where it began. ``ids_frames`` and ``logits_frames``
+    have the first such frame of every codebook; None where it never differs.
+    """
+
+    draws: int
+    ids_differ: int
+    logits_differ: int
+    first_ids: tuple[int, int] | None
+    first_logits: tuple[int, int] | None
+    ids_frames: tuple[int | None, ...]
+    logits_frames: tuple[int | None, ...]
+
+    @property
+    def first(self) -> tuple[int, int] | None:
+        """Frame and codebook of the first draw that differs in anything."""
+        return min((first for first in (self.first_ids, self.first_logits) if first), default=None)
+
+
+def topk_diff(a: Draws, b: Draws, codebooks: int = NUM_CODEBOOKS) -> TopkDiff:
+    """Compare up to where the shorter run ends."""
+    count = min(len(a.frame), len(b.frame))
+    ids = (a.best[:count] != b.best[:count]).any(axis=1)
+    # Bit patterns: -inf (a masked id) equals itself, and so does a NaN.
+    logits = (_bits(a.logits[:count]) != _bits(b.logits[:count])).any(axis=1)
+    return TopkDiff(
+        draws=count,
+        ids_differ=int(ids.sum()),
+        logits_differ=int(logits.sum()),
+        first_ids=_first(ids, a),
+        first_logits=_first(logits, a),
+        ids_frames=_by_codebook(ids, a, codebooks),
+        logits_frames=_by_codebook(logits, a, codebooks),
+    )
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+
+
+def _first(differ: np.ndarray, draws: Draws) -> tuple[int, int] | None:
+    if not differ.any():
+        return None
+    row = int(np.argmax(differ))
+    return int(draws.frame[row]), int(draws.codebook[row])
+
+
+def _by_codebook(differ: np.ndarray, draws: Draws, codebooks: int) -> tuple[int | None, ...]:
+    frames, books = draws.frame[: len(differ)], draws.codebook[: len(differ)]
+    found = (frames[differ & (books == book)] for book in range(codebooks))
+    return tuple(int(f.min()) if len(f) else None for f in found)
+
+
+@dataclass(frozen=True)
+class TopkRow:
+    """The recorded runs of a condition on one text against the reference condition's first: the one that parts first.
+
+    ``differing`` of its ``runs`` differ in any draw. ``diff`` is of the first run where none differs.
+    """
+
+    condition: str
+    case: str
+    runs: int
+    differing: int
+    diff: TopkDiff
+
+
+def topk_rows(results: Sequence[JobResult], reference: str) -> list[TopkRow]:
+    """One row a condition and text that was recorded on both sides."""
+    firsts: dict[str, JobResult] = {}
+    groups: dict[tuple[str, str], list[JobResult]] = {}
+    for result in results:
+        if result.clean and recorded(result):
+            if result.condition == reference:
+                firsts.setdefault(result.case, result)
+            groups.setdefault((result.condition, result.case), []).append(result)
+    rows = []
+    for (condition, case), group in groups.items():
+        diffs = [found for r in group if case in firsts and (found := draws_apart(firsts[case], r)) is not None]
+        if diffs:
+            differing = sum(d.first is not None for d in diffs)
+            rows.append(TopkRow(condition, case, len(diffs), differing, min(diffs, key=_when)))
+    return rows
+
+
+def recorded(result: JobResult) -> bool:
+    """Whether the run's draws were kept."""
+    return result.trace is not None and result.trace.level != "none"
+
+
+def draws_apart(a: JobResult, b: JobResult) -> TopkDiff | None:
+    """The draws of two recorded runs; None where one was not recorded, and for a run against itself."""
+    if a is b or a.trace is None or b.trace is None or not (recorded(a) and recorded(b)):
+        return None
+    return topk_diff(a.trace.draws, b.trace.draws)
+
+
+def _when(diff: TopkDiff) -> tuple[bool, tuple[int, int]]:
+    return diff.first is None, diff.first or (0, 0)
