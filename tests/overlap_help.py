@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.engine import Engine, Request, Voice
-from ttsctl.runs.run_stream import StreamRun, run_stream
+from ttsctl.core.engine import Engine
+from ttsctl.core.request import Request, Voice
+from ttsctl.core.run import Run
+from ttsctl.runs.run_stream import run_stream
 
 REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))
 OTHER = Request("Something else entirely.", Voice("ryan", "ryan"))
@@ -17,7 +19,7 @@ OTHER = Request("Something else entirely.", Voice("ryan", "ryan"))
 SHORT = "sampling.max_new_tokens=11"
 
 
-def speak(engine: Engine, request: Request = REQUEST) -> StreamRun:
+def speak(engine: Engine, request: Request = REQUEST) -> Run:
     return run_stream(engine, request, threading.Event())
 
 

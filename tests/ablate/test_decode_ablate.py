@@ -135,7 +135,7 @@ def test_codes_that_do_not_fit_are_2_in_one_line(short, tmp_path, case):
 
 def test_the_number_of_codebooks_and_the_ids_must_fit():
     from ttsctl.core.config import Config, DeterminismConfig
-    from ttsctl.engine.decode.variants import check_fit
+    from ttsctl.runs.check_codes import check_fit
 
     info = SimpleNamespace(num_codebooks=16, codebook_size=32)
     engine = SimpleNamespace(info=info, config=Config())

@@ -1,4 +1,4 @@
-"""Two configurations that differ in twelve keys, and an engine that is as faulty as a test wants it."""
+"""Two configurations that differ in twelve keys, and runs that are as faulty as a test wants them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ttsctl.bisect.probes import Question
 from ttsctl.bisect.text_runs import Symptom
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import Request, Voice
 
 A = Config()
 B = replace(
@@ -42,7 +42,7 @@ class Fault:
 
 
 @dataclass
-class FakeEngine:
+class FaultyRuns:
     """``run`` for bisect. ``refused``: InputError for a combination; ``runs`` counts what was asked."""
 
     faults: tuple[Fault, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bisect_fakes import KEYS, REQUESTS, A, B, FakeEngine, Fault, question
+from bisect_fakes import KEYS, REQUESTS, A, B, Fault, FaultyRuns, question
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +29,7 @@ def test_the_keys_between_two_configurations() -> None:
 
 @given(KEY)
 def test_one_culprit_among_twelve_in_fourteen_probes(key: str) -> None:
-    engine = FakeEngine((Fault(frozenset({key})),))
+    engine = FaultyRuns((Fault(frozenset({key})),))
     outcome = bisect(question(), engine.run)
     assert blamed(outcome) == [{key}]
     assert len(outcome.probes) <= 8 <= 14
@@ -42,7 +42,7 @@ def test_one_culprit_among_twelve_in_fourteen_probes(key: str) -> None:
 @given(st.sets(KEY, min_size=2, max_size=2).map(frozenset))
 @settings(max_examples=40)
 def test_an_interacting_pair(pair: frozenset[str]) -> None:
-    outcome = bisect(question(), FakeEngine((Fault(pair),)).run)
+    outcome = bisect(question(), FaultyRuns((Fault(pair),)).run)
     assert blamed(outcome) == [pair] and len(outcome.probes) <= 14
     assert outcome.rest is not None and outcome.rest.verdict == "clean"
     bad = [probe for probe in outcome.probes if probe.verdict == "bad"]
@@ -53,7 +53,7 @@ def test_an_interacting_pair(pair: frozenset[str]) -> None:
 @settings(max_examples=30)
 def test_two_independent_causes(order: list[str], one_is_a_pair: bool) -> None:
     first, second = frozenset(order[:1]), frozenset(order[1 : 3 if one_is_a_pair else 2])
-    outcome = bisect(question(), FakeEngine((Fault(first), Fault(second, frame=5))).run)
+    outcome = bisect(question(), FaultyRuns((Fault(first), Fault(second, frame=5))).run)
     assert set(blamed(outcome)) == {first, second}
     assert outcome.rest is not None and outcome.rest.verdict == "clean" and outcome.rest.like_a
     assert "2 causes" in judge(outcome, question()).headline
@@ -61,10 +61,10 @@ def test_two_independent_causes(order: list[str], one_is_a_pair: bool) -> None:
 
 def test_a_limit_ends_it_and_is_said() -> None:
     faults = (Fault(frozenset({KEYS[0]})), Fault(frozenset({KEYS[11]})))
-    one = bisect(question(max_probes=8), FakeEngine(faults).run)
+    one = bisect(question(max_probes=8), FaultyRuns(faults).run)
     assert one.kind == "found" and one.limited and len(one.causes) == 1
     assert "another cause is there" in judge(one, question(max_probes=8)).headline
-    none = bisect(question(max_probes=3), FakeEngine((Fault(frozenset({KEYS[4], KEYS[9]})),)).run)
+    none = bisect(question(max_probes=3), FaultyRuns((Fault(frozenset({KEYS[4], KEYS[9]})),)).run)
     judgement = judge(none, question(max_probes=3))
     assert none.kind == "unfinished" and judgement.status == 3 and "--max-probes" in judgement.headline
 
@@ -75,7 +75,7 @@ def test_a_culprit_that_drifts(p: float) -> None:
     found = []
     for seed in range(60):
         key = KEYS[seed % len(KEYS)]
-        outcome = bisect(question(runs=5), FakeEngine((Fault(frozenset({key}), p),), seed).run)
+        outcome = bisect(question(runs=5), FaultyRuns((Fault(frozenset({key}), p),), seed).run)
         assert outcome.symptom == "drift" and outcome.kind == "found"
         assert any(key in keys for keys in blamed(outcome))
         found.append(blamed(outcome) == [{key}])
@@ -85,7 +85,7 @@ def test_a_culprit_that_drifts(p: float) -> None:
 
 def test_one_bad_run_is_enough_and_no_more_are_made() -> None:
     key = KEYS[6]
-    outcome = bisect(question(runs=10), FakeEngine((Fault(frozenset({key})),)).run)
+    outcome = bisect(question(runs=10), FaultyRuns((Fault(frozenset({key})),)).run)
     for probe in outcome.probes[2:]:
         assert probe.runs == (1 if probe.verdict == "bad" else 20)
     assert [probe.runs for probe in outcome.probes[:2]] == [20, 20], "controls are run in full"
@@ -93,7 +93,7 @@ def test_one_bad_run_is_enough_and_no_more_are_made() -> None:
 
 
 def test_an_unstable_control_cannot_be_bisected() -> None:
-    engine = FakeEngine((Fault(frozenset(), p=0.8), Fault(frozenset({KEYS[2]}))))
+    engine = FaultyRuns((Fault(frozenset(), p=0.8), Fault(frozenset({KEYS[2]}))))
     outcome = bisect(question(runs=5), engine.run)
     judgement = judge(outcome, question(runs=5))
     assert outcome.kind == "unstable" and judgement.status == 3
@@ -102,22 +102,22 @@ def test_an_unstable_control_cannot_be_bisected() -> None:
 
 
 def test_nothing_to_explain_and_nothing_to_toggle() -> None:
-    clean = bisect(question(), FakeEngine(()).run)
+    clean = bisect(question(), FaultyRuns(()).run)
     assert clean.kind == "nothing" and judge(clean, question()).status == 0 and len(clean.probes) == 2
-    engine = FakeEngine(())
+    engine = FaultyRuns(())
     same = bisect(question(b=A), engine.run)
     assert same.kind == "equal" and judge(same, question(b=A)).status == 3 and engine.runs == 0
 
 
 def test_drift_and_other_codes_are_two_questions() -> None:
     faults = (Fault(frozenset({KEYS[1]})), Fault(frozenset({KEYS[8]}), p=0.7))
-    drift = bisect(question(runs=6), FakeEngine(faults).run)
+    drift = bisect(question(runs=6), FaultyRuns(faults).run)
     assert drift.symptom == "drift" and blamed(drift) == [{KEYS[8]}]
     assert any("--symptom codes" in note for note in judge(drift, question(runs=6)).notes)
-    codes = bisect(question(runs=6, symptom="codes"), FakeEngine(faults).run)
+    codes = bisect(question(runs=6, symptom="codes"), FaultyRuns(faults).run)
     assert set(blamed(codes)) == {frozenset({KEYS[1]}), frozenset({KEYS[8]})}
     stable = (Fault(frozenset({KEYS[1]})),)
-    none = bisect(question(symptom="drift"), FakeEngine(stable).run)
+    none = bisect(question(symptom="drift"), FaultyRuns(stable).run)
     assert none.kind == "nothing" and any("--symptom codes" in note for note in judge(none, question()).notes)
 
 
@@ -128,7 +128,7 @@ def test_combinations_that_do_not_run_are_unresolved_and_told(key: str) -> None:
     def refused(keys: frozenset[str]) -> bool:
         return ("stream.sync" in keys) != ("stream.overlap" in keys)
 
-    outcome = bisect(question(), FakeEngine((Fault(frozenset({key})),), refused=refused).run)
+    outcome = bisect(question(), FaultyRuns((Fault(frozenset({key})),), refused=refused).run)
     linked = {"stream.sync", "stream.overlap"}
     # Neither of the two runs alone, so both are named, and which of them is not known is said.
     assert blamed(outcome) == [linked if key in linked else {key}]
@@ -143,4 +143,4 @@ def test_combinations_that_do_not_run_are_unresolved_and_told(key: str) -> None:
 def test_a_control_that_does_not_run_is_an_error_that_names_it() -> None:
     for refused, name in ((lambda keys: True, "control A"), (lambda keys: bool(keys), "control B")):
         with pytest.raises(InputError, match=name):
-            bisect(question(), FakeEngine((), refused=refused).run)
+            bisect(question(), FaultyRuns((), refused=refused).run)

@@ -17,7 +17,7 @@ from ttsctl.bisect.sources import Source, other_requests
 from ttsctl.cli.commands import summary_model
 from ttsctl.cli.main import run
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
+from ttsctl.core.request import Request, Voice
 from ttsctl.dumps.meta import text_sha256
 
 # Twelve keys that differ; only the first changes codes of a greedy run. Checked key by key below.

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import info_of, run_of
 
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request, Voice
 from ttsctl.dumps.meta import DumpMeta, build_meta
 from ttsctl.dumps.write import write_dump
 
@@ -48,17 +49,10 @@ def make_meta() -> Callable[..., DumpMeta]:
         provenance: Provenance = PROVENANCE,
     ) -> DumpMeta:
         config = Config()
-        return build_meta(
-            codes,
-            tag=tag,
-            request=Request(text, Voice(voice), text_id),
-            config=replace(config, stream=replace(config.stream, packet_tokens=packet_tokens)),
-            seed=None,
-            codebook_size=codebook_size,
-            truncated=False,
-            timings={"ttfa_ms": 12.5, "rtf": None},
-            provenance=provenance,
-        )
+        config = replace(config, stream=replace(config.stream, packet_tokens=packet_tokens))
+        info = info_of(provenance, codebook_size=codebook_size)
+        meta = build_meta(run_of(codes), Request(text, Voice(voice), text_id), config, info, tag)
+        return replace(meta, timings={"ttfa_ms": 12.5, "rtf": None})
 
     return make
 

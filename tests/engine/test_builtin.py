@@ -11,7 +11,7 @@ import pytest
 import torch
 from engine_help import make_engine
 
-from ttsctl.core.engine import Request, Voice
+from ttsctl.core.request import Request, Voice
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.model.build_builtin import build
 from ttsctl.engine.model.checkpoint import BUILTIN

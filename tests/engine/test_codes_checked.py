@@ -75,9 +75,7 @@ def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, built
 
 def speak_codes(engine: LocalEngine, codes: np.ndarray) -> np.ndarray:
     """Codes (T, Q) through the engine's own mode."""
-    from ttsctl.engine.decode.variants import decode_variant
-
-    return decode_variant(engine, codes, engine.config).pcm
+    return engine.decode(codes, engine.config).pcm
 
 
 def test_nothing_is_clamped_in_a_clean_run() -> None:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from engine_help import make_engine
 
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import CannotJudge, InputError
-from ttsctl.core.forensic import Recorded, Site, Value
+from ttsctl.core.forensic import Site, Value
+from ttsctl.core.request import Request, Voice
+from ttsctl.core.run import Run
 from ttsctl.core.trace import Draws, Prints
-from ttsctl.engine.forensic import ForensicLocalEngine
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.recording.interventions import Jitter, replace_by, to_value
 
@@ -42,8 +43,8 @@ def engine() -> LocalEngine:
 
 
 @pytest.fixture(scope="module")
-def clean(engine: LocalEngine) -> Recorded:
-    return ForensicLocalEngine(engine).record(REQUEST, "stages")
+def clean(engine: LocalEngine) -> Run:
+    return LocalForensics(engine).record(REQUEST, "stages")
 
 
 def same_prints(one: Prints, other: Prints) -> bool:
@@ -58,7 +59,7 @@ def same_draws(one: Draws, other: Draws) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
-def same(one: Recorded, other: Recorded) -> bool:
+def same(one: Run, other: Run) -> bool:
     return (
         np.array_equal(one.codes, other.codes)
         and np.array_equal(one.pcm, other.pcm)
@@ -77,16 +78,14 @@ def spoil(value: torch.Tensor) -> torch.Tensor:
 def own_value(engine: LocalEngine, point: str, frame: int, codebook: int) -> dict[Site, Value]:
     """The first value of a point at a place, taken out of a clean run."""
     site = Site(point, frame, codebook)
-    return {site: ForensicLocalEngine(engine).capture(REQUEST, point, frame)[site]}
+    return {site: LocalForensics(engine).capture(REQUEST, point, frame)[site]}
 
 
 @pytest.mark.parametrize(("point", "frame", "codebook"), POINTS)
-def test_a_graft_heals_what_was_spoilt(
-    engine: LocalEngine, clean: Recorded, point: str, frame: int, codebook: int
-) -> None:
+def test_a_graft_heals_what_was_spoilt(engine: LocalEngine, clean: Run, point: str, frame: int, codebook: int) -> None:
     """Spoilt, the run is another one; with the clean value in its place it is the clean run, to the last bit."""
     good = own_value(engine, point, frame, codebook)
-    faulty = ForensicLocalEngine(engine, dict.fromkeys(good, spoil))
+    faulty = LocalForensics(engine, dict.fromkeys(good, spoil))
     assert not same(faulty.record(REQUEST, "stages"), clean)
     assert same(faulty.record(REQUEST, "stages", good), clean)
 
@@ -96,17 +95,17 @@ def test_open_steps_are_grafted_in_every_rerun(transformer: str) -> None:
     """With packets of 1 a grid step is run four times, and each run computes its frames anew."""
     sets = ("stream.packet_tokens=1", f"decoder.transformer={transformer}")
     engine = make_engine("builtin", CAP, *sets)
-    clean = ForensicLocalEngine(engine).record(REQUEST, "stages")
+    clean = LocalForensics(engine).record(REQUEST, "stages")
     for point in ("codec.embed", "decoder.decoder.1.block.1"):
         good = own_value(engine, point, 1, 0)
-        faulty = ForensicLocalEngine(engine, dict.fromkeys(good, spoil))
+        faulty = LocalForensics(engine, dict.fromkeys(good, spoil))
         assert same(faulty.record(REQUEST, "stages", good), clean)
 
 
 @pytest.mark.parametrize("mode", ["oneshot", "windowed", "cached", "incremental"])
 def test_a_runs_own_values_change_nothing(mode: str) -> None:
     engine = make_engine("builtin", CAP, f"decoder.mode={mode}", "stream.packet_tokens=2", "stream.left_context=2")
-    forensic = ForensicLocalEngine(engine)
+    forensic = LocalForensics(engine)
     clean = forensic.record(REQUEST, "stages")
     for point in ("codec.transformer", "decoder.decoder.1.block.1"):
         values = forensic.capture(REQUEST, point)
@@ -114,16 +113,16 @@ def test_a_runs_own_values_change_nothing(mode: str) -> None:
         assert same(forensic.record(REQUEST, "stages", values), clean)
 
 
-def test_own_values_of_code_generation_change_nothing(engine: LocalEngine, clean: Recorded) -> None:
+def test_own_values_of_code_generation_change_nothing(engine: LocalEngine, clean: Run) -> None:
     for point in ("talker.model.norm", "predictor.logits", "draw"):
-        values = ForensicLocalEngine(engine).capture(REQUEST, point)
+        values = LocalForensics(engine).capture(REQUEST, point)
         assert len(values) >= FRAMES
-        assert same(ForensicLocalEngine(engine).record(REQUEST, "stages", values), clean)
+        assert same(LocalForensics(engine).record(REQUEST, "stages", values), clean)
 
 
 def test_legacy_padding_keeps_the_short_first_frame() -> None:
     engine = make_engine("builtin", CAP, "decoder.padding=legacy", "stream.packet_tokens=2")
-    forensic = ForensicLocalEngine(engine)
+    forensic = LocalForensics(engine)
     clean = forensic.record(REQUEST, "modules")
     values = forensic.capture(REQUEST, "codec.pcm")
     assert [len(value) for value in values.values()] == [1920 - 555, 1920, 1920, 1920]
@@ -133,7 +132,7 @@ def test_legacy_padding_keeps_the_short_first_frame() -> None:
 
 def test_half_precision_goes_out_and_in_without_loss() -> None:
     engine = make_engine("builtin", CAP, "engine.codegen_dtype=bfloat16", "engine.decoder_dtype=bfloat16")
-    forensic = ForensicLocalEngine(engine)
+    forensic = LocalForensics(engine)
     clean = forensic.record(REQUEST, "modules")
     for point in ("talker.hidden", "codec.transformer"):
         values = forensic.capture(REQUEST, point)
@@ -142,16 +141,16 @@ def test_half_precision_goes_out_and_in_without_loss() -> None:
 
 
 def test_capture_from_a_frame_on(engine: LocalEngine) -> None:
-    values = ForensicLocalEngine(engine).capture(REQUEST, "draw", first_frame=3)
+    values = LocalForensics(engine).capture(REQUEST, "draw", first_frame=3)
     assert list(values)[:2] == [Site("draw", 3, 0), Site("draw", 3, 1)]
     assert {site.frame for site in values} == {3, FRAMES}
 
 
-def test_a_graft_at_every_codebook(engine: LocalEngine, clean: Recorded) -> None:
+def test_a_graft_at_every_codebook(engine: LocalEngine, clean: Run) -> None:
     """Codebook None puts one value at all codebooks of the frame that have the point."""
     value = np.zeros(128, np.float32)
     value[3] = 50
-    recorded = ForensicLocalEngine(engine).record(REQUEST, "codes", {Site("predictor.logits", 2, None): value})
+    recorded = LocalForensics(engine).record(REQUEST, "codes", {Site("predictor.logits", 2, None): value})
     assert (recorded.codes[2, 1:] == 3).all() and recorded.codes[2, 0] == clean.codes[2, 0]
     assert np.array_equal(recorded.codes[:2], clean.codes[:2])
 
@@ -168,16 +167,16 @@ def test_a_graft_at_every_codebook(engine: LocalEngine, clean: Recorded) -> None
 )
 def test_a_site_never_reached_proves_nothing(engine: LocalEngine, site: Site) -> None:
     with pytest.raises(CannotJudge, match="never came by"):
-        ForensicLocalEngine(engine).record(REQUEST, "codes", {site: np.zeros(128, np.float32)})
+        LocalForensics(engine).record(REQUEST, "codes", {site: np.zeros(128, np.float32)})
 
 
 def test_a_value_of_another_size(engine: LocalEngine) -> None:
     with pytest.raises(CannotJudge, match="7 elements for one of 128"):
-        ForensicLocalEngine(engine).record(REQUEST, "codes", {Site("talker.hidden", 1): np.zeros(7, np.float32)})
+        LocalForensics(engine).record(REQUEST, "codes", {Site("talker.hidden", 1): np.zeros(7, np.float32)})
 
 
 def test_an_edit_must_keep_the_dtype(engine: LocalEngine) -> None:
-    faulty = ForensicLocalEngine(engine, {Site("talker.hidden", 1): lambda value: value.double()})
+    faulty = LocalForensics(engine, {Site("talker.hidden", 1): lambda value: value.double()})
     with pytest.raises(CannotJudge, match="float64"):
         faulty.record(REQUEST, "codes")
 
@@ -185,15 +184,15 @@ def test_an_edit_must_keep_the_dtype(engine: LocalEngine) -> None:
 @pytest.mark.parametrize("policy", ["greedy", "seeded"])
 def test_own_codes_forced_give_the_same_draws(policy: str) -> None:
     engine = make_engine("builtin", "sampling.max_new_tokens=40", f"sampling.policy={policy}")
-    forensic = ForensicLocalEngine(engine)
+    forensic = LocalForensics(engine)
     recorded = forensic.record(REQUEST, "codes")
     assert not recorded.truncated, "the end must be drawn too"
     assert same_draws(forensic.force(REQUEST, recorded.codes), recorded.trace.draws)
 
 
-def test_forced_codes_are_taken_and_own_choices_told(engine: LocalEngine, clean: Recorded) -> None:
+def test_forced_codes_are_taken_and_own_choices_told(engine: LocalEngine, clean: Run) -> None:
     """One id changed: that draw still tells the own choice, and only what comes after it may differ."""
-    forensic = ForensicLocalEngine(engine)
+    forensic = LocalForensics(engine)
     codes = clean.codes.copy()
     codes[2, 4] = (codes[2, 4] + 1) % 128
     forced, own = forensic.force(REQUEST, codes), clean.trace.draws
@@ -204,9 +203,9 @@ def test_forced_codes_are_taken_and_own_choices_told(engine: LocalEngine, clean:
     assert len(forced.id) == codes.size + 1
 
 
-def test_more_codes_than_the_cap_can_be_forced(engine: LocalEngine, clean: Recorded) -> None:
+def test_more_codes_than_the_cap_can_be_forced(engine: LocalEngine, clean: Run) -> None:
     codes = np.concatenate([clean.codes] * 3)
-    assert len(ForensicLocalEngine(engine).force(REQUEST, codes).id) == codes.size + 1
+    assert len(LocalForensics(engine).force(REQUEST, codes).id) == codes.size + 1
 
 
 @pytest.mark.parametrize(
@@ -214,12 +213,12 @@ def test_more_codes_than_the_cap_can_be_forced(engine: LocalEngine, clean: Recor
 )
 def test_codes_that_do_not_fit(engine: LocalEngine, codes: np.ndarray) -> None:
     with pytest.raises(InputError):
-        ForensicLocalEngine(engine).force(REQUEST, codes)
+        LocalForensics(engine).force(REQUEST, codes)
 
 
-def test_jitter_is_rounding_noise(engine: LocalEngine, clean: Recorded) -> None:
+def test_jitter_is_rounding_noise(engine: LocalEngine, clean: Run) -> None:
     """Last bits move logits by about 1e-6 of their size, never by 1e-3; one seed repeats, another does not."""
-    forensic = ForensicLocalEngine(engine)
+    forensic = LocalForensics(engine)
     own = clean.trace.draws
     moved, again, other = (forensic.force(REQUEST, clean.codes, seed) for seed in (1, 1, 2))
     assert same_draws(moved, again) and not np.array_equal(moved.logits, other.logits)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from engine_help import ORACLE, make_engine
 
-from ttsctl.core.engine import End, Request, Voice
+from ttsctl.core.request import End, Request, Voice
 from ttsctl.engine.local import LocalEngine
 
 # Rounding alone gives up to 1e-4 of the peak and 6e-6 on these random weights; 5 times that is the stated tolerance.

@@ -14,12 +14,12 @@ from near_tie import write_near_tie
 from overlap_help import OTHER, REQUEST, SHORT, bits, codegen_threads, gone, speak
 
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.engine import End, Packet, Request, Voice
 from ttsctl.core.errors import CannotJudge, EngineError
+from ttsctl.core.request import End, Packet, Request, Voice
+from ttsctl.core.run import Run
 from ttsctl.core.trace import Prints
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.recording.probes import CodegenTaps, DecodeTaps
-from ttsctl.runs.run_stream import StreamRun
 
 SEEDED = ("sampling.policy=seeded", "sampling.seed=7")
 
@@ -201,7 +201,7 @@ def test_a_trace_is_the_same_from_every_form(tmp_path: Path) -> None:
         assert np.array_equal(found.pcm, wanted.pcm), form
 
 
-def _same_trace(a: StreamRun, b: StreamRun) -> bool:
+def _same_trace(a: Run, b: Run) -> bool:
     """Draws and code generation's prints in their order; the decoder's by frame, for packets order them."""
     assert a.trace is not None and b.trace is not None and len(b.trace.draws.id) > 60 and len(b.trace.decode.value) > 30
     parts = (("draws", "id"), ("draws", "logits"), ("codegen", "value"), ("codegen", "frame"))

@@ -15,8 +15,8 @@ import torch
 from engine_help import make_engine
 from overlap_help import REQUEST, SHORT, bits, codegen_threads
 
-from ttsctl.core.engine import Packet
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import Packet
 from ttsctl.core.trace import no_draws, no_prints
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.sources import PACKETS_AHEAD, ThreadSource

@@ -18,8 +18,8 @@ import pytest
 from engine_help import make_engine
 from overlap_help import REQUEST, SHORT, bits, gone
 
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import EngineError, InputError
+from ttsctl.core.request import Request, Voice
 from ttsctl.engine.codegen import worker as worker_module
 from ttsctl.engine.codegen import worker_main
 from ttsctl.engine.codegen.worker import CodegenWorker

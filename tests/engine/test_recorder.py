@@ -11,12 +11,12 @@ from engine_help import make_engine
 from torch import Tensor, nn
 
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.engine import End, Request, Voice
 from ttsctl.core.fingerprint import fingerprint
 from ttsctl.core.forensic import Site
+from ttsctl.core.request import End, Request, Voice
 from ttsctl.core.trace import STAGES, Prints, Trace, TraceLevel
 from ttsctl.engine.codegen.sampling import Sampler, decide
-from ttsctl.engine.forensic import ForensicLocalEngine
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.model.codec import Codebook, RowProjection, SnakeBeta
 from ttsctl.engine.model.layers import LayerScale, RMSNorm
@@ -224,7 +224,7 @@ def test_a_changed_value_changes_its_print_and_only_what_comes_after(
 ) -> None:
     site = Site(point, frame, codebook)
     clean = traced(engine, "modules")
-    faulty = ForensicLocalEngine(engine, {site: lambda value: value * 1.0001}).record(REQUEST, "modules").trace
+    faulty = LocalForensics(engine, {site: lambda value: value * 1.0001}).record(REQUEST, "modules").trace
     in_codec = point.startswith(("codec.", "decoder."))
     side = "decode" if in_codec else "codegen"
     pairs = list(zip(rows(getattr(clean, side)), rows(getattr(faulty, side)), strict=False))
@@ -257,7 +257,7 @@ def test_the_gap_of_a_sampled_draw_is_what_would_turn_it() -> None:
             lower = torch.zeros(128)
             lower[winner] = float(draws.gap[index]) * factor
             site = Site("predictor.logits", int(draws.frame[index]), int(draws.codebook[index]))
-            altered = ForensicLocalEngine(engine, {site: lambda v, lower=lower: v - lower}).record(REQUEST, "codes")
+            altered = LocalForensics(engine, {site: lambda v, lower=lower: v - lower}).record(REQUEST, "codes")
             assert int(altered.codes[draws.frame[index], draws.codebook[index]]) == wanted
 
 

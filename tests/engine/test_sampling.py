@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttsctl.core.config import SamplingConfig
-from ttsctl.core.engine import Request, Voice
+from ttsctl.core.request import Request, Voice
 from ttsctl.engine.codegen.sampling import (
     Group0Rules,
     Sampler,

@@ -8,8 +8,8 @@ from engine_help import make_engine
 
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.engine import End, Packet, Request, Voice
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import End, Packet, Request, Voice
 from ttsctl.core.timing import stream_timing
 from ttsctl.engine.local import LocalEngine
 

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import CannotJudge
-from ttsctl.core.forensic import Recorded, Site, Values
+from ttsctl.core.forensic import Site, Values
+from ttsctl.core.request import Request, Voice
+from ttsctl.core.run import Run
+from ttsctl.core.timing import RunTiming
 from ttsctl.core.trace import STAGES, Draws, Prints, Trace, TraceLevel
 
 Array = NDArray[np.float32]
@@ -117,8 +119,8 @@ def _print_of(value: Any) -> int:
     return int.from_bytes(blake2b(np.ascontiguousarray(value).tobytes(), digest_size=8).digest(), "little")
 
 
-class FakeEngine:
-    """Implements core.forensic.ForensicEngine. ``rounding`` jitters every ordinary run by that seed.
+class FakeForensicEngine:
+    """Implements core.forensic.Forensic. ``rounding`` jitters every ordinary run by that seed.
 
     ``unsteady`` jitters each run by another seed: an engine that drifts.
     """
@@ -147,7 +149,7 @@ class FakeEngine:
         )
         self._weights: dict[str, Array] = {}
 
-    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Recorded:
+    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         eye = self._eye(level, grafts=grafts or {})
         codegen = _Codegen(self, eye)
         codes = codegen.run(request)
@@ -157,7 +159,7 @@ class FakeEngine:
         if missed:
             raise CannotJudge(f"{min(map(str, missed))} was never reached", "graft a site of this run")
         trace = Trace(level, codegen.draws(), eye.prints(), decode.prints())
-        return Recorded(codes, pcm, codegen.truncated, trace)
+        return Run("stream", codes, pcm, codegen.truncated, None, RunTiming(), trace=trace)
 
     def capture(self, request: Request, point: str, first_frame: int = 0) -> dict[Site, Any]:
         eye = self._eye("codes", wanted=point)
@@ -199,7 +201,7 @@ class FakeEngine:
 
 
 class _Codegen:
-    def __init__(self, engine: FakeEngine, eye: Eye) -> None:
+    def __init__(self, engine: FakeForensicEngine, eye: Eye) -> None:
         self.engine, self.eye = engine, eye
         self.truncated = False
         self.keys: dict[str, list[Array]] = {}
@@ -336,7 +338,7 @@ class _Codegen:
         return value
 
 
-def _decode(engine: FakeEngine, eye: Eye, codes: NDArray[np.int64]) -> Array:
+def _decode(engine: FakeForensicEngine, eye: Eye, codes: NDArray[np.int64]) -> Array:
     """Packet by packet, each layer over all rows of a packet before the next one; rows alone, so size is no matter."""
     past = [np.zeros(WIDTH, np.float32)]
     pcm: list[Array] = []
@@ -346,7 +348,7 @@ def _decode(engine: FakeEngine, eye: Eye, codes: NDArray[np.int64]) -> Array:
 
 
 def _decode_packet(
-    engine: FakeEngine, eye: Eye, start: int, codes: NDArray[np.int64], past: list[Array]
+    engine: FakeForensicEngine, eye: Eye, start: int, codes: NDArray[np.int64], past: list[Array]
 ) -> list[Array]:
     weight = engine.weight("decoder.transformer", WIDTH, WIDTH)
     conv = engine.weight("decoder.conv", WIDTH, WIDTH)
@@ -372,6 +374,6 @@ def _decode_packet(
     return point("packetiser", sound, "packetiser")
 
 
-def _lookup(engine: FakeEngine, codes: NDArray[np.int64]) -> Array:
+def _lookup(engine: FakeForensicEngine, codes: NDArray[np.int64]) -> Array:
     table = engine.weight("decoder.quantizer", 64 * BOOKS, WIDTH)
     return table[codes % 64 + 64 * np.arange(BOOKS)].sum(0)

@@ -19,12 +19,13 @@ from engine_help import make_engine
 from fault_plan import Plan, at_stages
 from planted import Fault, module_at, replaced
 
-from ttsctl.core.engine import Request, Voice
-from ttsctl.core.forensic import Recorded, Site, Value, Values
+from ttsctl.core.forensic import Site, Value, Values
+from ttsctl.core.request import Request, Voice
+from ttsctl.core.run import Run
 from ttsctl.core.trace import Draws, TraceLevel
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.stage import Always, CodegenStage
-from ttsctl.engine.forensic import ForensicLocalEngine
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.recording.recorder import codegen_taps
 from ttsctl.explain.compare_traces import Side, compare
@@ -39,11 +40,10 @@ class Faulty:
 
     def __init__(self, engine: LocalEngine, fault: Fault) -> None:
         self._engine, self._fault = engine, fault
-        self._inner = ForensicLocalEngine(engine)
+        self._inner = LocalForensics(engine)
         self.config, self.info = engine.config, engine.info
-        self.stream, self.offline, self.decode_offline = engine.stream, engine.offline, engine.decode_offline
 
-    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Recorded:
+    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         with self._fault.plant(self._engine):
             return self._inner.record(request, level, grafts)
 
@@ -79,12 +79,12 @@ class Bench:
 
     engine: LocalEngine
     level: TraceLevel
-    clean: Recorded
+    clean: Run
 
     @classmethod
     def of(cls, frames: int, level: TraceLevel, *sets: str) -> Bench:
         engine = make_engine("builtin", f"sampling.max_new_tokens={frames + 1}", *sets)
-        return cls(engine, level, ForensicLocalEngine(engine).record(REQUEST, level))
+        return cls(engine, level, LocalForensics(engine).record(REQUEST, level))
 
     @property
     def side(self) -> Side:
@@ -99,7 +99,7 @@ class Bench:
 
         What a module takes has no site of its own: there the ladder of grafts has to prove it.
         """
-        found, clean = outcome.found, ForensicLocalEngine(self.engine)
+        found, clean = outcome.found, LocalForensics(self.engine)
         faulty = Faulty(self.engine, outcome.fault)
         assert found is not None
         if found.is_input or not outcome.fault.once:
@@ -117,7 +117,7 @@ class Bench:
         # A draw's record goes on to say what the draw would have taken.
         return still is None or (still.stage == "draw" and still == found)
 
-    def _is_clean(self, run: Recorded) -> bool:
+    def _is_clean(self, run: Run) -> bool:
         return np.array_equal(run.codes, self.clean.codes) and np.array_equal(run.pcm, self.clean.pcm)
 
     @contextmanager

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_forensic import BOOKS, REQUEST, FakeEngine, Fault
+from fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.forensic import Recorded
+from ttsctl.core.run import Run
 from ttsctl.core.trace import TraceLevel
 from ttsctl.explain.alignment import kept
 from ttsctl.explain.compare_traces import Comparison, Side, compare
@@ -19,7 +19,7 @@ FRAMES = 9
 
 
 def run(level: TraceLevel = "modules", **settings: Any) -> Side:
-    made: Recorded = FakeEngine(frames=FRAMES, **settings).record(REQUEST, level)
+    made: Run = FakeForensicEngine(frames=FRAMES, **settings).record(REQUEST, level)
     return Side("B" if settings else "A", made.codes, made.trace)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_forensic import REQUEST, FakeEngine, Fault, Tie
+from fake_forensic import REQUEST, FakeForensicEngine, Fault, Tie
+from fakes import info_of
 
 from ttsctl.cli.main import run
 from ttsctl.core.config import Config, SamplingConfig, StreamConfig
-from ttsctl.core.engine import Request
 from ttsctl.core.machine import collect_provenance
+from ttsctl.core.request import Request
 from ttsctl.core.trace import TraceLevel
 from ttsctl.dumps.meta import build_meta, read_meta
 from ttsctl.dumps.write import write_dump
@@ -61,18 +62,9 @@ def dump(
     folder: Path, level: TraceLevel | None = "modules", request: Request = REQUEST, tag: str = "run", **settings: Any
 ) -> Path:
     """A recorded run of the fake engine; returns its code file."""
-    recorded = FakeEngine(**settings).record(request, level or "codes")
-    meta = build_meta(
-        recorded.codes,
-        tag=tag,
-        request=request,
-        config=Config(stream=StreamConfig(packet_tokens=settings.get("packet", 4))),
-        seed=None,
-        codebook_size=16,
-        truncated=recorded.truncated,
-        timings={},
-        provenance=collect_provenance(),
-    )
+    recorded = FakeForensicEngine(**settings).record(request, level or "codes")
+    config = Config(stream=StreamConfig(packet_tokens=settings.get("packet", 4)))
+    meta = build_meta(recorded, request, config, info_of(collect_provenance(), codebook_size=16), tag)
     return write_dump(folder, meta, recorded.codes, None if level is None else recorded.trace)[0]
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_forensic import BOOKS, REQUEST, FakeEngine, Fault, Tie
+from fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault, Tie
 
 from ttsctl.core.config import DecoderConfig
 from ttsctl.core.errors import CannotJudge, InputError
-from ttsctl.core.forensic import Recorded
+from ttsctl.core.run import Run
 from ttsctl.explain.compare_traces import Side, compare
 from ttsctl.explain.graft import ladder
 from ttsctl.explain.investigate import (
@@ -30,7 +30,7 @@ TIE = Tie(2, (4, 6), 0.0)
 
 
 def explained(a: dict[str, Any], b: dict[str, Any], **bench: Any) -> Investigation:
-    engine_a, engine_b = FakeEngine(**a), FakeEngine(**b)
+    engine_a, engine_b = FakeForensicEngine(**a), FakeForensicEngine(**b)
     sides = recorded_side("A", engine_a, REQUEST), recorded_side("B", engine_b, REQUEST)
     return investigate(*sides, Bench(REQUEST, lambda: engine_a, lambda: engine_b, **bench))
 
@@ -101,7 +101,7 @@ def test_no_calibration_no_verdict() -> None:
     found = explained({"tie": TIE}, {"tie": TIE, "rounding": 7}, jitter_seeds=())
     assert found.verdict.kind is None and found.noise is None
     assert found.verdict.reason == found.noise_reason == "no calibration was asked for"
-    a, b = (recorded_side("x", FakeEngine(tie=TIE, rounding=seed), REQUEST) for seed in (None, 7))
+    a, b = (recorded_side("x", FakeForensicEngine(tie=TIE, rounding=seed), REQUEST) for seed in (None, 7))
     files = without_engine(a, b)
     assert files.verdict.kind is None and "name the text" in str(files.verdict.reason)
 
@@ -117,7 +117,7 @@ def test_one_fault_is_one_frame_without_cascade() -> None:
     assert (found.forced.draws, found.forced.frames) == (FRAMES * BOOKS + 1, FRAMES + 1)
     assert found.forced.beyond_noise == 1
     # What cascaded from it is far more.
-    a, b = (FakeEngine(faults=f).record(REQUEST, "codes").codes for f in ([], [fault]))
+    a, b = (FakeForensicEngine(faults=f).record(REQUEST, "codes").codes for f in ([], [fault]))
     assert (a[: len(b)] != b[: len(a)]).sum() > 5
 
 
@@ -191,8 +191,8 @@ def test_two_faults_take_the_stages_of_both() -> None:
 )
 def test_a_wrong_graft_is_no_proof(wrong: str, frame: int) -> None:
     """The negative control: A's values of a place that is not the culprit."""
-    faulty = FakeEngine(faults=[Fault("talker.model.layers.1.mlp.down_proj", 4, 0)])
-    clean = FakeEngine()
+    faulty = FakeForensicEngine(faults=[Fault("talker.model.layers.1.mlp.down_proj", 4, 0)])
+    clean = FakeForensicEngine()
     a, b = (recorded_side("x", engine, REQUEST) for engine in (clean, faulty))
     first = compare(a, b).first
     assert first is not None
@@ -203,7 +203,7 @@ def test_a_wrong_graft_is_no_proof(wrong: str, frame: int) -> None:
 
 
 def test_a_graft_that_reaches_nothing_is_no_proof() -> None:
-    clean, faulty = FakeEngine(), FakeEngine(faults=[Fault("talker.hidden", 4, 0)])
+    clean, faulty = FakeForensicEngine(), FakeForensicEngine(faults=[Fault("talker.hidden", 4, 0)])
     a, b = (recorded_side("x", engine, REQUEST) for engine in (clean, faulty))
     first = compare(a, b).first
     assert first is not None
@@ -232,10 +232,10 @@ def test_other_precisions_cannot_be_proven_by_a_graft() -> None:
 
 
 def test_an_engine_that_refuses_the_request_leaves_what_the_files_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    engines = FakeEngine(), FakeEngine(faults=[Fault("talker.hidden", 4, 0)])
+    engines = FakeForensicEngine(), FakeForensicEngine(faults=[Fault("talker.hidden", 4, 0)])
     sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
 
-    def refuse(*_: object) -> Recorded:
+    def refuse(*_: object) -> Run:
         raise InputError("codes: expected ids in 0..5", "give this checkpoint's codes")
 
     monkeypatch.setattr(engines[1], "record", refuse)
@@ -251,7 +251,7 @@ def test_an_engine_that_refuses_the_request_leaves_what_the_files_tell(monkeypat
 
 def test_frames_of_other_lengths_are_not_grafted() -> None:
     fault = Fault("decoder.decoder.0")
-    engines = FakeEngine(), FakeEngine(faults=[fault])
+    engines = FakeForensicEngine(), FakeForensicEngine(faults=[fault])
     engines[1].config = replace(engines[1].config, decoder=DecoderConfig(padding="legacy"))
     sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
     found = investigate(*sides, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
@@ -260,16 +260,16 @@ def test_frames_of_other_lengths_are_not_grafted() -> None:
 
 def test_one_config_that_drifts_is_caught_and_a_steady_one_is_not() -> None:
     told: list[int] = []
-    sides = record_until_different(FakeEngine(unsteady=True), REQUEST, 5, "modules", lambda: told.append(1))
+    sides = record_until_different(FakeForensicEngine(unsteady=True), REQUEST, 5, "modules", lambda: told.append(1))
     assert len(sides) == len(told) == 2
     assert compare(*sides).first is not None
-    sides = record_until_different(FakeEngine(), REQUEST, 3, "modules", lambda: None)
+    sides = record_until_different(FakeForensicEngine(), REQUEST, 3, "modules", lambda: None)
     assert len(sides) == 3 and compare(sides[0], sides[-1]).first is None
 
 
 def test_recordings_at_a_low_level_are_run_again_at_modules() -> None:
     fault = Fault("talker.model.layers.1.mlp.up_proj", 4, 0)
-    engines = FakeEngine(), FakeEngine(faults=[fault])
+    engines = FakeForensicEngine(), FakeForensicEngine(faults=[fault])
     a, b = (recorded_side("x", engine, REQUEST, "codes") for engine in engines)
     found = investigate(a, b, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
     assert found.comparison.first is not None and found.comparison.first.point == fault.point
@@ -277,9 +277,9 @@ def test_recordings_at_a_low_level_are_run_again_at_modules() -> None:
 
 
 def test_a_recording_of_another_engine_is_said_not_to_repeat() -> None:
-    engines = FakeEngine(), FakeEngine(faults=[Fault("talker.hidden", 4, 0)])
+    engines = FakeForensicEngine(), FakeForensicEngine(faults=[Fault("talker.hidden", 4, 0)])
     a = recorded_side("A", engines[0], REQUEST)
-    stale = recorded_side("B", FakeEngine(faults=[Fault("talker.hidden", 5, 0)]), REQUEST)
+    stale = recorded_side("B", FakeForensicEngine(faults=[Fault("talker.hidden", 5, 0)]), REQUEST)
     found = investigate(a, stale, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
     assert found.rungs == () and "B does not repeat" in str(found.proof_reason)
     assert found.comparison.first is not None and found.comparison.first.frame == 5
@@ -287,5 +287,5 @@ def test_a_recording_of_another_engine_is_said_not_to_repeat() -> None:
 
 def test_no_frame_at_all_cannot_be_judged() -> None:
     with pytest.raises(CannotJudge, match="before the first frame"):
-        recorded_side("A", FakeEngine(frames=0, cap=0), REQUEST)
-    assert isinstance(recorded_side("A", FakeEngine(), REQUEST), Side)
+        recorded_side("A", FakeForensicEngine(frames=0, cap=0), REQUEST)
+    assert isinstance(recorded_side("A", FakeForensicEngine(), REQUEST), Side)

@@ -15,12 +15,12 @@ from fault_plan import Plan
 from planted import Fault, Plant, at_call, handed_over, packet_of, replaced
 from planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
 
-from ttsctl.core.delivered import with_delivered
-from ttsctl.core.engine import End
+from ttsctl.core.delivery import with_delivered
+from ttsctl.core.request import End
 from ttsctl.core.trace import STAGES
 from ttsctl.engine.decode.sessions_stateful import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
-from ttsctl.engine.forensic import ForensicLocalEngine
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.explain.compare_traces import Comparison, Side, compare
 
@@ -196,5 +196,5 @@ def test_a_whole_run_repeats_with_its_fault(bench: Bench) -> None:
 
 
 def _again(bench: Bench) -> tuple:
-    run = ForensicLocalEngine(bench.engine).record(REQUEST, "modules")
+    run = LocalForensics(bench.engine).record(REQUEST, "modules")
     return run.codes, run.trace

@@ -19,8 +19,8 @@ from engine_help import make_engine
 from near_tie import TIED, twin, write_near_tie
 
 from ttsctl.core.codes import CodeArray
-from ttsctl.core.engine import Request, Voice
-from ttsctl.engine.forensic import ForensicLocalEngine
+from ttsctl.core.request import Request, Voice
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 
 VOICE = Voice("vivian", "vivian")
@@ -83,7 +83,7 @@ def test_the_checkpoint_is_the_same_for_a_seed(near_tie: Path, tmp_path: Path) -
 
 
 def test_its_tied_draws_are_near_and_between_twins(plain: LocalEngine, wanted: list[CodeArray]) -> None:
-    draws = ForensicLocalEngine(plain).force(REQUESTS[0], wanted[0])
+    draws = LocalForensics(plain).force(REQUESTS[0], wanted[0])
     speech = draws.frame < len(wanted[0])
     tied = speech & np.isin(draws.codebook, TIED)
     assert tied.sum() == len(wanted[0]) * len(TIED)

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import info_of, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttsctl.cli.main import run
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
+from ttsctl.core.request import Request, Voice
 from ttsctl.core.timing import PacketTiming
 from ttsctl.core.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
 from ttsctl.dumps.meta import DumpMeta, build_meta
@@ -200,17 +201,8 @@ def test_no_user_is_told_to_allow_pickle(tmp_path: Path) -> None:
 
 
 def dump_meta(codes: np.ndarray) -> DumpMeta:
-    return build_meta(
-        codes,
-        tag="a",
-        request=Request("a", Voice("v")),
-        config=Config(),
-        seed=None,
-        codebook_size=128,
-        truncated=False,
-        timings={},
-        provenance=collect_provenance(),
-    )
+    info = info_of(collect_provenance(), codebook_size=128)
+    return build_meta(run_of(codes), Request("a", Voice("v")), Config(), info, "a")
 
 
 CODES = np.arange(48, dtype=np.int64).reshape(3, 16)

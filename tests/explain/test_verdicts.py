@@ -14,8 +14,8 @@ from planted import Fault, codec_module, last_bit, predictor_call, talker_module
 from planted_rates import REQUEST, Faulty
 from torch import Tensor, nn
 
-from ttsctl.core.forensic import ForensicEngine
-from ttsctl.engine.forensic import ForensicLocalEngine
+from ttsctl.core.forensic import Forensic
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.explain.compare_traces import Side, compare
 from ttsctl.explain.investigate import Bench, Investigation, investigate, recorded_side
@@ -32,10 +32,10 @@ def engine(near_tie: Path) -> LocalEngine:
 
 @pytest.fixture(scope="module")
 def clean(engine: LocalEngine) -> Side:
-    return recorded_side("A", ForensicLocalEngine(engine), REQUEST)
+    return recorded_side("A", LocalForensics(engine), REQUEST)
 
 
-def explained(a: Side, engine_a: ForensicEngine, engine_b: ForensicEngine, prove: bool = False) -> Investigation:
+def explained(a: Side, engine_a: Forensic, engine_b: Forensic, prove: bool = False) -> Investigation:
     b = recorded_side("B", engine_b, REQUEST)
     bench = Bench(REQUEST, lambda: engine_a, lambda: engine_b, jitter_seeds=(1, 2), prove=prove)
     return investigate(a, b, bench)
@@ -62,7 +62,7 @@ def test_last_bits_that_flip_a_twin_are_a_near_tie_flip(engine: LocalEngine, cle
     for seed in range(8):
         fault = Fault("last bits", "talker", 0, 0, path, talker_module(path, 0, last_bits(seed)))
         if not np.array_equal(Faulty(engine, fault).record(REQUEST, "codes").codes, clean.codes):
-            found = explained(clean, ForensicLocalEngine(engine), Faulty(engine, fault))
+            found = explained(clean, LocalForensics(engine), Faulty(engine, fault))
             break
     assert found is not None, "of 8 ways to round a prompt's last position none flipped a near-tie"
     assert found.verdict.kind == "near_tie_flip"
@@ -78,7 +78,7 @@ def test_a_shifted_logit_is_a_real_change(engine: LocalEngine, clean: Side) -> N
         # Heads are called once a frame.
         path = f"{ROOT}.lm_head.{codebook - 1}"
         fault = Fault("five less", "predictor", 1, codebook, path, talker_module(path, 1, five_less))
-        found = explained(clean, ForensicLocalEngine(engine), Faulty(engine, fault))
+        found = explained(clean, LocalForensics(engine), Faulty(engine, fault))
         assert found.comparison.drawn == (1, codebook)
         assert found.verdict.kind == "real_change"
         assert found.noise is not None and found.verdict.gap_change is not None
@@ -90,7 +90,7 @@ def test_a_last_bit_that_flips_nothing_is_silent_drift(engine: LocalEngine, clea
     path = f"{ROOT}.model.layers.1.mlp.up_proj"
     plant = talker_module(path, predictor_call(FRAMES - 1, codebook), last_bit)
     fault = Fault("last bit", "predictor", FRAMES - 1, codebook, path, plant)
-    found = explained(clean, ForensicLocalEngine(engine), Faulty(engine, fault))
+    found = explained(clean, LocalForensics(engine), Faulty(engine, fault))
     assert found.comparison.codes_equal
     assert found.verdict.kind == "silent_drift"
     assert found.comparison.first is not None and found.comparison.first.point == path
@@ -100,13 +100,13 @@ def test_a_last_bit_that_flips_nothing_is_silent_drift(engine: LocalEngine, clea
 def test_a_last_bit_in_the_codec_is_neither(engine: LocalEngine, clean: Side) -> None:
     path = "decoder.decoder.0"
     fault = Fault("last bit", "codec", 2, 0, path, codec_module(path, 2, last_bit))
-    found = explained(clean, ForensicLocalEngine(engine), Faulty(engine, fault))
+    found = explained(clean, LocalForensics(engine), Faulty(engine, fault))
     assert found.verdict.kind == "decode_change"
     assert found.comparison.codegen is None
 
 
 def test_a_clean_pair_is_equal(engine: LocalEngine, clean: Side) -> None:
-    found = explained(clean, ForensicLocalEngine(engine), ForensicLocalEngine(engine))
+    found = explained(clean, LocalForensics(engine), LocalForensics(engine))
     assert found.verdict.kind == "equal"
 
 
@@ -142,7 +142,7 @@ def leaf_outputs(engine: LocalEngine) -> list[tuple[str, Tensor]]:
 
 def test_bfloat16_against_float32(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     half = make_engine(str(near_tie), *SETTINGS, "engine.codegen_dtype=bfloat16")
-    found = explained(clean, ForensicLocalEngine(engine), ForensicLocalEngine(half))
+    found = explained(clean, LocalForensics(engine), LocalForensics(half))
     first, noise, verdict = found.comparison.first, found.noise, found.verdict
     assert first is not None
     assert (first.stage, first.frame, first.inputs_equal, first.is_input) == ("prompt", 0, True, False)
@@ -158,16 +158,16 @@ def test_bfloat16_against_float32(near_tie: Path, engine: LocalEngine, clean: Si
 def test_the_first_difference_of_bfloat16_is_of_values(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     """Embeddings of a bfloat16 checkpoint are the same numbers in float32: the first to round is the next module."""
     half = make_engine(str(near_tie), *SETTINGS, "engine.codegen_dtype=bfloat16")
-    first = compare(clean, recorded_side("B", ForensicLocalEngine(half), REQUEST)).first
+    first = compare(clean, recorded_side("B", LocalForensics(half), REQUEST)).first
     assert first is not None and first.point == first_other_module(engine, half)
 
 
 def test_one_thread_against_two(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     two = make_engine(str(near_tie), SETTINGS[0], "backend.threads=2")
-    b = recorded_side("B", ForensicLocalEngine(two), REQUEST)
+    b = recorded_side("B", LocalForensics(two), REQUEST)
     if np.array_equal(b.codes, clean.codes):
         pytest.skip("1 and 2 threads give the same codes on this machine")
-    found = explained(clean, ForensicLocalEngine(engine), ForensicLocalEngine(two))
+    found = explained(clean, LocalForensics(engine), LocalForensics(two))
     first = found.comparison.first
     assert first is not None and first.point == first_other_module(engine, two)
     assert found.comparison.drawn is not None
@@ -178,12 +178,12 @@ def test_one_thread_against_two(near_tie: Path, engine: LocalEngine, clean: Side
 
 
 def test_onednn_is_found_in_the_codec(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
-    without = ForensicLocalEngine(make_engine(str(near_tie), *SETTINGS, "backend.mkldnn=false"))
+    without = LocalForensics(make_engine(str(near_tie), *SETTINGS, "backend.mkldnn=false"))
     b = recorded_side("B", without, REQUEST)
     assert clean.trace is not None and b.trace is not None
     if np.array_equal(clean.trace.decode.value, b.trace.decode.value):
         pytest.skip("the codec has the same bits with oneDNN and without on this machine")
-    found = explained(clean, ForensicLocalEngine(engine), without, prove=True)
+    found = explained(clean, LocalForensics(engine), without, prove=True)
     assert found.verdict.kind == "decode_change"
     first = found.comparison.first
     assert first is not None and (first.stage, first.frame) == ("codec", 0)

@@ -144,6 +144,8 @@ def blanked(value: Any, folder: Path, timed: bool = False) -> Any:
 def _entry(value: Any, folder: Path, name: str, timed: bool) -> Any:
     if name == "provenance":
         return sorted(value)
+    if name == "provenance_differ":
+        return "<list>"
     if name in ("definitions", "config"):
         return value
     blank = BLANK.search(name) is not None

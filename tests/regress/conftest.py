@@ -6,7 +6,8 @@ import itertools
 from pathlib import Path
 
 import pytest
-from gate_fakes import FakeEngine, Run, write_suite
+from fakes import FakeEngine
+from gate_fakes import Run, write_suite
 
 from ttsctl.core.config import Config
 from ttsctl.regress.session import SuiteResult, run_suite

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from gate_fakes import FakeEngine, Run, codes_of
+from fakes import FakeEngine, codes_of
+from gate_fakes import Run
 
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError

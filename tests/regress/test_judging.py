@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gate_fakes import PROVENANCE, FakeEngine, Run, elsewhere
+from fakes import PROVENANCE, FakeEngine
+from gate_fakes import Run, elsewhere
 
 from ttsctl.core.config import Config, StreamConfig
 from ttsctl.core.verdict import Verdict

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 import typer
-from gate_fakes import FakeEngine, write_suite
+from fakes import FakeEngine
+from gate_fakes import write_suite
 from typer.testing import CliRunner, Result
 
 from ttsctl.cli import regress, schema

@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from gate_fakes import FakeEngine, Run, codes_of, no_threads_left, pcm_of, write_suite
+from fakes import FakeEngine, codes_of, pcm_of
+from gate_fakes import Run, no_threads_left, write_suite
 
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine

@@ -13,7 +13,7 @@ from sweep_fakes import run as run_inline
 
 from ttsctl.core.errors import InputError
 from ttsctl.runs.executors import open_pool
-from ttsctl.runs.run_job import _keeper, run_job
+from ttsctl.runs.run_job import _cache, run_job
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import open_store
 
@@ -26,7 +26,7 @@ A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.pac
 def _no_engine_left():
     """Workers that are threads of this process keep their engine, and its thread, in it."""
     yield
-    _keeper().close()
+    _cache().close()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_the_built_in_checkpoint_gives_the_codes_that_it_gives_here(tmp_path, cl
     assert there.total.value("errors") == 0, there.total.first_error
     for a, b in zip(there.results, here.results, strict=True):
         assert (a.codes == b.codes).all() and a.pcm_sha256 == b.pcm_sha256
-        assert a.provenance["machine_id"] == b.provenance["machine_id"]
+        assert a.provenance.machine_id == b.provenance.machine_id
 
 
 def once_dying(job):

@@ -17,7 +17,7 @@ from ttsctl.runs import engines as engine
 from ttsctl.runs import run_job as lab_job
 from ttsctl.runs.executors import open_pool
 from ttsctl.runs.requirement import Requirement
-from ttsctl.runs.run_job import Keeper, run_job
+from ttsctl.runs.run_job import EngineCache, run_job
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import open_store
 
@@ -32,7 +32,7 @@ def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path):
         store.remove()
     assert [r.error is None for r in result.results] == [True, False, True, True, True, True]
     assert "the worker process that ran it died" in result.results[1].error
-    pids = {r.notes for r in result.results if r.notes}
+    pids = {r.run.notes for r in result.results if r.run}
     assert len(pids) == 2 and (str(os.getpid()),) not in pids
 
 
@@ -84,7 +84,7 @@ def test_jobs_belong_to_the_local_executor():
 )
 def test_what_a_machine_lacks_is_skipped(tmp_path, monkeypatch, requirement, unmet):
     ran = []
-    monkeypatch.setattr(Keeper, "run", lambda self, job: ran.append(job.id) or steady(job))
+    monkeypatch.setattr(EngineCache, "run", lambda self, job: ran.append(job.id) or steady(job))
     experiment, configs = prepared(write_experiment(tmp_path, A_B))
     pool = InlinePool()
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
@@ -104,7 +104,7 @@ def switches():
 
 @pytest.fixture
 def keeper():
-    found = Keeper()
+    found = EngineCache()
     yield found
     found.close()
 
@@ -126,7 +126,7 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, ke
     rows = result.rows
     assert [row.value("errors") for row in rows.values()] == [0, 0, 0, 2, 0], [row.first_error for row in rows.values()]
     assert "no/such/folder" in rows["broken"].first_error
-    force = {r.condition: r.in_force for r in result.results if r.in_force}
+    force = {r.condition: r.info.in_force for r in result.results if r.info}
     assert (force["one"]["threads"], force["one"]["mkldnn"]) == (1, False)
     for name in ("found", "after"):
         assert (force[name]["threads"], force[name]["mkldnn"]) == before[:2]
@@ -213,4 +213,4 @@ def test_drift_that_is_really_there(tmp_path, keeper):
 
 
 def test_the_processs_engine_is_one():
-    assert lab_job._keeper() is lab_job._keeper()
+    assert lab_job._cache() is lab_job._cache()

@@ -5,33 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from fakes import PROVENANCE as FAKE
+from fakes import info_of
 
 from ttsctl.cli.sweep import resolved
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
+from ttsctl.core.run import SPEAKS, Run
+from ttsctl.core.timing import RunTiming
 from ttsctl.core.trace import Draws, Trace, no_prints
-from ttsctl.runs.job import SPEAKS, Job, JobResult, Work
+from ttsctl.runs.job import Job, JobResult, Work
 from ttsctl.sweep.experiment import Experiment, load_experiment
 from ttsctl.sweep.run import SweepResult, run_experiment
 from ttsctl.sweep.store import open_store
 
+PROVENANCE = replace(FAKE, machine_id="a" * 64)
 HEAD = 'question = "Is it so?"\ntexts = "texts.json"\nvoices = "voices.json"\n'
-PROVENANCE = {
-    "machine_id": "a" * 64,
-    "cpu": "fake",
-    "cpu_count": 1,
-    "system": "test",
-    "python": "3",
-    "packages": {},
-    "ttsctl": "0",
-    "git_commit": None,
-    "git_dirty": None,
-    "checkpoint_sha256": "c" * 64,
-}
 
 
 def write_experiment(folder: Path, body: str = "", texts: tuple[str, ...] = ("one", "two"), head: str = HEAD) -> Path:
@@ -55,23 +50,23 @@ def pcm_of(codes: CodeArray) -> np.ndarray:
     return np.sin(np.arange(len(codes) * 40) * 0.01 * (1 + codes[0, 0] % 7)).astype(np.float32)
 
 
-def result_of(job: Job, codes: CodeArray, **changes: object) -> JobResult:
-    """A good result; ``changes`` are fields of JobResult."""
+def result_of(job: Job, codes: CodeArray, **changes: Any) -> JobResult:
+    """A good result; ``changes`` are fields of JobResult, of its Run, or of its engine's info; ``timings`` by name."""
     pcm = None if job.run == "codegen" else pcm_of(codes)
-    fields: dict[str, object] = {
-        "provenance": PROVENANCE,
-        "in_force": {"threads": 1},
-        "codebook_size": 2048,
-        "sample_rate": 24_000,
-        "codes": codes if job.run in SPEAKS else None,
-        "pcm": pcm,
-        "pcm_sha256": None if pcm is None else pcm_sha256(pcm),
-        "truncated": False,
-        "seed": 42,
-        "timings": {"ttfa_ms": 100.0 + job.repeat, "code_ms": 50.0, "rtf": 0.5, "decode_first_ms": None},
-    }
-    fields["host"] = "here"
-    return JobResult(job.condition, job.case, job.repeat, **{**fields, **changes})  # type: ignore[arg-type]
+    timings = {"ttfa_ms": 100.0 + job.repeat, "code_ms": 50.0, "rtf": 0.5, "decode_first_ms": None}
+    run = Run(
+        kind=job.run,
+        codes=codes if job.run in SPEAKS else None,
+        pcm=changes.pop("pcm", pcm),
+        truncated=False,
+        seed=42,
+        timing=RunTiming(**changes.pop("timings", timings)),
+        **{name: changes.pop(name) for name in ("packets", "notes", "trace") if name in changes},
+    )
+    info = info_of(changes.pop("provenance", PROVENANCE), changes.pop("in_force", {"threads": 1}))
+    sha256 = changes.pop("pcm_sha256", None if pcm is None else pcm_sha256(pcm))
+    host = changes.pop("host", "here")
+    return JobResult(job.condition, job.case, job.repeat, host, info=info, run=run, pcm_sha256=sha256, **changes)
 
 
 def skipped(job: Job, why: str) -> JobResult:

@@ -46,7 +46,7 @@ def test_goes_on_where_it_was(tmp_path, how, count):
     assert len(pool.done) == 18 - count and resumed.taken_up == count
     whole = run(write_experiment(tmp_path / "whole", DECODE), steady)
     for mine, theirs in zip(resumed.results, whole.results, strict=True):
-        assert mine.id == theirs.id and mine.timings == theirs.timings and mine.pcm_sha256 == theirs.pcm_sha256
+        assert mine.id == theirs.id and mine.run.timing == theirs.run.timing and mine.pcm_sha256 == theirs.pcm_sha256
         assert (mine.codes is None) == (theirs.codes is None)
         assert mine.codes is None or np.array_equal(mine.codes, theirs.codes)
     assert resumed.rows == whole.rows
@@ -192,5 +192,7 @@ def test_results_and_jobs_come_back_from_files_as_they_were(tmp_path):
     again = read_result(tmp_path, "r")
     assert np.array_equal(again.codes, result.codes) and np.array_equal(again.pcm, result.pcm)
     assert topk_diff(again.trace.draws, trace.draws).first is None and again.trace.level == "codes"
-    for name in ("id", "host", "error", "provenance", "pcm_sha256", "timings", "packets", "pops", "notes", "seed"):
+    for name in ("id", "host", "error", "info", "provenance", "pcm_sha256", "pops"):
         assert getattr(again, name) == getattr(result, name), name
+    for name in ("kind", "truncated", "seed", "timing", "packets", "notes", "clamped"):
+        assert getattr(again.run, name) == getattr(result.run, name), name

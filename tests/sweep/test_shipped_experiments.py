@@ -16,7 +16,7 @@ from sweep_fakes import InlinePool, codes_of, prepared, result_of, trace_of
 import ttsctl
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.runs.job import Job, JobResult
-from ttsctl.runs.run_job import Keeper
+from ttsctl.runs.run_job import EngineCache
 from ttsctl.sweep.metrics import TIMED
 from ttsctl.sweep.run import SweepResult, run_experiment
 from ttsctl.sweep.store import ResultStore
@@ -72,7 +72,7 @@ def test_all_of_them_are_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_on_the_builtin_checkpoint(name: str) -> None:
     """Every condition runs or is skipped with a reason; every conclusion is judged or says why not."""
-    keeper = Keeper()
+    keeper = EngineCache()
 
     def work(job: Job) -> JobResult:
         missing = [r.unmet(torch.cuda.device_count()) for r in job.requires if r.resource == "cuda"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sweep_fakes import codes_of, drifting, failing, result_of, run, skipped, steady, write_experiment
 
@@ -123,7 +125,7 @@ def on_machines(within):
         codes = codes_of(job)
         codes[9, 0] += second and (not within or job.repeat == 2)
         result = result_of(job, codes)
-        provenance = {**result.provenance, "machine_id": ("b" if second else "a") * 64}
+        provenance = replace(result.provenance, machine_id=("b" if second else "a") * 64)
         return result_of(job, codes, provenance=provenance, host="other" if second else "here")
 
     return work
@@ -151,7 +153,7 @@ def test_codes_that_differ_between_machines_only(tmp_path):
 def test_equal_codes_on_two_machines(tmp_path):
     def work(job):
         result = steady(job)
-        return result_of(job, result.codes, provenance={**result.provenance, "machine_id": str(job.repeat)})
+        return result_of(job, result.codes, provenance=replace(result.provenance, machine_id=str(job.repeat)))
 
     result = run(write_experiment(tmp_path), work)
     assert {s.spread for s in machine_spreads(result.results)} == {"one result"}

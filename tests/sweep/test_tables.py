@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pandas as pd
@@ -30,7 +31,7 @@ def two_machines(job):
         raise RuntimeError("a | b\n<c>")
     codes = codes_of(job)
     codes[9, 0] += second and job.condition == "b"
-    provenance = {**PROVENANCE, "machine_id": "b" * 64, "packages": {"torch": "2.0"}} if second else PROVENANCE
+    provenance = replace(PROVENANCE, machine_id="b" * 64, packages={"torch": "2.0"}) if second else PROVENANCE
     in_force = {"threads": 2 if second else 1}
     trace = trace_of(codes, (4, 2) if second else None)
     host = "other" if second else "here"

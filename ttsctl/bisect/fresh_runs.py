@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ttsctl.core.codes import CodeArray
     from ttsctl.core.config import Config
-    from ttsctl.core.engine import Request
+    from ttsctl.core.engine import Engine
     from ttsctl.core.provenance import Provenance
-    from ttsctl.engine.local import LocalEngine
+    from ttsctl.core.request import Request
 
 
 class FreshEngines:
@@ -21,7 +21,7 @@ class FreshEngines:
     """
 
     def __init__(self) -> None:
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
         self._provenance: Provenance | None = None
 
     def run(self, config: Config, request: Request) -> CodeArray:
@@ -30,11 +30,11 @@ class FreshEngines:
         from ttsctl.runs.run_stream import run_stream
 
         try:
-            return run_stream(self._loaded(config), request, threading.Event()).codes
+            return run_stream(self._loaded(config), request, threading.Event()).require_codes()
         except RuntimeError as error:  # torch has no other word for a kernel that is missing
             raise EngineError(f"the engine failed: {str(error).splitlines()[0]}") from error
 
-    def _loaded(self, config: Config) -> LocalEngine:
+    def _loaded(self, config: Config) -> Engine:
         from ttsctl.runs.engines import load_engine
 
         if self._engine is None or self._engine.config != config:
@@ -75,17 +75,14 @@ class FreshProcesses:
 
     def run(self, config: Config, request: Request) -> CodeArray:
         """Codes (T, Q) int64 of one streamed run. EngineError for whatever went wrong in its process."""
-        from pydantic import TypeAdapter
-
         from ttsctl.core.errors import EngineError
-        from ttsctl.core.provenance import Provenance
         from ttsctl.runs.job import Job
         from ttsctl.runs.run_job import run_job
 
         result = run_job(Job("bisect", "text", 1, config, request, isolation="process", warmup=0))
         if result.codes is None:
             raise EngineError(result.error or "the run gave no codes")
-        self._provenance = TypeAdapter(Provenance).validate_python(dict(result.provenance or {}))
+        self._provenance = result.provenance
         return result.codes
 
     def provenance(self) -> Provenance:

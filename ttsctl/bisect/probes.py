@@ -10,8 +10,8 @@ from ttsctl.bisect.keys import between
 from ttsctl.bisect.search import Verdict
 from ttsctl.bisect.text_runs import Run, Symptom, TextRuns, first_difference, hash_unique, like, run_texts, shows
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import TtsctlError
+from ttsctl.core.request import Request
 
 Keys = frozenset[str]
 Tell = Callable[[], None]

@@ -11,8 +11,8 @@ from ttsctl.runs.resolve_config import chosen_sets
 
 if TYPE_CHECKING:
     from ttsctl.core.config import Config
-    from ttsctl.core.engine import Request
     from ttsctl.core.provenance import Provenance
+    from ttsctl.core.request import Request
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from ttsctl.bisect.judge import Judgement, shown
 from ttsctl.bisect.keys import Toggle
 from ttsctl.bisect.probes import Probe, Question, text_name
 from ttsctl.bisect.text_runs import Symptom
-from ttsctl.core.engine import Request
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request
 from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
 from ttsctl.runs.power import drift_bound
 

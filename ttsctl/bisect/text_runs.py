@@ -8,7 +8,7 @@ from typing import Literal
 
 from ttsctl.core.codes import CodeArray, codes_sha256
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
+from ttsctl.core.request import Request
 from ttsctl.dumps.diff import diff
 
 # Codes (T, Q) int64 of one run of a request under a configuration, in fresh state.

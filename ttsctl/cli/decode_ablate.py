@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ttsctl.ablate.summary import VariantRow
     from ttsctl.core.codes import CodeArray
     from ttsctl.core.config import Config
+    from ttsctl.core.engine import Engine
     from ttsctl.dumps.sources import Dump
-    from ttsctl.engine.local import LocalEngine
 
 # The permutations' own generator; a p-value of the same audio is the same in every run.
 PERMUTATION_SEED = 20_260_101
@@ -46,7 +46,7 @@ def command(
     # Imported here so that --help does not pay for them.
     from ttsctl.ablate.code_jumps import code_jumps
     from ttsctl.ablate.variants import plan_variants
-    from ttsctl.engine.decode.variants import check_fit
+    from ttsctl.runs.check_codes import check_fit
     from ttsctl.runs.engines import load_engine
     from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 
@@ -81,21 +81,25 @@ def _one_dump(path: Path) -> tuple[Dump, CodeArray, list[str]]:
 
 
 def _decode(
-    engine: LocalEngine, codes: CodeArray, name: str, config: Config, sha256: str, jumps: CodeJumps
+    engine: Engine, codes: CodeArray, name: str, config: Config, sha256: str, jumps: CodeJumps
 ) -> tuple[VariantRow, Measured]:
     """Decode one variant and measure what came out."""
     from ttsctl.ablate.measure import Pieces, measure
     from ttsctl.ablate.summary import Timed, variant_row
     from ttsctl.ablate.variants import settings
-    from ttsctl.engine.decode.variants import decode_variant
+    from ttsctl.core.capabilities import decoder_of
 
-    result = decode_variant(engine, codes, config)
-    packet = config.stream.packet_tokens
-    frames = [min(packet, len(codes) - first) for first in range(0, len(codes), packet)]
-    frames += [0] * (len(result.packet_samples) - len(frames))
-    pieces = Pieces(name, result.pcm, result.packet_samples, tuple(frames), sha256)
+    run = decoder_of(engine).decode(codes, config)
+    samples, frames = tuple(p.samples for p in run.packets), tuple(p.frames for p in run.packets)
+    pieces = Pieces(name, run.require_pcm(), samples, frames, sha256)
     measured = measure(pieces, jumps.per_codebook, engine.info.sample_rate, PERMUTATION_SEED)
-    timed = Timed(settings(config), result.packet_samples, result.packet_ms, result.calls, result.samples_expected)
+    timed = Timed(
+        settings(config),
+        samples,
+        tuple(p.decode_ms or 0.0 for p in run.packets),
+        run.timing.decode_calls or 0,
+        len(codes) * engine.info.frame_samples,
+    )
     return variant_row(timed, measured), measured
 
 
@@ -103,7 +107,7 @@ def _report(
     decoded: list[tuple[VariantRow, Measured]],
     dump: Dump,
     jumps: CodeJumps,
-    engine: LocalEngine,
+    engine: Engine,
     notes: list[str],
     out: Path,
     as_json: bool,

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ttsctl.runs.resolve_config import chosen_sets
-
 if TYPE_CHECKING:
     from ttsctl.core.config import Config
-    from ttsctl.core.engine import Request
+    from ttsctl.core.request import Request
 
 TextOption = Annotated[list[str] | None, typer.Option("--text", help="A text to speak; may be repeated.")]
 TextIdOption = Annotated[list[str] | None, typer.Option("--text-id", help="A text out of --texts; repeatable.")]
@@ -44,7 +42,7 @@ FALLBACK_SPEAKER = "vivian"
 def command_config(config_file: Path | None, checkpoint: str | None, sets: list[str] | None) -> Config:
     """The resolved configuration of a command: its ``--config``, then ``--checkpoint``, then every ``--set``."""
     from ttsctl.core.toml_file import read_toml
-    from ttsctl.runs.resolve_config import resolve_config
+    from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 
     table = read_toml(config_file, "config file") if config_file else None
     return resolve_config(table, config_file, chosen_sets(checkpoint, sets))
@@ -80,8 +78,8 @@ def make_requests(
     """One request for each (text id, text), all by the voice that the options name. InputError for blank text."""
     from dataclasses import replace
 
-    from ttsctl.core.engine import Request, Voice
     from ttsctl.core.errors import InputError
+    from ttsctl.core.request import Request, Voice
     from ttsctl.runs.texts import choose, load_voices
 
     if speaker is None and voice_id is None and not voices_file.exists() and voices_file == DEFAULT_VOICES:

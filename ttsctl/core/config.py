@@ -27,9 +27,13 @@ Penalty = Annotated[float, Gt(0)]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Which checkpoint, where and how precise. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu."""
+    """Which engine and checkpoint, where and how precise.
+
+    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu.
+    """
 
     __pydantic_config__ = STRICT
+    kind: str = "local"
     checkpoint: str = "builtin"
     device: str = "auto"
     codegen_device: str | None = None

@@ -1,85 +1,17 @@
-"""The engine as the gate and the labs know it: a request in, timed packets of codes and audio out."""
+"""An engine as the questions know it: what it is, what it can show, and one small protocol for each thing it can do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol, runtime_checkable
 
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.provenance import Provenance
-from ttsctl.core.trace import Trace
-
-TextMode = Literal["streaming", "whole"]
-
-
-@dataclass(frozen=True)
-class Voice:
-    """Who speaks and how; ``speaker`` None for checkpoints that design a voice from ``instruct`` alone."""
-
-    id: str
-    speaker: str | None = None
-    language: str = "Auto"
-    instruct: str | None = None
-
-
-@dataclass(frozen=True)
-class Request:
-    """One text to speak. ``text_mode`` "whole" puts all text before the first frame, "streaming" one token a frame."""
-
-    text: str
-    voice: Voice
-    text_id: str | None = None
-    text_mode: TextMode = "streaming"
-
-
-@dataclass(frozen=True)
-class Packet:
-    """Up to ``packet_tokens`` frames of codes and their audio.
-
-    codes (n, Q) int64, pcm (m,) float32 at the engine's rate (empty where the decoder holds audio back).
-    ``codes_at_ms`` and ``pcm_at_ms`` count from the request; ``decode_ms`` is None if nothing was decoded.
-    """
-
-    index: int
-    codes: CodeArray
-    pcm: PcmArray
-    code_ms: float
-    queue_wait_ms: float
-    decode_ms: float | None
-    codes_at_ms: float
-    pcm_at_ms: float | None
-    decode_calls: int = 1
-
-
-@dataclass(frozen=True)
-class End:
-    """The last event of a stream: how it ended. ``truncated`` = the cap came before the end token.
-
-    ``clamped``: ids that ``determinism.clamp_codes`` moved into range. ``trace`` as ``record.trace`` asked.
-    """
-
-    frames: int
-    truncated: bool
-    seed: int | None
-    notes: tuple[str, ...] = ()
-    clamped: int = 0
-    trace: Trace | None = None
-
-
-@dataclass(frozen=True)
-class Offline:
-    """The request in one piece: all codes (T, Q), then one decode. ``pcm (samples,) float32``; times in ms."""
-
-    codes: CodeArray
-    pcm: PcmArray
-    truncated: bool
-    seed: int | None
-    code_ms: float
-    decode_ms: float
-    notes: tuple[str, ...] = ()
+from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.run import Run
 
 
 @dataclass(frozen=True)
@@ -97,6 +29,23 @@ class EngineInfo:
     provenance: Provenance
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can show besides speaking.
+
+    codes: packets hold codes, and it is ``GeneratesCodes``. decoding: it is ``DecodesCodes``. offline: it is
+    ``SpeaksOffline``. traces: it is ``core.forensic.Forensic``. seeds: a request's seed decides what it draws.
+    concurrency: how many requests it serves at once.
+    """
+
+    codes: bool
+    decoding: bool
+    offline: bool
+    traces: bool
+    seeds: bool
+    concurrency: int = 1
+
+
 class Engine(Protocol):
     """Anything that speaks. Requests are independent: the same request gives the same codes unless drift is there."""
 
@@ -106,14 +55,44 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
+    @property
+    def capabilities(self) -> Capabilities: ...
+
     def stream(self, request: Request) -> Iterator[Packet | End]:
         """Packets as they are ready, then one End. Closing the iterator early frees everything and flushes nothing."""
         ...
 
-    def offline(self, request: Request) -> Offline:
-        """All codes first, then the decoder once over all frames."""
+    def close(self) -> None:
+        """Free what the engine holds outside of this object, such as a worker process. Harmless twice."""
+        ...
+
+
+@runtime_checkable
+class GeneratesCodes(Protocol):
+    """An engine that generates codes without decoding them."""
+
+    def generate(self, request: Request) -> Iterator[Packet | End]:
+        """As ``Engine.stream``, but nothing is decoded: packets have codes, no PCM and no decoding time."""
+        ...
+
+
+@runtime_checkable
+class SpeaksOffline(Protocol):
+    """An engine that speaks in one piece."""
+
+    def offline(self, request: Request) -> Run:
+        """All codes first, then the decoder once over all frames: a run of kind ``offline``."""
+        ...
+
+
+@runtime_checkable
+class DecodesCodes(Protocol):
+    """An engine that decodes codes that it is given."""
+
+    def decode(self, codes: CodeArray, config: Config) -> Run:
+        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``."""
         ...
 
     def decode_offline(self, codes: CodeArray) -> PcmArray:
-        """codes (T, Q) -> pcm (frame_samples * T,) in one call."""
+        """codes (T, Q) int64 -> pcm (frame_samples * T,) float32 in one call."""
         ...

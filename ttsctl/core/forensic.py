@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
-from ttsctl.core.engine import Engine, Request
-from ttsctl.core.trace import Draws, Trace, TraceLevel
+from ttsctl.core.config import Config
+from ttsctl.core.engine import EngineInfo
+from ttsctl.core.request import Request
+from ttsctl.core.run import Run
+from ttsctl.core.trace import Draws, TraceLevel
 
 
 @dataclass(frozen=True)
@@ -28,26 +30,23 @@ class Site:
     call: int = 0
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """A run with its trace: codes (T, Q) int64, pcm (N,) float32."""
-
-    codes: CodeArray
-    pcm: PcmArray
-    truncated: bool
-    trace: Trace
-
-
 # Values as the widest float or as int64; bfloat16 and float16 go to float32 and back without loss.
 Value = NDArray[np.generic]
 Values = Mapping[Site, Value]
 
 
-class ForensicEngine(Engine, Protocol):
+@runtime_checkable
+class Forensic(Protocol):
     """An engine that can be looked into."""
 
-    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Recorded:
-        """One streamed run at a trace level; each value of ``grafts`` takes the place of the one computed there.
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
+        """One streamed run with its trace. Each value of ``grafts`` takes the place of the one computed there.
 
         CannotJudge if a site was never reached: a graft that touched nothing proves nothing.
         """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
+from ttsctl.core.codes import code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json
 from ttsctl.core.provenance import Provenance
@@ -20,7 +20,9 @@ if TYPE_CHECKING:  # building these dataclasses takes time that comparing two du
     from pydantic import TypeAdapter
 
     from ttsctl.core.config import Config
-    from ttsctl.core.engine import Request
+    from ttsctl.core.engine import EngineInfo
+    from ttsctl.core.request import Request
+    from ttsctl.core.run import Run
 
 META_VERSION = "1.0"
 REDUMP = "make the dump again with 'ttsctl dump-codes'"
@@ -38,7 +40,7 @@ class DumpMeta:
 
     ``sha256`` is over the code bytes of all frames, ``packet_sha256`` the chained hashes of packets of
     ``packet_tokens`` frames (contract.codes). ``timings`` are in ms, null where one could not be had.
-    ``voice`` has the fields of core.engine.Voice. ``seed`` is null where the request used no generator of its
+    ``voice`` has the fields of core.request.Voice. ``seed`` is null where the request used no generator of its
     own (greedy, free).
     """
 
@@ -85,26 +87,19 @@ def checked_tag(tag: str) -> str:
     return tag
 
 
-def build_meta(
-    codes: CodeArray,
-    *,
-    tag: str,
-    request: Request,
-    config: Config,
-    seed: int | None,
-    codebook_size: int,
-    truncated: bool,
-    timings: dict[str, float | None],
-    provenance: Provenance,
-) -> DumpMeta:
-    """Describe codes (T, Q) int64 that answered ``request`` under ``config``. InputError if there is no frame."""
+def build_meta(run: Run, request: Request, config: Config, info: EngineInfo, tag: str) -> DumpMeta:
+    """Describe the codes (T, Q) int64 of a run that answered ``request`` under ``config`` on the engine of ``info``.
+
+    InputError if there is no frame.
+    """
+    codes = run.require_codes()
     if codes.ndim != 2 or codes.size == 0:
         raise InputError(
             f"dump {tag}: expected codes (T, Q) with at least one frame, got shape {codes.shape}",
             "raise sampling.max_new_tokens",
         )
     packet_tokens = config.stream.packet_tokens
-    found = code_range(codes, codebook_size)
+    found = code_range(codes, info.codebook_size)
     chain = packet_chain_sha256(codes, packet_tokens)
     return DumpMeta(
         tag=checked_tag(tag),
@@ -114,9 +109,9 @@ def build_meta(
         voice=asdict(request.voice),
         config=config.to_dict(),
         config_sha256=config.sha256,
-        seed=seed,
+        seed=run.seed,
         frames=codes.shape[0],
-        codebook_size=codebook_size,
+        codebook_size=info.codebook_size,
         num_codebooks=codes.shape[1],
         min_code=int(codes.min()),
         max_code=int(codes.max()),
@@ -125,9 +120,9 @@ def build_meta(
         first_packet_sha256=chain[0],
         packet_tokens=packet_tokens,
         packet_sha256=chain,
-        truncated=truncated,
-        provenance=provenance,
-        timings=dict(timings),
+        truncated=bool(run.truncated),
+        provenance=info.provenance,
+        timings=run.times,
     )
 
 

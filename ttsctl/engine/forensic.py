@@ -1,30 +1,33 @@
-"""The in-process engine, looked into: ``core.forensic.ForensicEngine`` around a LocalEngine."""
+"""The in-process engine, looked into: ``core.forensic.Forensic`` around a LocalEngine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
-from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
-from ttsctl.core.delivered import with_delivered
-from ttsctl.core.engine import End, EngineInfo, Offline, Packet, Request
+from ttsctl.core.delivery import with_delivered
+from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import CannotJudge, InputError
-from ttsctl.core.forensic import Recorded, Site, Value, Values
+from ttsctl.core.forensic import Site, Value, Values
+from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.run import Run
+from ttsctl.core.timing import packet_timing, stream_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel
-from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.recording.interventions import Edits, Wanted
 from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
+
+if TYPE_CHECKING:
+    from ttsctl.engine.local import LocalEngine
 
 CODEC_PREFIXES = ("codec.", "decoder.")
 V = TypeVar("V")
 
 
-class ForensicLocalEngine:
+class LocalForensics:
     """Records, takes values out and puts values in. ``alter`` changes values in every run: planted faults.
 
     Not for ``stream.overlap`` process, where code generation is out of reach: CannotJudge.
@@ -42,16 +45,7 @@ class ForensicLocalEngine:
     def info(self) -> EngineInfo:
         return self._engine.info
 
-    def stream(self, request: Request) -> Iterator[Packet | End]:
-        return self._engine.stream(request)
-
-    def offline(self, request: Request) -> Offline:
-        return self._engine.offline(request)
-
-    def decode_offline(self, codes: CodeArray) -> PcmArray:
-        return self._engine.decode_offline(codes)
-
-    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Recorded:
+    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         """One streamed run at a trace level; each value of ``grafts`` takes the place of the one computed there.
 
         CannotJudge if a site was never reached, or a value does not have its place's number of elements.
@@ -91,7 +85,7 @@ class ForensicLocalEngine:
 
     def _run(
         self, request: Request, level: TraceLevel, grafts: dict[Site, Value], wanted: Wanted | None
-    ) -> tuple[Recorded, tuple[Site, ...]]:
+    ) -> tuple[Run, tuple[Site, ...]]:
         """A streamed run, and the sites of grafts that it never came by."""
         codegen_grafts, decode_grafts = _split(grafts)
         in_codec = wanted is not None and _is_codec(wanted.point)
@@ -117,7 +111,19 @@ class ForensicLocalEngine:
         pcm = np.concatenate([np.empty(0, np.float32), *(packet.pcm for packet in pieces)])
         trace = Trace(level, end.trace.draws, end.trace.codegen, end.trace.decode)
         delivered = with_delivered(trace, pcm, self.info.frame_samples)
-        return Recorded(codes, pcm, end.truncated, delivered), (*codegen.unmet, *decode.unmet)
+        run = Run(
+            kind="stream",
+            codes=codes,
+            pcm=pcm,
+            truncated=end.truncated,
+            seed=end.seed,
+            timing=stream_timing(pieces, self.info.sample_rate),
+            packets=tuple(map(packet_timing, pieces)),
+            trace=delivered,
+            notes=end.notes,
+            clamped=end.clamped,
+        )
+        return run, (*codegen.unmet, *decode.unmet)
 
     def _check(self, codes: CodeArray) -> None:
         books, size = self.info.num_codebooks, self.info.codebook_size

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
-from ttsctl.core.engine import End, EngineInfo, Offline, Packet, Request
+from ttsctl.core.engine import Capabilities, EngineInfo
 from ttsctl.core.errors import CannotJudge
-from ttsctl.core.trace import Trace, TraceLevel, no_prints
+from ttsctl.core.forensic import Site, Value, Values
+from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.run import Run
+from ttsctl.core.timing import whole_timing
+from ttsctl.core.trace import Draws, Trace, TraceLevel, no_prints
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.codegen.sampling import plan_sampling
@@ -25,6 +29,8 @@ from ttsctl.engine.codegen.worker import CodegenWorker
 from ttsctl.engine.cuda_handover import refuse_sync
 from ttsctl.engine.decode.deliver import deliver
 from ttsctl.engine.decode.stage import DecodeStage, Decoding, clamp_notes
+from ttsctl.engine.decode.variants import decode_variant
+from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
 from ttsctl.engine.model.checkpoint import Checkpoint, open_checkpoint
 from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
@@ -67,7 +73,7 @@ def load_engine(config: Config) -> LocalEngine:
 
 
 class LocalEngine:
-    """Implements ``core.engine.Engine``. Holds weights only; every request has its own state and generator."""
+    """The engine of kind ``local``, with every capability. Holds weights only; every request has its own state."""
 
     def __init__(
         self, config: Config, checkpoint: Checkpoint, codegen: CodegenStage | CodegenWorker, decode_stage: DecodeStage
@@ -80,6 +86,11 @@ class LocalEngine:
         self.plan = plan_sampling(config.sampling, checkpoint.generation)
         self._codegen = codegen
         self.info = self._describe()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """All of them, one request at a time."""
+        return Capabilities(codes=True, decoding=True, offline=True, traces=True, seeds=True)
 
     @property
     def codegen_stage(self) -> CodegenStage:
@@ -158,19 +169,36 @@ class LocalEngine:
         yield End(item.frames, item.truncated, item.seed, item.notes, 0, trace)
 
     @torch.inference_mode()
-    def offline(self, request: Request) -> Offline:
-        """All codes (T, Q), then one decode in the mode ``oneshot``."""
+    def offline(self, request: Request) -> Run:
+        """All codes (T, Q), then one decode in the mode ``oneshot``: a run of kind ``offline``."""
         clock = Clock.start()
         codes, end = self._all_codes(request, clock)
         code_ms = clock.now_ms()
         pcm, clamped = self.decode_stage.offline(codes)
         notes = (*end.notes, *clamp_notes(clamped))
-        return Offline(codes, pcm, end.truncated, end.seed, code_ms, clock.now_ms() - code_ms, notes)
+        timing = whole_timing(code_ms, clock.now_ms() - code_ms, len(pcm), self.info.sample_rate)
+        return Run("offline", codes, pcm, end.truncated, end.seed, timing, notes=notes, clamped=clamped)
+
+    def decode(self, codes: CodeArray, config: Config) -> Run:
+        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``."""
+        return decode_variant(self.decode_stage, codes, config, self.info.sample_rate)
 
     @torch.inference_mode()
     def decode_offline(self, codes: CodeArray) -> PcmArray:
         """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call."""
         return self.decode_stage.offline(codes)[0]
+
+    def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
+        """See ``core.forensic.Forensic.record``."""
+        return LocalForensics(self).record(request, level, grafts)
+
+    def capture(self, request: Request, point: str, first_frame: int = 0) -> dict[Site, Value]:
+        """See ``core.forensic.Forensic.capture``."""
+        return LocalForensics(self).capture(request, point, first_frame)
+
+    def force(self, request: Request, codes: CodeArray, jitter_seed: int | None = None) -> Draws:
+        """See ``core.forensic.Forensic.force``."""
+        return LocalForensics(self).force(request, codes, jitter_seed)
 
     @torch.inference_mode()
     def first_logits(self, request: Request) -> NDArray[np.float32]:

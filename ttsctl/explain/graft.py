@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import CannotJudge
-from ttsctl.core.forensic import ForensicEngine, Recorded, Site, Value
+from ttsctl.core.forensic import Forensic, Site, Value
+from ttsctl.core.request import Request
+from ttsctl.core.run import Run
 from ttsctl.core.trace import STAGES, Prints, Trace
 from ttsctl.explain.alignment import kept
 from ttsctl.explain.compare_traces import Comparison, Side, compare
@@ -26,7 +27,7 @@ LAST_POINTS = {
     "codec": ("codec.pcm",),
 }
 
-Open = Callable[[], ForensicEngine]
+Open = Callable[[], Forensic]
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class _Bench:
 
     def _run_b(self, label: str, values: dict[Site, Value] | None) -> Side:
         run = self.open_b().record(self.request, self.a.level, values)
-        return Side(label, run.codes, run.trace)
+        return Side(label, run.require_codes(), run.trace)
 
     def _values(self, graft: Graft) -> dict[Site, Value]:
         values: dict[Site, Value] = {}
@@ -177,9 +178,9 @@ def _reached(prints: Prints, graft: Graft) -> NDArray[np.bool_]:
     return np.asarray((prints.frame == graft.site.frame) & (prints.codebook == graft.site.codebook))
 
 
-def repeats(before: Side, again: Recorded, what: str) -> str | None:
+def repeats(before: Side, again: Run, what: str) -> str | None:
     """None if a run came out again as it was recorded; else why nothing can be proven with it."""
-    found: Comparison = compare(before, Side(f"{what} run again", again.codes, again.trace))
+    found: Comparison = compare(before, Side(f"{what} run again", again.require_codes(), again.trace))
     if found.first is None and found.codes_equal:
         return None
     where = found.first.line if found.first is not None else "its codes"

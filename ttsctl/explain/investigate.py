@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import CannotJudge, InputError
-from ttsctl.core.forensic import ForensicEngine, Recorded
+from ttsctl.core.forensic import Forensic
+from ttsctl.core.request import Request
+from ttsctl.core.run import Run
 from ttsctl.core.trace import TraceLevel
 from ttsctl.explain.compare_traces import LEVELS, Comparison, Side, compare
 from ttsctl.explain.graft import Open, Rung, ladder, listed, repeats
@@ -79,7 +80,7 @@ def investigate(a: Side, b: Side, bench: Bench) -> Investigation:
 
 
 def record_until_different(
-    engine: ForensicEngine, request: Request, runs: int, level: TraceLevel, tell: Callable[[], None]
+    engine: Forensic, request: Request, runs: int, level: TraceLevel, tell: Callable[[], None]
 ) -> list[Side]:
     """Run up to ``runs`` times, and stop at the first run that is not equal to run 1: it is the last of the list."""
     sides: list[Side] = []
@@ -91,12 +92,12 @@ def record_until_different(
     return sides
 
 
-def recorded_side(label: str, engine: ForensicEngine, request: Request, level: TraceLevel = "modules") -> Side:
+def recorded_side(label: str, engine: Forensic, request: Request, level: TraceLevel = "modules") -> Side:
     """One run with its trace. CannotJudge if the engine ended the speech before the first frame."""
     run = engine.record(request, level)
-    if not len(run.codes):
+    if not len(run.require_codes()):
         raise CannotJudge("the engine ended the speech before the first frame", "raise sampling.max_new_tokens")
-    return Side(label, run.codes, run.trace)
+    return Side(label, run.require_codes(), run.trace)
 
 
 def _again(a: Side, b: Side, bench: Bench) -> tuple[Side, Side, str | None]:
@@ -107,11 +108,11 @@ def _again(a: Side, b: Side, bench: Bench) -> tuple[Side, Side, str | None]:
         why = why if again is None else repeats(side, again, side.label)
         if again is None or why is not None:
             return a, b, why
-        sides.append(Side(side.label, again.codes, again.trace))
+        sides.append(Side(side.label, again.require_codes(), again.trace))
     return sides[0], sides[1], None
 
 
-def _record_again(opened: Open, request: Request) -> Recorded:
+def _record_again(opened: Open, request: Request) -> Run:
     return opened().record(request, LEVELS[-1])
 
 
@@ -125,7 +126,7 @@ def _noise(a: Side, bench: Bench) -> Noise:
     return calibrate(lambda seed: engine.force(bench.request, a.codes, seed), bench.jitter_seeds, chosen)
 
 
-def _precision(engine: ForensicEngine, part: str = "codegen") -> str:
+def _precision(engine: Forensic, part: str = "codegen") -> str:
     return str(engine.info.in_force[f"{part}_dtype"])
 
 

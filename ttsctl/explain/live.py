@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, TextMode, Voice
 from ttsctl.core.errors import EngineError, InputError
+from ttsctl.core.request import Request, TextMode, Voice
 
 if TYPE_CHECKING:
+    from ttsctl.core.engine import Engine
+    from ttsctl.core.forensic import Forensic
     from ttsctl.dumps.meta import DumpMeta
-    from ttsctl.engine.forensic import ForensicLocalEngine
     from ttsctl.explain.investigate import Bench, Investigation
     from ttsctl.explain.sources import RecordedRun
     from ttsctl.explain.summary import Context
@@ -36,17 +37,17 @@ class Engines:
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, ForensicLocalEngine] = {}
+        self._made: dict[str, Engine] = {}
 
-    def open(self, config: Config) -> ForensicLocalEngine:
-        from ttsctl.engine.forensic import ForensicLocalEngine
+    def open(self, config: Config) -> Forensic:
+        from ttsctl.core.capabilities import forensic_of
         from ttsctl.runs.engines import load_engine
 
         # What a run keeps of itself is asked for at each call.
         config = replace(config, record=Config().record)
         if config.sha256 not in self._made:
-            self._made[config.sha256] = ForensicLocalEngine(load_engine(config))
-        return self._made[config.sha256]
+            self._made[config.sha256] = load_engine(config)
+        return forensic_of(self._made[config.sha256])
 
     def bench(self, request: Request, a: Config, b: Config, methods: Methods) -> Bench:
         """The one place where engines, calibration and proof are put together."""

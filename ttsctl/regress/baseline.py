@@ -17,9 +17,10 @@ from typing import Any
 
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.config import Config
-from ttsctl.core.engine import EngineInfo, Request
+from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json, write_json
+from ttsctl.core.request import Request
 from ttsctl.dumps.meta import text_sha256
 from ttsctl.regress.cases import CaseOutput
 from ttsctl.regress.measure import Observations
@@ -138,7 +139,7 @@ def _short(value: object) -> str:
 
 def baseline_case(output: CaseOutput, observations: Observations, packet_tokens: int) -> BaselineCase:
     """What the next run will be compared with."""
-    codes = output.stream.codes
+    codes = output.stream.require_codes()
     values = {name: o.value for name, o in observations.items()}
     return BaselineCase(
         id=output.case.id,

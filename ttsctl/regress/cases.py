@@ -6,9 +6,10 @@ import threading
 import time
 from dataclasses import dataclass
 
-from ttsctl.core.engine import Engine, EngineInfo, Offline
+from ttsctl.core.engine import Engine, EngineInfo
+from ttsctl.core.run import Run
 from ttsctl.runs.cases import Case
-from ttsctl.runs.run_stream import StreamRun, check_arrays, run_stream
+from ttsctl.runs.run_stream import run_offline, run_stream
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,20 @@ class CaseOutput:
 
     case: Case
     info: EngineInfo
-    stream: StreamRun
-    offline: Offline
-    repeats: tuple[StreamRun, ...]
+    stream: Run
+    offline: Run
+    repeats: tuple[Run, ...]
     wall_s: float
 
     @property
-    def streams(self) -> tuple[StreamRun, ...]:
+    def streams(self) -> tuple[Run, ...]:
         return (self.stream, *self.repeats)
+
+    @property
+    def named(self) -> dict[str, Run]:
+        """All runs in the order in which they ran: "stream", "offline", "repeat_1", "repeat_2", ..."""
+        repeats = {f"repeat_{number}": run for number, run in enumerate(self.repeats, start=1)}
+        return {"stream": self.stream, "offline": self.offline, **repeats}
 
 
 def drive_case(engine: Engine, case: Case, runs: int, warmup: int, cancelled: threading.Event) -> CaseOutput:
@@ -36,7 +43,6 @@ def drive_case(engine: Engine, case: Case, runs: int, warmup: int, cancelled: th
     for _ in range(warmup):
         run_stream(engine, case.request, cancelled)
     stream = run_stream(engine, case.request, cancelled)
-    offline = engine.offline(case.request)
-    check_arrays(offline.codes, offline.pcm, engine.info, "offline")
+    offline = run_offline(engine, case.request)
     repeats = tuple(run_stream(engine, case.request, cancelled) for _ in range(runs))
     return CaseOutput(case, engine.info, stream, offline, repeats, time.perf_counter() - started)

@@ -11,10 +11,10 @@ import numpy as np
 from ttsctl.audio import metrics
 from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
+from ttsctl.core.run import Run
 from ttsctl.core.verdict import Observation
 from ttsctl.dumps.diff import diff
 from ttsctl.regress.cases import CaseOutput
-from ttsctl.runs.run_stream import StreamRun
 
 Observations = dict[str, Observation]
 
@@ -79,11 +79,11 @@ def _repeatability(output: CaseOutput) -> list[Observation]:
     if len(runs) < 2:
         alone = "one streamed run alone shows no drift"
         return [measured(name, None, alone) for name in ("hash_unique", "pcm_hash_unique", "first_diff_frame")]
-    firsts = [_first_diff_frame(runs[0].codes, run.codes) for run in runs[1:]]
+    firsts = [_first_diff_frame(runs[0].require_codes(), run.require_codes()) for run in runs[1:]]
     earliest = min((first for first in firsts if first is not None), default=None)
     return [
-        measured("hash_unique", len({codes_sha256(run.codes) for run in runs})),
-        measured("pcm_hash_unique", len({pcm_sha256(run.pcm) for run in runs})),
+        measured("hash_unique", len({codes_sha256(run.require_codes()) for run in runs})),
+        measured("pcm_hash_unique", len({pcm_sha256(run.require_pcm()) for run in runs})),
         measured("first_diff_frame", earliest, "all streamed runs are equal"),
     ]
 
@@ -93,11 +93,11 @@ def _first_diff_frame(a: CodeArray, b: CodeArray) -> int | None:
 
 
 def _codes(output: CaseOutput) -> list[Observation]:
-    every_codes = [*(run.codes for run in output.streams), output.offline.codes]
+    every_codes = [*(run.require_codes() for run in output.streams), output.offline.require_codes()]
     outside = [code_range(codes, output.info.codebook_size).out_of_range_count for codes in every_codes]
-    offline_first = _first_diff_frame(output.stream.codes, output.offline.codes)
+    offline_first = _first_diff_frame(output.stream.require_codes(), output.offline.require_codes())
     return [
-        measured("codes_sha256", codes_sha256(output.stream.codes)),
+        measured("codes_sha256", codes_sha256(output.stream.require_codes())),
         measured("offline_codes_equal", offline_first is None),
         measured("offline_first_diff_frame", offline_first, "stream and offline are equal"),
         measured("out_of_range_count", max(outside)),
@@ -106,19 +106,19 @@ def _codes(output: CaseOutput) -> list[Observation]:
 
 
 def _lengths(output: CaseOutput) -> list[Observation]:
-    stream, offline = output.stream.pcm, output.offline.pcm
+    stream, offline = output.stream.require_pcm(), output.offline.require_pcm()
     apart_ms = 1000 * abs(len(stream) - len(offline)) / output.info.sample_rate
     return [
-        measured("frames", len(output.stream.codes)),
+        measured("frames", len(output.stream.require_codes())),
         measured("samples", len(stream)),
-        measured("samples_expected", len(output.stream.codes) * output.info.frame_samples),
+        measured("samples_expected", len(output.stream.require_codes()) * output.info.frame_samples),
         measured("duration_diff_ms", apart_ms),
     ]
 
 
 def _offline_distance(output: CaseOutput) -> list[Observation]:
     """Streamed audio against offline audio, which is the reference."""
-    stream, offline = output.stream.pcm, output.offline.pcm
+    stream, offline = output.stream.require_pcm(), output.offline.require_pcm()
     best = metrics.mae_aligned(offline, stream, output.info.sample_rate)
     if best is None:
         why = _why_no_distance({"streamed": stream, "offline": offline})
@@ -138,8 +138,8 @@ def _why_no_distance(pcm: Mapping[str, PcmArray]) -> str:
 
 def _levels(output: CaseOutput) -> list[Observation]:
     """Figures of the first streamed run; ``finite`` looks at every run."""
-    pcm, rate = output.stream.pcm, output.info.sample_rate
-    every_pcm = [*(run.pcm for run in output.streams), output.offline.pcm]
+    pcm, rate = output.stream.require_pcm(), output.info.sample_rate
+    every_pcm = [*(run.require_pcm() for run in output.streams), output.offline.require_pcm()]
     why = metrics.why_unmeasurable(pcm)
     return [
         measured("finite", all(metrics.is_finite(p) for p in every_pcm)),
@@ -150,7 +150,7 @@ def _levels(output: CaseOutput) -> list[Observation]:
     ]
 
 
-def _timings(run: StreamRun) -> list[Observation]:
+def _timings(run: Run) -> list[Observation]:
     timing = run.timing
     return [
         measured("ttfp_ms", timing.ttfp_ms, "no packet of codes came"),
@@ -166,7 +166,7 @@ def _timings(run: StreamRun) -> list[Observation]:
 
 
 def _against_baseline(output: CaseOutput, against: Against) -> list[Observation]:
-    return [_baseline_packet(output.stream.codes, against), _baseline_distance(output, against)]
+    return [_baseline_packet(output.stream.require_codes(), against), _baseline_distance(output, against)]
 
 
 def _baseline_packet(codes: CodeArray, against: Against) -> Observation:
@@ -183,7 +183,7 @@ def _baseline_packet(codes: CodeArray, against: Against) -> Observation:
 
 
 def _baseline_distance(output: CaseOutput, against: Against) -> Observation:
-    name, stream = "snr_baseline_db", output.stream.pcm
+    name, stream = "snr_baseline_db", output.stream.require_pcm()
     if against.pcm is None:
         return measured(name, None, against.why_no_pcm)
     best = metrics.mae_aligned(against.pcm, stream, output.info.sample_rate)

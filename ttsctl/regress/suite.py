@@ -36,8 +36,8 @@ from annotated_types import Ge, Gt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
-from ttsctl.core.engine import TextMode
 from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.request import TextMode
 from ttsctl.core.toml_file import read_toml_bytes
 from ttsctl.regress.gates import GATES, Gate, Operator, Setting, Threshold
 from ttsctl.runs.cases import Case, load_cases

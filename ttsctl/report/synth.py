@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
 from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.delivery import chunk_samples
 from ttsctl.report.console import open_console
 from ttsctl.report.summary import Summary, definitions_for, provenance_dict
 from ttsctl.runs.speak import Spoken
@@ -58,14 +60,15 @@ def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
     """The summary of a request that left ``files``: status 1 if stream and offline gave different codes."""
     info, stream = spoken.info, spoken.stream
     equal = spoken.offline_codes_equal
-    duration_s = len(stream.pcm) / info.sample_rate
+    codes, pcm = stream.require_codes(), stream.require_pcm()
+    duration_s = len(pcm) / info.sample_rate
     verdict = {True: "stream = offline", False: "stream and offline DIFFER in codes", None: "codes drawn freely"}[equal]
     cut = ", truncated" if stream.truncated else ""
     return SynthSummary(
         exit_status=1 if equal is False else 0,
-        headline=f"{duration_s:.2f} s of audio, {len(stream.codes)} frames{cut}, {verdict}",
-        config=spoken.meta.config,
-        config_sha256=spoken.meta.config_sha256,
+        headline=f"{duration_s:.2f} s of audio, {len(codes)} frames{cut}, {verdict}",
+        config=spoken.config.to_dict(),
+        config_sha256=spoken.config.sha256,
         in_force=dict(info.in_force),
         provenance=provenance_dict(info.provenance),
         definitions=definitions_for(*_DEFINED),
@@ -74,17 +77,17 @@ def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
         text_mode=spoken.request.text_mode,
         voice=asdict(spoken.request.voice),
         seed=stream.seed,
-        frames=len(stream.codes),
-        truncated=stream.truncated,
-        samples=len(stream.pcm),
-        samples_expected=len(stream.codes) * info.frame_samples,
+        frames=len(codes),
+        truncated=bool(stream.truncated),
+        samples=len(pcm),
+        samples_expected=len(codes) * info.frame_samples,
         duration_s=duration_s,
-        chunks=stream.chunks,
+        chunks=math.ceil(len(pcm) / chunk_samples(spoken.config.stream.chunk_ms, info.sample_rate)),
         sha256=spoken.meta.sha256,
-        pcm_sha256=pcm_sha256(stream.pcm),
+        pcm_sha256=pcm_sha256(pcm),
         offline_codes_equal=equal,
         offline_reason=None if equal is not None else "policy free draws other codes in every run",
-        timings=asdict(stream.timing),
+        timings=stream.times,
         files=list(files),
     )
 

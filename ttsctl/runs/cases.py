@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ttsctl.core.engine import Request, TextMode
+from ttsctl.core.request import Request, TextMode
 from ttsctl.runs.texts import choose, load_texts, load_voices
 
 

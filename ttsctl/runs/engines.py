@@ -1,16 +1,26 @@
-"""Loading the engine, lazily, for the commands that need one."""
+"""The engines that there are: ``engine.kind`` picks one, and it is imported only then."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from ttsctl.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from ttsctl.core.config import Config
-    from ttsctl.engine.local import LocalEngine
+    from ttsctl.core.engine import Engine
+
+# engine.kind -> "module:function", a function that makes an Engine of a Config.
+ENGINES = MappingProxyType({"local": "ttsctl.engine.local:load_engine"})
 
 
-def load_engine(config: Config) -> LocalEngine:
-    """The in-process engine of a config. Torch is imported here and not before."""
-    from ttsctl.engine.local import load_engine as load
-
-    return load(config)
+def load_engine(config: Config) -> Engine:
+    """The engine that ``engine.kind`` names, loaded. InputError for an unknown kind, or as that engine raises."""
+    kind = config.engine.kind
+    if kind not in ENGINES:
+        raise InputError(f"engine.kind = {kind!r}: no such engine", nearest(kind, list(ENGINES)))
+    module, _, function = ENGINES[kind].partition(":")
+    engine: Engine = getattr(import_module(module), function)(config)
+    return engine

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
-from ttsctl.core.timing import PacketTiming
+from ttsctl.core.engine import EngineInfo
+from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request
+from ttsctl.core.run import Run, RunKind
 from ttsctl.core.trace import Trace
 from ttsctl.runs.requirement import Requirement
 
-# stream: codes and audio, packet by packet. offline: all codes, then one decode. codegen: codes alone, nothing is
-# decoded. decode: the codes of another condition, packet by packet. decode_offline: those codes in one call.
-RunKind = Literal["stream", "offline", "codegen", "decode", "decode_offline"]
-SPEAKS: tuple[RunKind, ...] = ("stream", "offline", "codegen")
-DECODES: tuple[RunKind, ...] = ("decode", "decode_offline")
 Isolation = Literal["state", "process"]
 Measure = Literal["pops"]
 
@@ -51,13 +48,11 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class JobResult:
-    """What a run gave, or ``error`` (type and message on one line), or why it was ``skipped``.
+    """What a job gave: its ``run``, or ``error`` (type and message on one line), or why it was ``skipped``.
 
-    codes (T, Q) int64 are None where the run made none, as when it decodes given ones; pcm (N,) float32 is None where
-    nothing was decoded, or where only ``pcm_sha256`` was kept. ``timings`` has the fields of
-    core.timing.StreamTiming that the run has, in ms. ``pops`` are samples. ``host`` is a name for people;
-    machines are told apart by ``provenance["machine_id"]``. ``pid`` is the process that had the engine; ``spoilt``:
-    it is in no state to run others.
+    ``pcm_sha256`` is that of the run's audio, also where the audio itself was not kept. ``pops`` are samples. ``host``
+    is a name for people; machines are told apart by ``info.provenance.machine_id``. ``info`` and ``pid`` are
+    those of the engine and its process; ``spoilt``: that process is in no state to run others.
     """
 
     condition: str
@@ -68,20 +63,10 @@ class JobResult:
     error: str | None = None
     skipped: str | None = None
     spoilt: bool = False
-    provenance: Mapping[str, Any] | None = None
-    in_force: Mapping[str, Any] | None = None
-    codebook_size: int | None = None
-    sample_rate: int | None = None
-    codes: CodeArray | None = None
-    pcm: PcmArray | None = None
+    info: EngineInfo | None = None
+    run: Run | None = None
     pcm_sha256: str | None = None
-    truncated: bool | None = None
-    seed: int | None = None
-    timings: Mapping[str, float | None] = field(default_factory=dict)
-    packets: tuple[PacketTiming, ...] = ()
     pops: tuple[int, ...] | None = None
-    trace: Trace | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -90,6 +75,26 @@ class JobResult:
     @property
     def clean(self) -> bool:
         return self.error is None and self.skipped is None
+
+    @property
+    def codes(self) -> CodeArray | None:
+        """The run's codes (T, Q) int64; None where it made none, or where there was no run."""
+        return None if self.run is None else self.run.codes
+
+    @property
+    def pcm(self) -> PcmArray | None:
+        """The run's audio (N,) float32; None where nothing was decoded or kept, or where there was no run."""
+        return None if self.run is None else self.run.pcm
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """Where the run was made; None where no engine was loaded."""
+        return None if self.info is None else self.info.provenance
+
+    @property
+    def trace(self) -> Trace | None:
+        """The run's trace; None where none was asked for, or where there was no run."""
+        return None if self.run is None else self.run.trace
 
 
 Work = Callable[[Job], JobResult]

@@ -12,34 +12,50 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
+from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json, write_json, written_whole
-from ttsctl.core.timing import PacketTiming
+from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request, Voice
+from ttsctl.core.run import Run
+from ttsctl.core.timing import PacketTiming, RunTiming
 from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.requirement import Requirement
 
-_ARRAYS = ("codes", "pcm")
-
 
 def write_result(folder: Path, name: str, result: JobResult) -> None:
-    """``<name>.json`` and, where the result has them, ``<name>_codes.npy``, ``_pcm.npy`` and ``_trace.npz``.
+    """``<name>.json`` and, where its run has them, ``<name>_codes.npy``, ``_pcm.npy`` and ``_trace.npz``.
 
     The JSON comes last. InputError if the folder cannot be written.
     """
-    for array in _ARRAYS:
-        value = getattr(result, array)
-        if value is not None:
-            with written_whole(folder / f"{name}_{array}.npy") as temporary:
-                np.save(temporary, value, allow_pickle=False)
-    if result.trace is not None:
+    run = result.run
+    table = {f.name: getattr(result, f.name) for f in fields(JobResult) if f.name not in ("run", "info")}
+    table["info"] = None if result.info is None else asdict(result.info)
+    told = None if run is None else _write_run(folder, name, run)
+    write_json(folder / f"{name}.json", {"result": table, "run": told})
+
+
+def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
+    """The run's arrays as files; all else as a table."""
+    arrays = {array: value for array, value in (("codes", run.codes), ("pcm", run.pcm)) if value is not None}
+    for array, value in arrays.items():
+        with written_whole(folder / f"{name}_{array}.npy") as temporary:
+            np.save(temporary, value, allow_pickle=False)
+    if run.trace is not None:
         with written_whole(folder / f"{name}_trace.npz") as temporary:
-            save_trace(temporary, result.trace)
-    there = [array for array in _ARRAYS if getattr(result, array) is not None]
-    table = {f.name: getattr(result, f.name) for f in fields(JobResult) if f.name not in (*_ARRAYS, "trace")}
-    table["packets"] = [asdict(packet) for packet in result.packets]
-    write_json(folder / f"{name}.json", {"arrays": there, "trace": result.trace is not None, "result": table})
+            save_trace(temporary, run.trace)
+    return {
+        "kind": run.kind,
+        "arrays": list(arrays),
+        "trace": run.trace is not None,
+        "truncated": run.truncated,
+        "seed": run.seed,
+        "timing": asdict(run.timing),
+        "packets": [asdict(packet) for packet in run.packets],
+        "notes": list(run.notes),
+        "clamped": run.clamped,
+    }
 
 
 def read_result(folder: Path, name: str) -> JobResult:
@@ -48,14 +64,33 @@ def read_result(folder: Path, name: str) -> JobResult:
     value = read_json(path, "result of a run")
     try:
         table = dict(value["result"])
-        table["packets"] = tuple(PacketTiming(**packet) for packet in table["packets"])
         table["pops"] = None if table["pops"] is None else tuple(table["pops"])
-        table["notes"] = tuple(table["notes"])
-        arrays = {a: np.load(folder / f"{name}_{a}.npy", allow_pickle=False) for a in value["arrays"]}
-        trace = read_trace(folder / f"{name}_trace.npz") if value["trace"] else None
-        return JobResult(**table, **arrays, trace=trace)
+        table["info"] = None if table["info"] is None else _read_info(dict(table["info"]))
+        run = None if value["run"] is None else _read_run(folder, name, dict(value["run"]))
+        return JobResult(**table, run=run)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise InputError(f"{path}: not a result of this version ({error})", "start anew with --fresh") from error
+
+
+def _read_info(table: dict[str, Any]) -> EngineInfo:
+    table["provenance"] = Provenance(**table["provenance"])
+    return EngineInfo(**{**table, "speakers": tuple(table["speakers"]), "languages": tuple(table["languages"])})
+
+
+def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
+    arrays = {a: np.load(folder / f"{name}_{a}.npy", allow_pickle=False) for a in table["arrays"]}
+    return Run(
+        kind=table["kind"],
+        codes=arrays.get("codes"),
+        pcm=arrays.get("pcm"),
+        truncated=table["truncated"],
+        seed=table["seed"],
+        timing=RunTiming(**table["timing"]),
+        packets=tuple(PacketTiming(**packet) for packet in table["packets"]),
+        trace=read_trace(folder / f"{name}_trace.npz") if table["trace"] else None,
+        notes=tuple(table["notes"]),
+        clamped=table["clamped"],
+    )
 
 
 def write_job(folder: Path, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The kinds of run of a sweep on a loaded engine: streamed, offline, codes alone, or given codes decoded."""
+"""The kinds of run of a job on a loaded engine: streamed, offline, codes alone, or given codes decoded."""
 
 from __future__ import annotations
 
@@ -7,173 +7,86 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ttsctl.core.audio import PcmArray, pcm_sha256
+from ttsctl.core.capabilities import decoder_of
 from ttsctl.core.codes import CodeArray
-from ttsctl.core.engine import End, Packet
+from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError
-from ttsctl.core.timing import PacketTiming, packet_timing, real_time_factor
-from ttsctl.core.trace import Trace
-from ttsctl.runs.job import Job, JobResult, RunKind
-from ttsctl.runs.timeout import Cancelled
-
-if TYPE_CHECKING:
-    from ttsctl.engine.decode.variants import VariantResult
-    from ttsctl.engine.local import LocalEngine
-
-Times = Mapping[str, float | None]
+from ttsctl.core.run import Run, RunKind
+from ttsctl.core.timing import whole_timing
+from ttsctl.runs.check_codes import check_fit
+from ttsctl.runs.job import Job, JobResult
+from ttsctl.runs.run_stream import run_codegen, run_offline, run_stream
 
 
-@dataclass(frozen=True, eq=False)
-class Output:
-    """What a run gave, as in runs.job.JobResult."""
-
-    codes: CodeArray | None = None
-    pcm: PcmArray | None = None
-    truncated: bool | None = None
-    seed: int | None = None
-    timings: Times = field(default_factory=dict)
-    packets: tuple[PacketTiming, ...] = ()
-    trace: Trace | None = None
-    notes: tuple[str, ...] = ()
-
-
-def warm_up(engine: LocalEngine, job: Job, cancelled: threading.Event) -> None:
+def warm_up(engine: Engine, job: Job, cancelled: threading.Event) -> None:
     """The job ``job.warmup`` times over, thrown away."""
     for _ in range(job.warmup):
         _RUNS[job.run](engine, job, cancelled)
 
 
-def run_once(engine: LocalEngine, job: Job, cancelled: threading.Event) -> JobResult:
+def run_once(engine: Engine, job: Job, cancelled: threading.Event) -> JobResult:
     """Do the job's run and measure it. EngineError if it ends before the first frame."""
-    out = _RUNS[job.run](engine, job, cancelled)
-    if out.codes is not None and not len(out.codes):
+    run = _RUNS[job.run](engine, job, cancelled)
+    if run.codes is not None and not len(run.codes):
         raise EngineError("the speech ended before the first frame", "raise sampling.max_new_tokens")
-    rate = engine.info.sample_rate
     return JobResult(
         condition=job.condition,
         case=job.case,
         repeat=job.repeat,
         host=platform.node(),
         pid=os.getpid(),
-        provenance=engine.info.provenance.to_dict(),
-        in_force=dict(engine.info.in_force),
-        codebook_size=engine.info.codebook_size,
-        sample_rate=rate,
-        codes=out.codes,
-        pcm=out.pcm,
-        pcm_sha256=pcm_sha256(out.pcm) if out.pcm is not None else None,
-        truncated=out.truncated,
-        seed=out.seed,
-        timings=dict(out.timings),
-        packets=out.packets,
-        pops=_pops(out.pcm, rate) if "pops" in job.measure and out.pcm is not None else None,
-        trace=out.trace,
-        notes=out.notes,
+        info=engine.info,
+        run=run if engine.config.record.packets else replace(run, packets=()),
+        pcm_sha256=pcm_sha256(run.pcm) if run.pcm is not None else None,
+        pops=_pops(run.pcm, engine.info.sample_rate) if "pops" in job.measure and run.pcm is not None else None,
     )
 
 
 def _pops(pcm: PcmArray, sample_rate: int) -> tuple[int, ...]:
+    # A job that measures no pops does not load the detector.
     from ttsctl.audio.pops.detector import detect_pops
 
     return tuple(pop.sample for pop in detect_pops(pcm, sample_rate).pops)
 
 
-def _stream(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output:
-    from ttsctl.runs.run_stream import run_stream
-
-    run = run_stream(engine, job.request, cancelled)
-    packets = run.packets if engine.config.record.packets else ()
-    return Output(run.codes, run.pcm, run.truncated, run.seed, asdict(run.timing), packets, run.trace, run.notes)
+def _stream(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
+    return run_stream(engine, job.request, cancelled)
 
 
-def _offline(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output:
-    run = engine.offline(job.request)
-    rtf = real_time_factor(run.code_ms + run.decode_ms, len(run.pcm), engine.info.sample_rate)
-    times = {"code_ms": run.code_ms, "decode_ms": run.decode_ms, "rtf": rtf}
-    return Output(run.codes, run.pcm, run.truncated, run.seed, times, notes=run.notes)
+def _offline(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
+    return run_offline(engine, job.request)
 
 
-def _given(job: Job) -> CodeArray:
+def _codegen(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
+    return run_codegen(engine, job.request, cancelled)
+
+
+def _decode(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
+    return decoder_of(engine).decode(_given(engine, job), engine.config)
+
+
+def _decode_offline(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
+    codes = _given(engine, job)
+    started = time.perf_counter()
+    pcm = decoder_of(engine).decode_offline(codes)
+    decode_ms = (time.perf_counter() - started) * 1e3
+    timing = whole_timing(None, decode_ms, len(pcm), engine.info.sample_rate)
+    return Run("decode_offline", None, pcm, None, None, timing)
+
+
+def _given(engine: Engine, job: Job) -> CodeArray:
+    """The codes to decode, which fit the engine's checkpoint."""
     if job.codes is None:
-        raise EngineError(f"job {job.id}: no codes to decode were given")
+        raise EngineError(f"job {job.id}: expected codes to decode, got none", "name a condition that makes codes")
+    check_fit(engine, job.codes, f"job {job.id}")
     return job.codes
 
 
-def _decode(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output:
-    """Given codes through the configured decode session, packet by packet; its first packet once before the clock."""
-    from ttsctl.engine.decode.variants import check_fit, decode_variant
-
-    codes = _given(job)
-    check_fit(engine, codes, f"job {job.id}")
-    found = decode_variant(engine, codes, engine.config)
-    first = next((n for n, samples in enumerate(found.packet_samples) if samples), None)
-    times = {
-        "ttfa_ms": sum(found.packet_ms[: first + 1]) if first is not None else None,
-        "decode_first_ms": found.packet_ms[0] if found.packet_ms else None,
-        "decode_ms": sum(found.packet_ms),
-        "rtf": real_time_factor(sum(found.packet_ms), len(found.pcm), engine.info.sample_rate),
-    }
-    return Output(pcm=found.pcm, timings=times, packets=_decoded_packets(engine, codes, found))
-
-
-def _decoded_packets(engine: LocalEngine, codes: CodeArray, found: VariantResult) -> tuple[PacketTiming, ...]:
-    """The packet trace of a decode, in which codes come at once and wait for nothing."""
-    if not engine.config.record.packets:
-        return ()
-    size, at_ms, packets = engine.config.stream.packet_tokens, 0.0, []
-    for index, (samples, ms) in enumerate(zip(found.packet_samples, found.packet_ms, strict=True)):
-        frames = len(codes[index * size : (index + 1) * size])
-        packets.append(PacketTiming(index, frames, samples, 0.0, 0.0, ms, at_ms, at_ms + ms))
-        at_ms += ms
-    return tuple(packets)
-
-
-def _decode_offline(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output:
-    from ttsctl.engine.decode.variants import check_fit
-
-    codes = _given(job)
-    check_fit(engine, codes, f"job {job.id}")
-    started = time.perf_counter()
-    pcm = engine.decode_offline(codes)
-    decode_ms = (time.perf_counter() - started) * 1e3
-    rtf = real_time_factor(decode_ms, len(pcm), engine.info.sample_rate)
-    return Output(pcm=pcm, timings={"decode_ms": decode_ms, "rtf": rtf})
-
-
-def _codegen(engine: LocalEngine, job: Job, cancelled: threading.Event) -> Output:
-    """Code generation to its end, where the engine has it: in this thread, or in its worker process."""
-    packets: list[Packet] = []
-    end: End | None = None
-    for event in engine.generate(job.request):
-        if cancelled.is_set():
-            raise Cancelled
-        if isinstance(event, End):
-            end = event
-        else:
-            packets.append(event)
-    if end is None:
-        raise EngineError("code generation ended without End")
-    none = np.empty((0, engine.info.num_codebooks), np.int64)
-    timings = tuple(map(packet_timing, packets))
-    times = {"ttfp_ms": timings[0].codes_at_ms if timings else None, "code_ms": sum(t.code_ms for t in timings)}
-    return Output(
-        codes=np.concatenate([none, *(packet.codes for packet in packets)]),
-        truncated=end.truncated,
-        seed=end.seed,
-        timings=times,
-        packets=timings if engine.config.record.packets else (),
-        trace=end.trace,
-        notes=end.notes,
-    )
-
-
-_RUNS: Mapping[RunKind, Callable[[LocalEngine, Job, threading.Event], Output]] = MappingProxyType(
+_RUNS: Mapping[RunKind, Callable[[Engine, Job, threading.Event], Run]] = MappingProxyType(
     {
         "stream": _stream,
         "offline": _offline,

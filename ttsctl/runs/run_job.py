@@ -23,8 +23,7 @@ from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.job_files import read_job, read_result, write_job, write_result
 
 if TYPE_CHECKING:
-    from ttsctl.engine.local import LocalEngine
-    from ttsctl.engine.switches import Switches
+    from ttsctl.core.engine import Engine
     from ttsctl.runs.timeout import Worker
 
 RESULT, STDERR = "result", "stderr.txt"
@@ -41,7 +40,7 @@ def run_job(job: Job) -> JobResult:
         return _no_run(job, skipped=why)
     if job.isolation == "process":
         return _fresh(job)
-    return _keeper().run(job)
+    return _cache().run(job)
 
 
 def _no_run(job: Job, error: str | None = None, skipped: str | None = None) -> JobResult:
@@ -60,12 +59,12 @@ def _there(resource: str) -> int:
 
 
 @cache
-def _keeper() -> Keeper:
+def _cache() -> EngineCache:
     """The process's one engine: loading it for every run would take longer than most runs."""
-    return Keeper()
+    return EngineCache()
 
 
-class Keeper:
+class EngineCache:
     """Holds the engine of one condition at a time. Every request has fresh state; the weights stay.
 
     Between conditions the process-wide switches go back to what they were before the first engine.
@@ -74,9 +73,8 @@ class Keeper:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._condition: tuple[str, str] | None = None
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
         self._worker: Worker | None = None
-        self._found: Switches | None = None
 
     def run(self, job: Job) -> JobResult:
         from ttsctl.runs.timeout import GRACE_S, CaseTimeout, Worker
@@ -117,28 +115,21 @@ class Keeper:
             self._condition = wanted
         return run_once(self._loaded(), job, cancelled)
 
-    def _loaded(self) -> LocalEngine:
+    def _loaded(self) -> Engine:
         if self._engine is None:
             raise EngineError("the engine is gone")
         return self._engine
 
     def _load(self, job: Job) -> None:
-        from ttsctl.engine.switches import snapshot
         from ttsctl.runs.engines import load_engine
 
         self._drop()
-        if self._found is None:
-            self._found = snapshot()
         self._engine = load_engine(job.config)
 
     def _drop(self) -> None:
         engine, self._engine, self._condition = self._engine, None, None
         if engine is not None:
             engine.close()
-        if self._found is not None:
-            from ttsctl.engine.switches import restore
-
-            restore(self._found)
 
 
 def _fresh(job: Job) -> JobResult:
@@ -188,7 +179,7 @@ def main(folder: Path) -> None:
     threading.Thread(target=_end_with_parent, args=(folder,), name="parent-watch", daemon=True).start()
     job = read_job(folder)
     write_result(folder, RESULT, run_job(job))
-    _keeper().close()
+    _cache().close()
 
 
 if __name__ == "__main__":

@@ -1,48 +1,86 @@
-"""One request through one engine: a streamed run, checked for being what the protocol promises."""
+"""One request through one engine to one run, checked for being what the engine's protocol promises."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
 from ttsctl.core.audio import PcmArray
-from ttsctl.core.chunks import chunk_samples, rechunk
+from ttsctl.core.capabilities import code_generator_of, offline_speaker_of
 from ttsctl.core.codes import CodeArray
-from ttsctl.core.delivered import with_delivered
-from ttsctl.core.engine import End, Engine, EngineInfo, Packet, Request
+from ttsctl.core.delivery import chunk_samples, rechunk, with_delivered
+from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.errors import EngineError
-from ttsctl.core.timing import PacketTiming, StreamTiming, packet_timing, stream_timing
-from ttsctl.core.trace import Trace
+from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.run import Run
+from ttsctl.core.timing import codegen_timing, packet_timing, stream_timing
 from ttsctl.runs.timeout import Cancelled
 
+_AUTHORS = "report this to the engine's authors"
 
-@dataclass(frozen=True)
-class StreamRun:
-    """A finished stream: codes (T, Q) int64 of all packets, and pcm (N,) float32 as it left, in ``chunks`` chunks.
 
-    ``trace`` as ``record.trace`` asked, its decode prints ending with those of the delivered frames. ``clamped``: ids
-    that ``determinism.clamp_codes`` moved into range.
+def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> Run:
+    """Consume one stream to its end: a run of kind ``stream``, its PCM as it left, in chunks of ``stream.chunk_ms``.
+
+    Looks between packets whether to stop: Cancelled. EngineError if the engine breaks its protocol. The trace's decode
+    prints end with those of the delivered frames.
     """
+    info = engine.info
+    packets, end = _consumed(engine.stream(request), info, cancelled)
+    chunks = list(rechunk((p.pcm for p in packets), chunk_samples(engine.config.stream.chunk_ms, info.sample_rate)))
+    pcm = np.concatenate(chunks) if chunks else np.empty(0, np.float32)
+    return Run(
+        kind="stream",
+        codes=_joined(packets, end, info),
+        pcm=pcm,
+        truncated=end.truncated,
+        seed=end.seed,
+        timing=stream_timing(packets, info.sample_rate),
+        packets=tuple(map(packet_timing, packets)),
+        trace=None if end.trace is None else with_delivered(end.trace, pcm, info.frame_samples),
+        notes=end.notes,
+        clamped=end.clamped,
+    )
 
-    codes: CodeArray
-    pcm: PcmArray
-    truncated: bool
-    seed: int | None
-    notes: tuple[str, ...]
-    timing: StreamTiming
-    chunks: int
-    packets: tuple[PacketTiming, ...] = ()
-    trace: Trace | None = None
-    clamped: int = 0
+
+def run_codegen(engine: Engine, request: Request, cancelled: threading.Event) -> Run:
+    """Code generation alone to its end: a run of kind ``codegen``, without audio. Errors as of ``run_stream``."""
+    packets, end = _consumed(code_generator_of(engine).generate(request), engine.info, cancelled)
+    return Run(
+        kind="codegen",
+        codes=_joined(packets, end, engine.info),
+        pcm=None,
+        truncated=end.truncated,
+        seed=end.seed,
+        timing=codegen_timing(packets),
+        packets=tuple(map(packet_timing, packets)),
+        trace=end.trace,
+        notes=end.notes,
+    )
 
 
-def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> StreamRun:
-    """Consume one stream to its end, looking between packets whether to stop."""
+def run_offline(engine: Engine, request: Request) -> Run:
+    """The request in one piece: a run of kind ``offline``. EngineError if the engine breaks its protocol."""
+    run = offline_speaker_of(engine).offline(request)
+    check_arrays(run.require_codes(), run.require_pcm(), engine.info, "offline")
+    return run
+
+
+def check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) -> None:
+    """EngineError unless codes are (T, Q) int64 and pcm is (N,) float32, told at ``where``."""
+    if codes.dtype != np.int64 or codes.ndim != 2 or codes.shape[1] != info.num_codebooks:
+        what = f"{where}: expected codes (T, {info.num_codebooks}) int64, got {codes.shape} {codes.dtype}"
+        raise EngineError(what, _AUTHORS)
+    if pcm.dtype != np.float32 or pcm.ndim != 1:
+        raise EngineError(f"{where}: expected pcm (N,) float32, got {pcm.shape} {pcm.dtype}", _AUTHORS)
+
+
+def _consumed(events: Iterator[Packet | End], info: EngineInfo, cancelled: threading.Event) -> tuple[list[Packet], End]:
+    """All packets, checked, and the one End that must come last."""
     packets: list[Packet] = []
     end: End | None = None
-    events = engine.stream(request)
     try:
         for event in events:
             if cancelled.is_set():
@@ -52,7 +90,7 @@ def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> 
             if isinstance(event, End):
                 end = event
             else:
-                check_arrays(event.codes, event.pcm, engine.info, f"packet {event.index}")
+                check_arrays(event.codes, event.pcm, info, f"packet {event.index}")
                 packets.append(event)
     finally:
         # A generator frees the engine's state when closed; other iterators have nothing to close.
@@ -61,40 +99,11 @@ def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> 
             close()
     if end is None:
         raise EngineError(f"stream: ended after {len(packets)} packets without End")
-    return _finished(packets, end, engine)
+    return packets, end
 
 
-def _finished(packets: list[Packet], end: End, engine: Engine) -> StreamRun:
-    info = engine.info
-    none = (np.empty((0, info.num_codebooks), np.int64), np.empty(0, np.float32))
-    codes = np.concatenate([p.codes for p in packets]) if packets else none[0]
-    samples = chunk_samples(engine.config.stream.chunk_ms, info.sample_rate)
-    chunks = list(rechunk((p.pcm for p in packets), samples))
-    pcm = np.concatenate(chunks) if chunks else none[1]
+def _joined(packets: list[Packet], end: End, info: EngineInfo) -> CodeArray:
+    codes = np.concatenate([np.empty((0, info.num_codebooks), np.int64), *(packet.codes for packet in packets)])
     if len(codes) != end.frames:
         raise EngineError(f"stream: End says {end.frames} frames, the packets held {len(codes)}")
-    return StreamRun(
-        codes=codes,
-        pcm=pcm,
-        truncated=end.truncated,
-        seed=end.seed,
-        notes=end.notes,
-        timing=stream_timing(packets, info.sample_rate),
-        chunks=len(chunks),
-        packets=tuple(map(packet_timing, packets)),
-        trace=None if end.trace is None else with_delivered(end.trace, pcm, info.frame_samples),
-        clamped=end.clamped,
-    )
-
-
-def check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) -> None:
-    """EngineError unless codes are (T, Q) int64 and pcm is (N,) float32, told at ``where``."""
-    if codes.dtype != np.int64 or codes.ndim != 2 or codes.shape[1] != info.num_codebooks:
-        raise EngineError(
-            f"{where}: expected codes (T, {info.num_codebooks}) int64, got {codes.shape} {codes.dtype}",
-            "report this to the engine's authors",
-        )
-    if pcm.dtype != np.float32 or pcm.ndim != 1:
-        raise EngineError(
-            f"{where}: expected pcm (N,) float32, got {pcm.shape} {pcm.dtype}", "report this to the engine's authors"
-        )
+    return codes

@@ -10,9 +10,9 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ttsctl.core.engine import Voice
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import read_json
+from ttsctl.core.request import Voice
 
 # Ids become parts of file names and, joined by "__", ids of cases.
 _ID = re.compile(r"[A-Za-z0-9](_?[A-Za-z0-9.-])*")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from ttsctl.audio.wav import write_wav
+from ttsctl.core.codes import SAMPLE_RATE
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
 from ttsctl.core.files import write_json
-from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request
 from ttsctl.core.trace import Trace
 from ttsctl.dumps.manifest import write_manifest
 from ttsctl.dumps.meta import build_meta
@@ -40,11 +38,12 @@ def write_artifacts(
         if result.codes is not None:
             _dump(codes, result, requests[result.case], configs[result.condition], trace_of(result))
             dumped.add(codes)
-        elif result.packets:
+        elif result.run is not None and result.run.packets:
             # Beside a dump these are part of it; a decode run has no codes of its own to dump.
-            write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result.packets))
+            write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result.run.packets))
         if result.pcm is not None and len(result.pcm) and result.repeat == 1:
-            write_wav(folder / WAV / result.condition / f"{result.case}.wav", result.pcm, result.sample_rate or 24_000)
+            rate = result.info.sample_rate if result.info else SAMPLE_RATE
+            write_wav(folder / WAV / result.condition / f"{result.case}.wav", result.pcm, rate)
     for codes in sorted(dumped):
         write_manifest(codes)
 
@@ -55,17 +54,7 @@ def tag_of(result: JobResult) -> str:
 
 
 def _dump(folder: Path, result: JobResult, request: Request, config: Config, trace: Trace | None) -> None:
-    if result.codes is None or result.provenance is None:
+    if result.run is None or result.codes is None or result.info is None:
         return
-    meta = build_meta(
-        result.codes,
-        tag=tag_of(result),
-        request=request,
-        config=config,
-        seed=result.seed,
-        codebook_size=result.codebook_size or 1,
-        truncated=bool(result.truncated),
-        timings=dict(result.timings),
-        provenance=TypeAdapter(Provenance).validate_python(dict(result.provenance)),
-    )
-    write_dump(folder, meta, result.codes, trace, result.packets or None)
+    meta = build_meta(result.run, request, config, result.info, tag_of(result))
+    write_dump(folder, meta, result.codes, trace, result.run.packets or None)

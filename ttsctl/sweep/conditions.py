@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.runs.job import DECODES, SPEAKS, RunKind
+from ttsctl.core.run import DECODES, SPEAKS, RunKind
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.texts import Id
 

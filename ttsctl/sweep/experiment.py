@@ -55,11 +55,12 @@ from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
-from ttsctl.core.engine import TextMode
 from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.request import TextMode
+from ttsctl.core.run import RunKind
 from ttsctl.core.toml_file import Table, read_toml_bytes
 from ttsctl.runs.cases import Case, load_cases
-from ttsctl.runs.job import Isolation, Measure, RunKind
+from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
 from ttsctl.runs.texts import Id, Words
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion

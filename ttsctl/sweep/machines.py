@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.provenance import Provenance, differences
+from ttsctl.core.provenance import differences
 from ttsctl.dumps.diff import diff
 from ttsctl.runs.job import JobResult
 
@@ -67,25 +65,21 @@ def on_machines(results: Sequence[JobResult]) -> dict[str, list[JobResult]]:
 
     A run that failed before it could tell its machine counts for that of its host, or for the host itself.
     """
-    ids = {r.host: str(r.provenance.get("machine_id")) for r in reversed(results) if r.provenance}
+    ids = {r.host: r.provenance.machine_id for r in reversed(results) if r.provenance}
     found: dict[str, list[JobResult]] = {}
     for result in results:
         if result.skipped is None:
-            told = (result.provenance or {}).get("machine_id")
-            found.setdefault(str(told or ids.get(result.host, result.host)), []).append(result)
+            told = result.provenance.machine_id if result.provenance else ids.get(result.host, result.host)
+            found.setdefault(told, []).append(result)
     return found
 
 
 def _machine(name: str, runs: Sequence[JobResult], first: JobResult | None) -> Machine:
     known = next((r for r in runs if r.provenance), None)
-    if known is None or first is None:
+    if known is None or known.provenance is None or first is None or first.provenance is None:
         return Machine(name, runs[0].host, None, None, len(runs))
-    mine, theirs = _provenance(known), _provenance(first)
-    return Machine(name, known.host, mine.cpu, mine.gpu, len(runs), tuple(differences(theirs, mine)))
-
-
-def _provenance(result: JobResult) -> Provenance:
-    return TypeAdapter(Provenance).validate_python(dict(result.provenance or {}))
+    mine = known.provenance
+    return Machine(name, known.host, mine.cpu, mine.gpu, len(runs), tuple(differences(first.provenance, mine)))
 
 
 def code_groups(results: Sequence[JobResult]) -> list[CodeGroup]:

@@ -15,7 +15,7 @@ def worst_mae(pairs: Sequence[tuple[JobResult, JobResult]], runs: Sequence[JobRe
     """
     kept = {r.pcm_sha256: r.pcm for r in runs if r.pcm_sha256 and r.pcm is not None}
     errors: list[float] = []
-    for (a, b), rates in {(a.pcm_sha256, b.pcm_sha256): (a.sample_rate, b.sample_rate) for a, b in pairs}.items():
+    for (a, b), rates in {(a.pcm_sha256, b.pcm_sha256): (_rate(a), _rate(b)) for a, b in pairs}.items():
         if a == b:
             errors.append(0.0)
             continue
@@ -27,3 +27,7 @@ def worst_mae(pairs: Sequence[tuple[JobResult, JobResult]], runs: Sequence[JobRe
             return None, "audio that is empty, not finite or of another rate cannot be compared"
         errors.append(found.mae)
     return max(errors, default=None), "no audio of both"
+
+
+def _rate(result: JobResult) -> int | None:
+    return result.info.sample_rate if result.info else None

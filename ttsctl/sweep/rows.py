@@ -93,7 +93,7 @@ def row_of(setup: Setup, results: Sequence[JobResult], reference: Sequence[JobRe
         power=_power(cases, hashes, why_none),
         hosts=tuple(dict.fromkeys(r.host for r in clean)),
         metrics=metrics,
-        notes=tuple(dict.fromkeys(f"{r.case}: {note}" for r in clean for note in r.notes)),
+        notes=tuple(dict.fromkeys(f"{r.case}: {note}" for r in clean for note in (r.run.notes if r.run else ()))),
     )
 
 
@@ -131,7 +131,7 @@ def _missing(name: str, reason: str) -> Observation:
 
 
 def _counts(results: Group, clean: Group) -> list[Observation]:
-    ended = [r.truncated for r in clean if r.truncated is not None]
+    ended = [r.run.truncated for r in clean if r.run is not None and r.run.truncated is not None]
     skipped = sum(r.skipped is not None for r in results)
     return [
         _value("runs", len(clean) if skipped < len(results) or not results else None),
@@ -268,7 +268,11 @@ def _pops(cases: Mapping[str, Group]) -> list[Observation]:
 def _times(clean: Group) -> list[Observation]:
     out = []
     for name in TIMED:
-        values = [found for r in clean if (found := r.timings.get(name)) is not None and np.isfinite(found)]
+        values = [
+            found
+            for r in clean
+            if r.run is not None and (found := r.run.times.get(name)) is not None and np.isfinite(found)
+        ]
         why = "a run of this kind has no such time"
         out += [_value(percentile_name(name, q), percentile(values, q), why) for q in (50, 95)]
     return out

@@ -15,6 +15,7 @@ from ttsctl import __version__
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
+from ttsctl.core.run import Run
 from ttsctl.core.trace import Trace, no_prints
 from ttsctl.runs.job import JobResult
 from ttsctl.runs.job_files import read_result, write_result
@@ -83,7 +84,7 @@ class ResultStore:
 
     def add(self, result: JobResult) -> JobResult:
         """Keep a result and return it as kept. One that was skipped is not kept: the next machine may have it all."""
-        kept = result if result.repeat == 1 else replace(result, pcm=None)
+        kept = result if result.repeat == 1 or result.run is None else _without_pcm(result, result.run)
         if kept.skipped is None:
             write_result(self.folder, _name(kept), kept)
         return _light(kept)
@@ -110,9 +111,14 @@ def _name(result: JobResult) -> str:
 
 def _light(result: JobResult) -> JobResult:
     """Prints are many, and the table is made of draws."""
-    if result.trace is None:
+    run = result.run
+    if run is None or run.trace is None:
         return result
-    return replace(result, trace=replace(result.trace, codegen=no_prints(), decode=no_prints()))
+    return replace(result, run=replace(run, trace=replace(run.trace, codegen=no_prints(), decode=no_prints())))
+
+
+def _without_pcm(result: JobResult, run: Run) -> JobResult:
+    return replace(result, run=replace(run, pcm=None))
 
 
 @contextlib.contextmanager

@@ -138,13 +138,13 @@ class SweepSummary(Summary):
 def summarise(result: SweepResult, base: Config, executor: str, here: Provenance) -> SweepSummary:
     """The summary of a sweep; ``base`` is the configuration under every condition, ``here`` this process's own."""
     first = next((r for r in result.results if r.provenance is not None), None)
-    in_force = {r.condition: r.in_force for r in reversed(result.results) if r.in_force is not None}
+    in_force = {r.condition: r.info.in_force for r in reversed(result.results) if r.info is not None}
     return SweepSummary(
         exit_status=result.status,
         headline=headline(result),
         config=base.to_dict(),
         config_sha256=base.sha256,
-        provenance=dict(first.provenance) if first and first.provenance else provenance_dict(here),
+        provenance=provenance_dict(first.provenance if first and first.provenance else here),
         definitions=definitions(),
         notes=notes(result),
         experiment=_facts(result, executor),
@@ -198,10 +198,10 @@ def notes(result: SweepResult) -> list[str]:
     out = list(result.notes)
     if result.taken_up:
         out.append(f"{result.taken_up} runs are of an earlier sweep that was interrupted")
-    checkpoints = {str(r.provenance.get("checkpoint_sha256")) for r in result.results if r.provenance}
+    checkpoints = {str(r.provenance.checkpoint_sha256) for r in result.results if r.provenance}
     if len(checkpoints) > 1 and "engine.checkpoint" not in result.experiment.varied:
         out.append(f"the runs used {len(checkpoints)} different checkpoints of one name: they cannot be compared")
-    versions = {str(r.provenance.get("ttsctl")) for r in result.results if r.provenance}
+    versions = {r.provenance.ttsctl for r in result.results if r.provenance}
     if len(versions) > 1:
         out.append(f"the workers have different versions of ttsctl: {', '.join(sorted(versions))}")
     out += [_unlike(name, [r for r in result.results if r.condition == name]) for name in result.rows]
@@ -210,7 +210,7 @@ def notes(result: SweepResult) -> list[str]:
 
 def _unlike(name: str, results: Sequence[JobResult]) -> str:
     """Which settings were not in force alike in all runs of a condition; "" if all were."""
-    found = [r.in_force for r in results if r.in_force is not None]
+    found = [r.info.in_force for r in results if r.info is not None]
     keys = [key for key in (found[0] if found else {}) if any(other.get(key) != found[0][key] for other in found)]
     return f"{name}: its runs had different settings in force: {', '.join(keys)}" if keys else ""
 

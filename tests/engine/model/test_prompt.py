@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import Request, Voice
 from ttsctl.engine.model.checkpoint import BUILTIN, open_checkpoint
 from ttsctl.engine.model.prompt import Position, build_prompt
 from ttsctl.engine.model.sizes import TalkerSizes

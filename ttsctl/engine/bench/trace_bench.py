@@ -12,10 +12,10 @@ from typing import Literal
 import torch
 
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request, Voice
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request, Voice
 from ttsctl.core.trace import TraceLevel
 from ttsctl.engine.bench.random_codec import RELEASED_CODEC, random_codec
 from ttsctl.engine.bench.random_talker import random_talker, released_talker

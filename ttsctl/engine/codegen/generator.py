@@ -9,8 +9,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import Request
 from ttsctl.engine.codegen.sampling import Group0Rules, SamplingPlan, decide, penalise
 from ttsctl.engine.model.layers import KVState
 from ttsctl.engine.model.prompt import Position, Prompt, build_prompt

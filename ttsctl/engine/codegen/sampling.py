@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ttsctl.core.config import SamplingConfig
-from ttsctl.core.engine import Request
+from ttsctl.core.request import Request
 
 Policy = Literal["greedy", "seeded", "free"]
 

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 import torch
 
-from ttsctl.core.engine import Request
+from ttsctl.core.request import Request
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.stage import Always, CodeEnd, CodegenStage, CodePacket, Stopped
 from ttsctl.engine.recording.probes import CodegenTaps

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
+from ttsctl.core.request import Request
 from ttsctl.core.trace import Draws, Prints
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation

@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import EngineError
 from ttsctl.core.processes import interrupts_held
+from ttsctl.core.request import Request
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.sources import CODEGEN_NAME, AheadSource
 from ttsctl.engine.codegen.stage import CodeEnd, CodePacket

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from ttsctl.core.config import Config
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import EngineError, TtsctlError
+from ttsctl.core.request import Request
 
 if TYPE_CHECKING:
     from ttsctl.engine.codegen.stage import CodegenStage

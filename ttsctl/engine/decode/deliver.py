@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ttsctl.core.audio import PcmArray
-from ttsctl.core.engine import Packet
+from ttsctl.core.request import Packet
 from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.sources import CodeSource
 from ttsctl.engine.codegen.stage import CodeEnd, CodePacket

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from ttsctl.core.engine import Request
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import Request
 from ttsctl.engine.model.sizes import TalkerSizes
 
 ROLE_IDS = 3

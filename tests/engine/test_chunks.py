@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttsctl.core.audio import pcm_sha256
-from ttsctl.core.chunks import chunk_samples, rechunk
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.engine import Request, Voice
+from ttsctl.core.delivery import chunk_samples, rechunk
+from ttsctl.core.request import Request, Voice
 from ttsctl.engine.local import LocalEngine
 from ttsctl.runs.run_stream import run_stream
 
