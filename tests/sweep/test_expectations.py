@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.verdict import Observation
+from ttsctl.core.metric import Observation
 from ttsctl.sweep.expectation import evaluate, parse_expectation
 
 METRICS = ("hash_unique", "ttfa_p50_ms", "errors")

@@ -16,8 +16,9 @@ from ttsctl.ablate.pop_code_stats import PopCodeStats
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
+from ttsctl.core.metric import definitions_of
 from ttsctl.report.pop_align import AlignmentRow
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 
 WAVES_PICTURE, DIFFERENCES_PICTURE = "waves.png", "differences.png"
 
@@ -270,7 +271,7 @@ def summarise(
         config_sha256=config.sha256,
         in_force=info.in_force,
         provenance=provenance_dict(info.provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         notes=list(notes),
         codes=label,
         codes_sha256=codes_sha256,

@@ -12,9 +12,10 @@ from ttsctl.bisect.judge import Judgement, shown
 from ttsctl.bisect.keys import Toggle
 from ttsctl.bisect.probes import Probe, Question, text_name
 from ttsctl.bisect.text_runs import Symptom
+from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 from ttsctl.runs.power import drift_bound
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def summarise(
         config=question.a.to_dict(),
         config_sha256=question.a.sha256,
         provenance=provenance_dict(provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         notes=list(judgement.notes),
         kind=outcome.kind,
         symptom=outcome.symptom,

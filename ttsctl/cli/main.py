@@ -15,6 +15,7 @@ import typer
 
 from ttsctl import __version__
 from ttsctl.core.errors import TtsctlError
+from ttsctl.core.outcome import ExitStatus
 
 # Name -> module, with a function ``command`` or a Typer ``app`` of subcommands; in the order of --help.
 COMMANDS = MappingProxyType(
@@ -33,8 +34,6 @@ COMMANDS = MappingProxyType(
     }
 )
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells expect; 1 would read as "drift found"
-EXIT_INTERNAL = 3
 THREAD_PREFIX = "ttsctl-"
 THREAD_GRACE_S = 1.0  # an engine that is told to stop looks up between packets
 
@@ -102,12 +101,14 @@ def run(arguments: list[str] | None = None) -> None:
     except SystemExit as end:
         _leave(end.code)
     except Interrupted:
-        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+        _fail("interrupted; nothing was written", ExitStatus.INTERRUPTED)
     except TtsctlError as error:
         _fail(str(error), error.exit_status, error if verbose else None)
     except Exception as error:  # noqa: BLE001  the last resort: a defect of ours still ends in one line
         line = f"internal error: {type(error).__name__}: {error}"
-        _fail(line if verbose else f"{line}; run again with --verbose", EXIT_INTERNAL, error if verbose else None)
+        _fail(
+            line if verbose else f"{line}; run again with --verbose", ExitStatus.NOT_JUDGED, error if verbose else None
+        )
 
 
 def _fail(message: str, status: int, shown: Exception | None = None) -> NoReturn:

@@ -139,7 +139,8 @@ def _tell_taken_up(store: ResultStore) -> None:
 @contextlib.contextmanager
 def _told_if_interrupted(store: ResultStore) -> Iterator[None]:
     """Ctrl-C ends with 130, as everywhere, but says what is kept."""
-    from ttsctl.cli.main import EXIT_INTERRUPTED, Interrupted
+    from ttsctl.cli.main import Interrupted
+    from ttsctl.core.outcome import ExitStatus
 
     try:
         yield
@@ -149,7 +150,7 @@ def _told_if_interrupted(store: ResultStore) -> Iterator[None]:
             raise
         kept = f"{done} runs are kept in {store.folder}; the same command goes on from there"
         typer.echo(f"ttsctl: interrupted; {kept}, --fresh starts anew", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(ExitStatus.INTERRUPTED) from None
 
 
 @contextlib.contextmanager

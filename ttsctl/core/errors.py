@@ -1,10 +1,12 @@
 """Errors that a user may see: what was expected, what came, what to do, and the exit status they end in."""
 
+from ttsctl.core.outcome import ExitStatus
+
 
 class TtsctlError(Exception):
     """One clear line for the user. ``exit_status`` is the process status it leads to."""
 
-    exit_status = 2
+    exit_status = ExitStatus.BAD_INPUT
 
     def __init__(self, what: str, fix: str = "") -> None:
         self.what = what
@@ -23,7 +25,7 @@ class InputError(TtsctlError):
 class CannotJudge(TtsctlError):
     """Nothing comparable, no case ran, the engine failed: exit status 3."""
 
-    exit_status = 3
+    exit_status = ExitStatus.NOT_JUDGED
 
 
 class EngineError(CannotJudge):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from ttsctl.core.metric import definitions_of
 from ttsctl.core.plurals import counted
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.trace import TraceLevel
@@ -17,7 +18,7 @@ from ttsctl.explain.graft import Rung
 from ttsctl.explain.investigate import Investigation
 from ttsctl.explain.rounding_noise import Kind, Noise
 from ttsctl.explain.teacher_forcing import Forced
-from ttsctl.report.summary import Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Summary, provenance_dict
 from ttsctl.runs.power import drift_bound
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def summarise(found: Investigation, status: int, headline: str, context: Context
         exit_status=status,
         headline=headline,
         provenance=provenance_dict(context.provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         notes=[*context.notes, *comparison.notes],
         drift_bound=None if clean is None else drift_bound(clean),
         drift_kind=verdict.kind,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ttsctl.core.verdict import Status, Verdict
+from ttsctl.core.verdict import GateStatus, Verdict
 from ttsctl.regress.gates import GATES
 
 # Which status speaks for a gate whose verdicts differ.
-_FIRST: tuple[Status, ...] = ("fail", "error", "not_comparable", "pass", "skipped")
+_FIRST: tuple[GateStatus, ...] = ("fail", "error", "not_comparable", "pass", "skipped")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class GateRow:
     asks: str
     worst: str
     where: str
-    status: Status
+    status: GateStatus
     count: str
     reason: str
 

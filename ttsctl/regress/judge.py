@@ -10,7 +10,7 @@ from typing import Any
 
 from ttsctl.audio.metrics import percentile
 from ttsctl.core.config import Config
-from ttsctl.core.verdict import Status, Verdict
+from ttsctl.core.verdict import GateStatus, Verdict
 from ttsctl.regress.gates import PIN_PREFIX, Operator, Setting, Statistic
 from ttsctl.regress.measure import Observations
 from ttsctl.regress.reference import Reference
@@ -70,7 +70,7 @@ def _pin(key: str, wanted: Value, config: Config) -> Verdict:
     return Verdict(gate, "pass" if value == wanted else "fail", "==", wanted, value)
 
 
-def _verdict(setting: Setting, status: Status, value: Value | None, where: str, reason: str | None) -> Verdict:
+def _verdict(setting: Setting, status: GateStatus, value: Value | None, where: str, reason: str | None) -> Verdict:
     gate = setting.gate
     return Verdict(gate.name, status, setting.operator, setting.threshold, value, gate.unit, where, reason)
 
@@ -78,7 +78,7 @@ def _verdict(setting: Setting, status: Status, value: Value | None, where: str, 
 def _compared(setting: Setting, value: Value, limit: Value, where: str, reason: str | None) -> Verdict:
     if isinstance(value, bool) and not isinstance(limit, bool):
         value = int(value)  # "truncated == 0" reads 0 or 1
-    status: Status = "pass" if compare(value, setting.operator, limit) else "fail"
+    status: GateStatus = "pass" if compare(value, setting.operator, limit) else "fail"
     return Verdict(setting.gate.name, status, setting.operator, limit, value, setting.gate.unit, where, reason)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,29 +10,12 @@ import numpy as np
 from ttsctl.audio import metrics
 from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
+from ttsctl.core.metric import Observation, metric, observed
 from ttsctl.core.run import Run
-from ttsctl.core.verdict import Observation
 from ttsctl.dumps.diff import diff
 from ttsctl.regress.cases import CaseOutput
 
 Observations = dict[str, Observation]
-
-UNITS = {
-    "duration_diff_ms": "ms",
-    "offset_ms": "ms",
-    "ttfp_ms": "ms",
-    "ttf_ms": "ms",
-    "ttfa_ms": "ms",
-    "code_ms": "ms",
-    "decode_first_ms": "ms",
-    "decode_ms": "ms",
-    "queue_wait_ms": "ms",
-    "snr_db": "dB",
-    "snr_baseline_db": "dB",
-    "frames": "frames",
-    "samples": "samples",
-    "samples_expected": "samples",
-}
 
 
 @dataclass(frozen=True)
@@ -64,27 +46,18 @@ def observe(output: CaseOutput, against: Against) -> Observations:
     return {o.name: o for o in found}
 
 
-def measured(name: str, value: float | int | str | bool | None, why_missing: str | None = None) -> Observation:
-    """An observation with its unit. A value that is None, NaN or infinite becomes missing, with a reason."""
-    if isinstance(value, float) and not math.isfinite(value):
-        value, why_missing = None, f"it came out as {value}"
-    if value is None:
-        return Observation(name, None, UNITS.get(name, ""), why_missing or "not known")
-    return Observation(name, value, UNITS.get(name, ""))
-
-
 def _repeatability(output: CaseOutput) -> list[Observation]:
     """The streamed runs against the first of them."""
     runs = output.streams
     if len(runs) < 2:
         alone = "one streamed run alone shows no drift"
-        return [measured(name, None, alone) for name in ("hash_unique", "pcm_hash_unique", "first_diff_frame")]
+        return [observed(name, None, alone) for name in ("hash_unique", "pcm_hash_unique", "first_diff_frame")]
     firsts = [_first_diff_frame(runs[0].require_codes(), run.require_codes()) for run in runs[1:]]
     earliest = min((first for first in firsts if first is not None), default=None)
     return [
-        measured("hash_unique", len({codes_sha256(run.require_codes()) for run in runs})),
-        measured("pcm_hash_unique", len({pcm_sha256(run.require_pcm()) for run in runs})),
-        measured("first_diff_frame", earliest, "all streamed runs are equal"),
+        observed("hash_unique", len({codes_sha256(run.require_codes()) for run in runs})),
+        observed("pcm_hash_unique", len({pcm_sha256(run.require_pcm()) for run in runs})),
+        observed("first_diff_frame", earliest, "all streamed runs are equal"),
     ]
 
 
@@ -97,11 +70,11 @@ def _codes(output: CaseOutput) -> list[Observation]:
     outside = [code_range(codes, output.info.codebook_size).out_of_range_count for codes in every_codes]
     offline_first = _first_diff_frame(output.stream.require_codes(), output.offline.require_codes())
     return [
-        measured("codes_sha256", codes_sha256(output.stream.require_codes())),
-        measured("offline_codes_equal", offline_first is None),
-        measured("offline_first_diff_frame", offline_first, "stream and offline are equal"),
-        measured("out_of_range_count", max(outside)),
-        measured("truncated", any(run.truncated for run in output.streams) or output.offline.truncated),
+        observed("codes_sha256", codes_sha256(output.stream.require_codes())),
+        observed("offline_codes_equal", offline_first is None),
+        observed("offline_first_diff_frame", offline_first, "stream and offline are equal"),
+        observed("out_of_range_count", max(outside)),
+        observed("truncated", any(run.truncated for run in output.streams) or output.offline.truncated),
     ]
 
 
@@ -109,10 +82,10 @@ def _lengths(output: CaseOutput) -> list[Observation]:
     stream, offline = output.stream.require_pcm(), output.offline.require_pcm()
     apart_ms = 1000 * abs(len(stream) - len(offline)) / output.info.sample_rate
     return [
-        measured("frames", len(output.stream.require_codes())),
-        measured("samples", len(stream)),
-        measured("samples_expected", len(output.stream.require_codes()) * output.info.frame_samples),
-        measured("duration_diff_ms", apart_ms),
+        observed("frames", len(output.stream.require_codes())),
+        observed("samples", len(stream)),
+        observed("samples_expected", len(output.stream.require_codes()) * output.info.frame_samples),
+        observed("duration_diff_ms", apart_ms),
     ]
 
 
@@ -122,12 +95,12 @@ def _offline_distance(output: CaseOutput) -> list[Observation]:
     best = metrics.mae_aligned(offline, stream, output.info.sample_rate)
     if best is None:
         why = _why_no_distance({"streamed": stream, "offline": offline})
-        return [measured(name, None, why) for name in ("mae_waveform", "offset_ms", "snr_db")]
+        return [observed(name, None, why) for name in ("mae_waveform", "offset_ms", "snr_db")]
     snr = metrics.snr_db(offline, stream, best.alignment)
     return [
-        measured("mae_waveform", best.mae),
-        measured("offset_ms", best.alignment.offset_ms),
-        measured("snr_db", snr, "the offline audio is silent"),
+        observed("mae_waveform", best.mae),
+        observed("offset_ms", best.alignment.offset_ms),
+        observed("snr_db", snr, "the offline audio is silent"),
     ]
 
 
@@ -142,26 +115,26 @@ def _levels(output: CaseOutput) -> list[Observation]:
     every_pcm = [*(run.require_pcm() for run in output.streams), output.offline.require_pcm()]
     why = metrics.why_unmeasurable(pcm)
     return [
-        measured("finite", all(metrics.is_finite(p) for p in every_pcm)),
-        measured("rms", metrics.rms(pcm), why),
-        measured("peak", metrics.peak(pcm), why),
-        measured("pop_click_score", metrics.pop_click_score(pcm, rate), why or "shorter than two 20-ms frames"),
-        measured("repeat_count", metrics.repeat_count(pcm, rate), why),
+        observed("finite", all(metrics.is_finite(p) for p in every_pcm)),
+        observed("rms", metrics.rms(pcm), why),
+        observed("peak", metrics.peak(pcm), why),
+        observed("pop_click_score", metrics.pop_click_score(pcm, rate), why or "shorter than two 20-ms frames"),
+        observed("repeat_count", metrics.repeat_count(pcm, rate), why),
     ]
 
 
 def _timings(run: Run) -> list[Observation]:
     timing = run.timing
     return [
-        measured("ttfp_ms", timing.ttfp_ms, "no packet of codes came"),
-        measured("ttf_ms", timing.ttf_ms, "no packet was decoded"),
-        measured("ttfa_ms", timing.ttfa_ms, "no PCM came"),
-        measured("rtf", timing.rtf, "no audio to set the time against"),
-        measured("code_ms", timing.code_ms),
-        measured("decode_first_ms", timing.decode_first_ms, "no packet was decoded"),
-        measured("decode_ms", timing.decode_ms, "no packet was decoded"),
-        measured("queue_wait_ms", timing.queue_wait_ms),
-        measured("decode_calls", timing.decode_calls),
+        observed("ttfp_ms", timing.ttfp_ms, "no packet of codes came"),
+        observed("ttf_ms", timing.ttf_ms, "no packet was decoded"),
+        observed("ttfa_ms", timing.ttfa_ms, "no PCM came"),
+        observed("rtf", timing.rtf, "no audio to set the time against"),
+        observed("code_ms", timing.code_ms),
+        observed("decode_first_ms", timing.decode_first_ms, "no packet was decoded"),
+        observed("decode_ms", timing.decode_ms, "no packet was decoded"),
+        observed("queue_wait_ms", timing.queue_wait_ms),
+        observed("decode_calls", timing.decode_calls),
     ]
 
 
@@ -173,23 +146,23 @@ def _baseline_packet(codes: CodeArray, against: Against) -> Observation:
     """Chained hashes differ from the first different packet on; where one chain is a prefix, from its end on."""
     name = "baseline_first_diff_packet"
     if against.packet_sha256 is None:
-        return measured(name, None, against.why_no_packets)
+        return observed(name, None, against.why_no_packets)
     now = packet_chain_sha256(codes, against.packet_tokens)
     if now == against.packet_sha256:
-        return measured(name, None, "all packets are equal")
+        return observed(name, None, "all packets are equal")
     pairs = zip(now, against.packet_sha256, strict=False)
     shorter = min(len(now), len(against.packet_sha256))
-    return measured(name, next((i for i, (a, b) in enumerate(pairs) if a != b), shorter))
+    return observed(name, next((i for i, (a, b) in enumerate(pairs) if a != b), shorter))
 
 
 def _baseline_distance(output: CaseOutput, against: Against) -> Observation:
     name, stream = "snr_baseline_db", output.stream.require_pcm()
     if against.pcm is None:
-        return measured(name, None, against.why_no_pcm)
+        return observed(name, None, against.why_no_pcm)
     best = metrics.mae_aligned(against.pcm, stream, output.info.sample_rate)
     if best is None:
-        return measured(name, None, _why_no_distance({"baseline": against.pcm, "streamed": stream}))
-    return measured(name, metrics.snr_db(against.pcm, stream, best.alignment), "the baseline's audio is silent")
+        return observed(name, None, _why_no_distance({"baseline": against.pcm, "streamed": stream}))
+    return observed(name, metrics.snr_db(against.pcm, stream, best.alignment), "the baseline's audio is silent")
 
 
 @dataclass(frozen=True)
@@ -219,6 +192,6 @@ def _aggregate(name: str, observations: Sequence[Observation]) -> Aggregate:
     values = np.array([float(o.value) for o in observations if o.value is not None and not isinstance(o.value, str)])
     if not len(values):
         reasons = sorted({o.reason for o in observations if o.reason})
-        return Aggregate(name, UNITS.get(name, ""), 0, None, None, None, "; ".join(reasons) or "no case ran")
+        return Aggregate(name, metric(name).unit, 0, None, None, None, "; ".join(reasons) or "no case ran")
     p50, p95 = metrics.percentile(values, 50), metrics.percentile(values, 95)
-    return Aggregate(name, UNITS.get(name, ""), len(values), p50, p95, float(values.max()))
+    return Aggregate(name, metric(name).unit, len(values), p50, p95, float(values.max()))

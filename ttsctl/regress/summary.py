@@ -6,14 +6,15 @@ from typing import Any
 
 from pydantic import Field
 
+from ttsctl.core.metric import Observation, definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.core.verdict import Observation, Verdict
+from ttsctl.core.verdict import Verdict
 from ttsctl.regress.artifacts import RunFacts
 from ttsctl.regress.measure import Aggregate
 from ttsctl.regress.reference import Reference
 from ttsctl.regress.runner import CaseError
 from ttsctl.regress.session import CaseResult, SuiteResult
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 
 JUNIT, HTML = "junit.xml", "report.html"
 STATUSES = ("pass", "fail", "error", "not_comparable", "skipped")
@@ -108,7 +109,7 @@ def summarise(result: SuiteResult, provenance: Provenance) -> RegressSummary:
         config_sha256=result.config.sha256,
         in_force=dict(result.info.in_force) if result.info else None,
         provenance=provenance_dict(provenance),
-        definitions=definitions_for(*metrics),
+        definitions=definitions_of(*metrics),
         notes=result.notes,
         suite=_suite(result),
         cases=[_case(case) for case in result.cases],

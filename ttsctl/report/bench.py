@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ttsctl.core.config import Config
+from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 
 _DECODE = (
     "decode_calls",
@@ -137,7 +138,7 @@ def summarise_decode(facts: dict[str, Any], config: Config, provenance: Provenan
         config_sha256=config.sha256,
         in_force=facts["in_force"],
         provenance=provenance_dict(provenance),
-        definitions=definitions_for(*_DECODE),
+        definitions=definitions_of(*_DECODE),
         notes=[f"{mode.mode}: {mode.reason}" for mode in modes if mode.reason and mode.mode != "oneshot"],
         codec=facts["codec"],
         frames=facts["frames"],
@@ -163,7 +164,7 @@ def summarise_pops(facts: dict[str, Any], provenance: Provenance) -> BenchPopsSu
         config=None,
         config_sha256=None,
         provenance=provenance_dict(provenance),
-        definitions=definitions_for(*_POPS),
+        definitions=definitions_of(*_POPS),
         detector=detector,
         alignment=alignment,
         targets=targets,

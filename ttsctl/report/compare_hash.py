@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
 from ttsctl.dumps.compare import Comparison, DumpFacts, Pair, RequestResult
-from ttsctl.report.summary import Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Summary, provenance_dict
 
 _DEFINED = (
     "codebook",
@@ -61,7 +62,7 @@ def summarise(comparison: Comparison, status: int, headline: str, provenance: Pr
         config=None,
         config_sha256=None,
         provenance=provenance_dict(provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         notes=comparison.notes,
         equal=all(pair.equal for pair in comparison.pairs),
         hash_unique=max(request.hash_unique for request in comparison.requests),

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from ttsctl.core.engine import Engine
+from ttsctl.core.metric import definitions_of
 from ttsctl.core.plurals import counted
 from ttsctl.dumps.meta import DumpMeta
 from ttsctl.report.console import open_console
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 from ttsctl.runs.speak import Dumped
 
 _DEFINED = (
@@ -68,7 +69,7 @@ def summarise(engine: Engine, recorded: Sequence[Sequence[Dumped]], runs: int) -
         config_sha256=engine.config.sha256,
         in_force=dict(engine.info.in_force),
         provenance=provenance_dict(engine.info.provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         runs=runs,
         hash_unique=worst,
         requests=requests,

@@ -14,8 +14,9 @@ from rich.table import Table
 from ttsctl.audio.pop_align import label_text
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.files import write_text
+from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 
 PICTURE = "pops.png"
 SHOWN = 20
@@ -159,7 +160,7 @@ def summarise(result: dict[str, Any], status: int, failed: list[str], provenance
         config=None,
         config_sha256=None,
         provenance=provenance_dict(provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         notes=_notes(result),
         a=Recording(**result["a"]),
         b=Recording(**result["b"]) if result["b"] else None,

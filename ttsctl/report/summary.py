@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ttsctl.core.files import write_text
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.definitions import DEFINITIONS
 
 SCHEMA_VERSION = "1.0"
 
@@ -35,11 +34,6 @@ class Summary(Model):
     provenance: dict[str, Any]
     definitions: dict[str, str]
     notes: list[str] = Field(default_factory=list)
-
-
-def definitions_for(*names: str) -> dict[str, str]:
-    """The sentence that explains each named metric; KeyError if one has none, so none goes unexplained."""
-    return {name: DEFINITIONS[name] for name in sorted(set(names))}
 
 
 def write_summary(summary: Summary, folder: Path) -> Path:

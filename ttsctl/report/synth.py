@@ -8,8 +8,9 @@ from typing import Any
 
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.delivery import chunk_samples
+from ttsctl.core.metric import definitions_of
 from ttsctl.report.console import open_console
-from ttsctl.report.summary import Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Summary, provenance_dict
 from ttsctl.runs.speak import Spoken
 
 _DEFINED = (
@@ -71,7 +72,7 @@ def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
         config_sha256=spoken.config.sha256,
         in_force=dict(info.in_force),
         provenance=provenance_dict(info.provenance),
-        definitions=definitions_for(*_DEFINED),
+        definitions=definitions_of(*_DEFINED),
         notes=list(stream.notes),
         text=spoken.request.text,
         text_mode=spoken.request.text_mode,

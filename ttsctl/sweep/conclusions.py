@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.core.verdict import Observation
+from ttsctl.core.metric import Observation
 from ttsctl.sweep.expectation import Expectation, Finding, Outcome, evaluate, parse_expectation
 from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS
 from ttsctl.sweep.rows import ConditionRow

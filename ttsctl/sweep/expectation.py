@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.core.verdict import Observation
+from ttsctl.core.metric import Observation
 
 Outcome = Literal["holds", "fails", "not judged"]
 # (metric, condition or None for the row at hand) -> its figure.

@@ -1,21 +1,35 @@
-"""The figures of a row of the table: their names, which are the words of an expectation, and their units."""
+"""The metrics of a row of the table: their names, which are the words of an expectation, and their units."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
+from ttsctl.core.metric import metric
+
 # What is timed in every run that has it; the row holds the median and the 95th percentile over all clean runs.
-TIMED = MappingProxyType(
-    {
-        "ttfa_ms": "ms",
-        "ttfp_ms": "ms",
-        "code_ms": "ms",
-        "decode_first_ms": "ms",
-        "decode_ms": "ms",
-        "queue_wait_ms": "ms",
-        "rtf": "",
-    }
+TIMED = ("ttfa_ms", "ttfp_ms", "code_ms", "decode_first_ms", "decode_ms", "queue_wait_ms", "rtf")
+COUNTED = (
+    "runs",
+    "errors",
+    "skipped_runs",
+    "truncated_runs",
+    "hash_unique",
+    "first_packet_hash_unique",
+    "pcm_hash_unique",
+    "first_diff_frame",
+    "drifted_runs",
+    "drift_bound",
+    "reference_first_diff_frame",
+    "reference_codes_differ",
+    "reference_pcm_differ",
+    "reference_mae",
+    "topk_first_diff_frame",
+    "topk_ids_differ",
+    "topk_logits_differ",
+    "pops",
+    "pops_unique",
 )
+PERCENTILES = (50, 95)
 
 
 def percentile_name(timing: str, q: int) -> str:
@@ -24,31 +38,16 @@ def percentile_name(timing: str, q: int) -> str:
     return f"{stem}_p{q}{ms}"
 
 
-UNITS = MappingProxyType(
-    {
-        "runs": "runs",
-        "errors": "runs",
-        "skipped_runs": "runs",
-        "truncated_runs": "runs",
-        "hash_unique": "",
-        "first_packet_hash_unique": "",
-        "pcm_hash_unique": "",
-        "first_diff_frame": "frame",
-        "drifted_runs": "runs",
-        "drift_bound": "",
-        "reference_first_diff_frame": "frame",
-        "reference_codes_differ": "runs",
-        "reference_pcm_differ": "runs",
-        "reference_mae": "",
-        "topk_first_diff_frame": "frame",
-        "topk_ids_differ": "draws",
-        "topk_logits_differ": "draws",
-        "pops": "",
-        "pops_unique": "",
-        **{percentile_name(name, q): unit for name, unit in TIMED.items() for q in (50, 95)},
-    }
-)
-METRICS = tuple(UNITS)
+# Percentile -> what was timed, and which percentile of it.
+TIMED_PERCENTILES = MappingProxyType({percentile_name(name, q): (name, q) for name in TIMED for q in PERCENTILES})
+METRICS = (*COUNTED, *TIMED_PERCENTILES)
+
+
+def unit_of(name: str) -> str:
+    """The unit of a metric of a row; a percentile's is that of what was timed. KeyError for an unknown name."""
+    return metric(TIMED_PERCENTILES[name][0] if name in TIMED_PERCENTILES else name).unit
+
+
 # Those that a failed run is part of.
 COUNTS = frozenset({"runs", "errors"})
 # Those whose truth is only as good as the number of runs behind it.

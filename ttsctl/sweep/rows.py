@@ -9,12 +9,12 @@ import numpy as np
 
 from ttsctl.audio.metrics import percentile
 from ttsctl.core.codes import codes_sha256
-from ttsctl.core.verdict import Observation
+from ttsctl.core.metric import Observation
 from ttsctl.dumps.diff import diff
 from ttsctl.runs.job import JobResult
 from ttsctl.runs.power import drift_bound, power_words
 from ttsctl.sweep.conditions import Condition, Settings
-from ttsctl.sweep.metrics import TIMED, UNITS, percentile_name
+from ttsctl.sweep.metrics import PERCENTILES, TIMED, percentile_name, unit_of
 from ttsctl.sweep.reference_audio import worst_mae
 from ttsctl.sweep.topk import draws_apart
 
@@ -35,7 +35,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class ConditionRow:
-    """A row. ``metrics`` has every name of sweep.metrics.UNITS; one without a value has its reason.
+    """A row. ``metrics`` has every name of sweep.metrics.METRICS; one without a value has its reason.
 
     Hash counts and first differences are those of the text that is worst, ``worst_case``. ``skipped`` says why no run
     was made, ``first_error`` what the first failure said, ``power`` what the clean runs can claim.
@@ -123,11 +123,11 @@ def _why_none(results: Sequence[JobResult]) -> str:
 
 
 def _value(name: str, value: float | int | None, why_missing: str = "") -> Observation:
-    return Observation(name, value, UNITS[name], None if value is not None else why_missing or "not known")
+    return Observation(name, value, unit_of(name), None if value is not None else why_missing or "not known")
 
 
 def _missing(name: str, reason: str) -> Observation:
-    return Observation(name, None, UNITS[name], reason)
+    return Observation(name, None, unit_of(name), reason)
 
 
 def _counts(results: Group, clean: Group) -> list[Observation]:
@@ -274,7 +274,7 @@ def _times(clean: Group) -> list[Observation]:
             if r.run is not None and (found := r.run.times.get(name)) is not None and np.isfinite(found)
         ]
         why = "a run of this kind has no such time"
-        out += [_value(percentile_name(name, q), percentile(values, q), why) for q in (50, 95)]
+        out += [_value(percentile_name(name, q), percentile(values, q), why) for q in PERCENTILES]
     return out
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from pydantic import Field
 
 from ttsctl.core.config import Config
+from ttsctl.core.metric import Observation, definitions_of, metric
 from ttsctl.core.provenance import Provenance
-from ttsctl.core.verdict import Observation
-from ttsctl.report.summary import Model, Summary, definitions_for, provenance_dict
+from ttsctl.report.summary import Model, Summary, provenance_dict
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conclusions import Judgement
 from ttsctl.sweep.expectation import Outcome
 from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
-from ttsctl.sweep.metrics import METRICS, TIMED, percentile_name
+from ttsctl.sweep.metrics import COUNTED, TIMED_PERCENTILES
 from ttsctl.sweep.rows import ConditionRow
 from ttsctl.sweep.run import SweepResult, by_machine
 from ttsctl.sweep.topk import TopkRow, topk_rows
@@ -164,10 +164,9 @@ def summarise(result: SweepResult, base: Config, executor: str, here: Provenance
 
 def definitions() -> dict[str, str]:
     """Of every metric of a row; a percentile's is that of what was timed."""
-    timed = {percentile_name(name, q): (name, q) for name in TIMED for q in (50, 95)}
     words = {50: "Median over the runs", 95: "95th percentile over the runs"}
-    return definitions_for(*(name for name in METRICS if name not in timed)) | {
-        name: f"{words[q]}: {definitions_for(base)[base]}" for name, (base, q) in timed.items()
+    return definitions_of(*COUNTED) | {
+        name: f"{words[q]}: {metric(base).definition}" for name, (base, q) in TIMED_PERCENTILES.items()
     }
 
 

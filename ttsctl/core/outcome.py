@@ -1,0 +1,24 @@
+"""What a command comes to: its exit status, and one line that says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """The exit status of every command. 130 is 128 + SIGINT, as shells expect; 1 would read as "drift found"."""
+
+    HOLDS = 0
+    FAILS = 1
+    BAD_INPUT = 2
+    NOT_JUDGED = 3
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command found: its exit status, and the result in one line."""
+
+    status: ExitStatus
+    headline: str
