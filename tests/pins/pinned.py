@@ -101,10 +101,10 @@ def summaries(folder: Path) -> Iterator[tuple[str, Any]]:
 
 def schemas() -> dict[str, Any]:
     """The schema of every summary by command, with what it refers to put in its place."""
-    from ttsctl.cli.commands import commands, summary_model
+    from ttsctl.cli.commands import summary_commands, summary_model
 
     found = {}
-    for name in commands():
+    for name in summary_commands():
         schema = summary_model(name).model_json_schema(mode="serialization")
         found[name] = _inlined(schema, schema.get("$defs", {}))
     return found

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from ttsctl.cli.commands import commands, summary_model
+from ttsctl.cli.commands import summary_commands, summary_model
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.gate_rows import asks, gate_rows, shown
 from ttsctl.regress.html import regress_html
@@ -150,7 +150,7 @@ def test_console_shows_markup_as_text() -> None:
 
 
 def test_registry_names_summary_models() -> None:
-    for name in commands():
+    for name in summary_commands():
         assert issubclass(summary_model(name), Summary)
         assert summary_model(name).model_fields["command"].default == name
 

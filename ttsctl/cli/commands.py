@@ -1,38 +1,74 @@
-"""Which model describes the summary.json of which command."""
+"""Every command, declared once: for the app, the schemas and the run folders."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.report.summary import Summary
 
-# Names, not classes: importing them all would load every command's libraries.
-_MODELS = {
-    "pop-align": ("ttsctl.report.pop_align", "PopAlignSummary"),
-    "decode-ablate": ("ttsctl.ablate.summary", "AblateSummary"),
-    "bench-pops": ("ttsctl.report.bench", "BenchPopsSummary"),
-    "bench-trace": ("ttsctl.report.bench_trace", "BenchTraceSummary"),
-    "bench-decode": ("ttsctl.report.bench", "BenchDecodeSummary"),
-    "bisect": ("ttsctl.bisect.summary", "BisectSummary"),
-    "compare-hash": ("ttsctl.report.compare_hash", "CompareSummary"),
-    "dump-codes": ("ttsctl.report.dump_codes", "DumpSummary"),
-    "explain": ("ttsctl.explain.summary", "ExplainSummary"),
-    "regress": ("ttsctl.regress.summary", "RegressSummary"),
-    "sweep": ("ttsctl.sweep.summary", "SweepSummary"),
-    "synth": ("ttsctl.report.synth", "SynthSummary"),
-}
+if TYPE_CHECKING:
+    from ttsctl.report.summary import Summary
 
 
-def commands() -> list[str]:
-    """The commands that write a summary."""
-    return sorted(_MODELS)
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    ``name`` as it is typed; "bench decode" is a command of the group "bench". ``module`` has the function ``command``,
+    or for a group its Typer ``app``. ``summary`` is "module:model" of its summary.json; None if it writes none.
+    """
+
+    name: str
+    module: str
+    summary: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The first word."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def folder(self) -> str:
+        """The name of its run folders, and of itself in its summary."""
+        return self.name.replace(" ", "-")
+
+    def summary_model(self) -> type[Summary]:
+        """The model of summary.json. InputError if the command writes none."""
+        if self.summary is None:
+            raise InputError(f"{self.name}: writes no summary", "name a command that makes a run folder")
+        module, _, name = self.summary.partition(":")
+        model: type[Summary] = getattr(import_module(module), name)
+        return model
 
 
-def summary_model(command: str) -> type[Summary]:
+# In the order of --help. Names, not objects: importing them all would load every command's libraries.
+COMMANDS = (
+    Command("synth", "ttsctl.cli.synth", "ttsctl.report.synth:SynthSummary"),
+    Command("dump-codes", "ttsctl.cli.dump_codes", "ttsctl.report.dump_codes:DumpSummary"),
+    Command("compare-hash", "ttsctl.cli.compare_hash", "ttsctl.report.compare_hash:CompareSummary"),
+    Command("decode-ablate", "ttsctl.cli.decode_ablate", "ttsctl.ablate.summary:AblateSummary"),
+    Command("pop-align", "ttsctl.cli.pop_align", "ttsctl.report.pop_align:PopAlignSummary"),
+    Command("regress", "ttsctl.cli.regress", "ttsctl.regress.summary:RegressSummary"),
+    Command("sweep", "ttsctl.cli.sweep", "ttsctl.sweep.summary:SweepSummary"),
+    Command("explain", "ttsctl.cli.explain", "ttsctl.explain.summary:ExplainSummary"),
+    Command("bisect", "ttsctl.cli.bisect", "ttsctl.bisect.summary:BisectSummary"),
+    Command("bench decode", "ttsctl.cli.bench", "ttsctl.report.bench:BenchDecodeSummary"),
+    Command("bench pops", "ttsctl.cli.bench", "ttsctl.report.bench:BenchPopsSummary"),
+    Command("bench trace", "ttsctl.cli.bench", "ttsctl.report.bench_trace:BenchTraceSummary"),
+    Command("schema", "ttsctl.cli.schema"),
+)
+
+
+def summary_commands() -> dict[str, Command]:
+    """The commands that write a summary, by the name that stands in it."""
+    return {command.folder: command for command in sorted(COMMANDS, key=lambda c: c.folder) if command.summary}
+
+
+def summary_model(name: str) -> type[Summary]:
     """The summary model of a command; InputError names the nearest one for an unknown name."""
-    if command not in _MODELS:
-        raise InputError(f"no summary is known for the command {command!r}", nearest(command, commands()))
-    module, name = _MODELS[command]
-    model: type[Summary] = getattr(import_module(module), name)
-    return model
+    known = summary_commands()
+    if name not in known:
+        raise InputError(f"no summary is known for the command {name!r}", nearest(name, list(known)))
+    return known[name].summary_model()

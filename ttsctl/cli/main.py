@@ -8,31 +8,15 @@ import sys
 import threading
 import traceback
 from importlib import import_module
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from ttsctl import __version__
+from ttsctl.cli.commands import COMMANDS
 from ttsctl.core.errors import TtsctlError
 from ttsctl.core.outcome import ExitStatus
-
-# Name -> module, with a function ``command`` or a Typer ``app`` of subcommands; in the order of --help.
-COMMANDS = MappingProxyType(
-    {
-        "synth": "ttsctl.cli.synth",
-        "dump-codes": "ttsctl.cli.dump_codes",
-        "compare-hash": "ttsctl.cli.compare_hash",
-        "decode-ablate": "ttsctl.cli.decode_ablate",
-        "pop-align": "ttsctl.cli.pop_align",
-        "regress": "ttsctl.cli.regress",
-        "sweep": "ttsctl.cli.sweep",
-        "explain": "ttsctl.cli.explain",
-        "bisect": "ttsctl.cli.bisect",
-        "bench": "ttsctl.cli.bench",
-        "schema": "ttsctl.cli.schema",
-    }
-)
 
 THREAD_PREFIX = "ttsctl-"
 THREAD_GRACE_S = 1.0  # an engine that is told to stop looks up between packets
@@ -78,9 +62,10 @@ def build_app(arguments: list[str]) -> typer.Typer:
     ) -> None:
         pass
 
+    modules = {command.group: command.module for command in COMMANDS}
     called = [argument for argument in arguments if not argument.startswith("-")][:1]
-    for name in called if called and called[0] in COMMANDS else COMMANDS:
-        module = import_module(COMMANDS[name])
+    for name in called if called and called[0] in modules else modules:
+        module = import_module(modules[name])
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
