@@ -131,7 +131,8 @@ class World:
         if made.pcm is None:
             return made
         pcm = made.pcm + np.float32(0.1 * amount) * np.sign(np.sin(np.arange(len(made.pcm)))).astype(np.float32)
-        return replace(made, pcm=pcm, pcm_sha256=pcm_sha256(pcm), pops=pops)
+        assert made.run is not None
+        return replace(made, run=replace(made.run, pcm=pcm), pcm_sha256=pcm_sha256(pcm), pops=pops)
 
 
 @pytest.mark.parametrize("name", NAMES)
