@@ -10,8 +10,6 @@ import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.request_options import (
-    DEFAULT_TEXTS,
-    DEFAULT_VOICES,
     InstructOption,
     LanguageOption,
     SpeakerOption,
@@ -21,8 +19,6 @@ from ttsctl.cli.request_options import (
     TextsOption,
     VoiceIdOption,
     VoicesOption,
-    chosen_texts,
-    make_requests,
     progress,
 )
 
@@ -42,12 +38,12 @@ def command(
     ] = "state",
     text: TextOption = None,
     text_id: TextIdOption = None,
-    texts: TextsOption = DEFAULT_TEXTS,
+    texts: TextsOption = None,
     speaker: SpeakerOption = None,
     language: LanguageOption = None,
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
-    voices: VoicesOption = DEFAULT_VOICES,
+    voices: VoicesOption = None,
     text_mode: TextModeOption = "streaming",
     checkpoint: CheckpointOption = None,
     sets: SetOption = None,
@@ -70,10 +66,12 @@ def command(
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
+    from ttsctl.runs.requests import VoiceChoice, chosen_texts, make_requests
 
     sides = read_source(a, checkpoint, sets), read_source(b, checkpoint, sets)
+    voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
     wanted = chosen_texts(text or [], text_id or [], texts)
-    requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
+    requests = make_requests(wanted, voice)
     named = None if symptom == "auto" else symptom
     question = Question(sides[0].config, sides[1].config, tuple(requests), runs, named, max_probes)
     with run_folder(out, "bisect") as run:

@@ -8,8 +8,6 @@ import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.request_options import (
-    DEFAULT_TEXTS,
-    DEFAULT_VOICES,
     ConfigOption,
     InstructOption,
     LanguageOption,
@@ -22,9 +20,7 @@ from ttsctl.cli.request_options import (
     TraceOption,
     VoiceIdOption,
     VoicesOption,
-    chosen_texts,
     command_config,
-    make_requests,
     progress,
     recording,
 )
@@ -33,13 +29,13 @@ from ttsctl.cli.request_options import (
 def command(
     text: TextOption = None,
     text_id: TextIdOption = None,
-    texts: TextsOption = DEFAULT_TEXTS,
+    texts: TextsOption = None,
     runs: Annotated[int, typer.Option("--runs", min=1, help="How often each text is spoken.")] = 1,
     speaker: SpeakerOption = None,
     language: LanguageOption = None,
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
-    voices: VoicesOption = DEFAULT_VOICES,
+    voices: VoicesOption = None,
     text_mode: TextModeOption = "streaming",
     trace: TraceOption = None,
     packets: PacketsOption = False,
@@ -60,11 +56,13 @@ def command(
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
     from ttsctl.runs.engines import load_engine
+    from ttsctl.runs.requests import VoiceChoice, chosen_texts, make_requests
     from ttsctl.runs.speak import record_runs
 
     config = command_config(config_file, checkpoint, recording(trace, packets, sets))
+    voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
     wanted = chosen_texts(text or [], text_id or [], texts)
-    requests = make_requests(wanted, voices, voice_id, speaker, language, instruct, text_mode)
+    requests = make_requests(wanted, voice)
     with run_folder(out, "dump-codes") as run:
         engine = load_engine(config)
         with progress("runs", len(requests) * runs) as tell:

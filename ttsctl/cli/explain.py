@@ -9,8 +9,6 @@ import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.request_options import (
-    DEFAULT_TEXTS,
-    DEFAULT_VOICES,
     ConfigOption,
     InstructOption,
     LanguageOption,
@@ -53,7 +51,7 @@ def command(
     language: LanguageOption = None,
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
-    voices: VoicesOption = DEFAULT_VOICES,
+    voices: VoicesOption = None,
     text_mode: TextModeOption = "streaming",
     jitters: Annotated[
         int, typer.Option("--jitters", min=0, help="Runs under last-bit jitter that measure the rounding noise.")
@@ -70,7 +68,6 @@ def command(
     """
     # Imported here so that --help does not pay for them.
     from ttsctl.cli.finish import finish
-    from ttsctl.cli.request_options import make_requests
     from ttsctl.core.errors import InputError
     from ttsctl.core.files import write_text
     from ttsctl.explain.judge import conclude
@@ -79,6 +76,7 @@ def command(
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
+    from ttsctl.runs.requests import VoiceChoice, make_requests
 
     methods = Methods(tuple(range(1, jitters + 1)), proof)
     spoken = _spoken(text, text_id, texts, recorded=bool(sources))
@@ -87,7 +85,8 @@ def command(
             _refuse_settings(sources, (runs, config_file, against, sets, sets_b, speaker, language, instruct, voice_id))
             found, context = explain_recorded(sources, spoken, checkpoint, methods)
         else:
-            request = make_requests(spoken, voices, voice_id, speaker, language, instruct, text_mode)[0]
+            voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
+            request = make_requests(spoken, voice)[0]
             configs = _configs(config_file, against, checkpoint, sets, sets_b)
             if runs is not None and len(configs) > 1:
                 raise InputError("--runs: expected one configuration to repeat, got two", "leave out --runs")
@@ -101,15 +100,15 @@ def command(
 
 def _spoken(text: str | None, text_id: str | None, file: Path | None, recorded: bool) -> list[tuple[str | None, str]]:
     """(text id, text): one to speak; for recorded runs the candidates, none if no text was named."""
-    from ttsctl.cli.request_options import chosen_texts
     from ttsctl.core.errors import InputError
+    from ttsctl.runs.requests import chosen_texts
 
     if text is None and text_id is None and not (recorded and file is not None):
         if recorded:
             return []
         raise InputError("explain: expected two recorded runs, or a text to speak", "name it with --text or --text-id")
     given = [] if text is None else [text]
-    return chosen_texts(given, [] if text_id is None else [text_id], file or DEFAULT_TEXTS)
+    return chosen_texts(given, [] if text_id is None else [text_id], file)
 
 
 def _refuse_settings(sources: list[Path], given: tuple[object, ...]) -> None:

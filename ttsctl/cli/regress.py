@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    suite_file: Annotated[Path, typer.Argument(metavar="SUITE", help="A suite, such as suites/base.toml.")],
+    name: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one: base.")],
     baseline: Annotated[
         Path | None, typer.Option("--baseline", help="Folder of an earlier run; default: the suite's baseline.")
     ] = None,
@@ -44,10 +44,11 @@ def command(
     from ttsctl.report.run_folder import run_folder
     from ttsctl.runs.engines import load_engine
     from ttsctl.runs.resolve_config import chosen_sets, resolve_config
+    from ttsctl.runs.shipped import find_suite
 
     _check_targets(baseline, write_baseline)
-    suite = load_suite(suite_file)
-    config = resolve_config(dict(suite.config_tables), suite_file, chosen_sets(checkpoint, sets))
+    suite = load_suite(find_suite(name))
+    config = resolve_config(dict(suite.config_tables), suite.path, chosen_sets(checkpoint, sets))
     console = open_console()
     with run_folder(out, "regress") as run:
         with _progress(console) as tell:

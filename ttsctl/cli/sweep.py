@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def command(
-    experiment_file: Annotated[
-        Path, typer.Argument(metavar="EXPERIMENT", help="An experiment, such as suites/experiments/threads.toml.")
+    name: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT", help="An experiment file, or the name of a shipped one: threads.")
     ],
     repeats: Annotated[
         int | None, typer.Option("--repeats", min=1, help="Runs of each text under each condition.")
@@ -47,11 +47,12 @@ def command(
     from ttsctl.cli.finish import finish
     from ttsctl.report.run_folder import run_folder
     from ttsctl.runs.resolve_config import chosen_sets
+    from ttsctl.runs.shipped import find_experiment
     from ttsctl.sweep.experiment import load_experiment
     from ttsctl.sweep.store import checkpoint_state, open_store, sweep_key
     from ttsctl.sweep.tables import render
 
-    experiment = _with_repeats(load_experiment(experiment_file), repeats)
+    experiment = _with_repeats(load_experiment(find_experiment(name)), repeats)
     base, configs = resolved(experiment, chosen_sets(checkpoint, sets))
     checkpoints = {config.engine.checkpoint for config in configs.values()}
     key = sweep_key(experiment, configs, {name: checkpoint_state(name) for name in checkpoints})

@@ -8,7 +8,6 @@ import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.request_options import (
-    DEFAULT_VOICES,
     ConfigOption,
     InstructOption,
     LanguageOption,
@@ -19,7 +18,6 @@ from ttsctl.cli.request_options import (
     VoiceIdOption,
     VoicesOption,
     command_config,
-    make_requests,
     progress,
     recording,
 )
@@ -31,7 +29,7 @@ def command(
     language: LanguageOption = None,
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
-    voices: VoicesOption = DEFAULT_VOICES,
+    voices: VoicesOption = None,
     text_mode: TextModeOption = "streaming",
     trace: TraceOption = None,
     packets: PacketsOption = False,
@@ -51,10 +49,12 @@ def command(
     from ttsctl.report.summary import write_summary
     from ttsctl.report.synth import render, summarise
     from ttsctl.runs.engines import load_engine
+    from ttsctl.runs.requests import VoiceChoice, make_requests
     from ttsctl.runs.speak import speak, write_spoken
 
     config = command_config(config_file, checkpoint, recording(trace, packets, sets))
-    request = make_requests([(None, text)], voices, voice_id, speaker, language, instruct, text_mode)[0]
+    voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
+    request = make_requests([(None, text)], voice)[0]
     with run_folder(out, "synth") as run:
         engine = load_engine(config)
         with progress("frames") as tell:
