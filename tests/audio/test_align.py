@@ -14,10 +14,10 @@ from audio_helpers import RATE, loud_places, speech, white
 from ttsctl.audio.bench import bench_pops, speech_like, without_packet_ends
 from ttsctl.audio.pop_align import label_text, pop_align
 from ttsctl.audio.pop_alignment import align
-from ttsctl.audio.pops import fit_classifier as fit_kinds
+from ttsctl.audio.pops import fit_classifier
 from ttsctl.audio.pops.classifier import CLASSES
 from ttsctl.audio.pops.detector import detect_pops
-from ttsctl.audio.wav import resample, write_wav
+from ttsctl.audio.wav import resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.files import write_json
 from ttsctl.report.pictures import draw_pops, envelope
@@ -78,7 +78,7 @@ def test_no_pops_have_no_rate_but_a_reason() -> None:
 
 def test_another_rate_is_resampled_with_a_note() -> None:
     a = popped()
-    b = resample(a, 48_000)
+    b = resample_audio(a, 48_000)
     reports = [detect_pops(audio.pcm, audio.sample_rate) for audio in (a, b)]
     alignment = align(a, b, *reports)
     assert alignment.alignable
@@ -150,14 +150,13 @@ def test_weights_are_fitted_from_a_labelled_folder(tmp_path: Path) -> None:
     write_wav(tmp_path / "one.wav", audio.pcm, RATE)
     events = [["impulse", n / RATE, (n + 1) / RATE, 12.0, 0] for n in places]
     write_json(tmp_path / "cases.json", {"cases": [{"name": "one", "events": events}]})
-    rows, classes = fit_kinds.labelled_rows(tmp_path)
+    rows, classes = fit_classifier.labelled_rows(tmp_path)
     assert len(rows) == len(classes)
     assert np.sum(classes == CLASSES.index("impulse")) >= 18
     assert np.sum(classes == 0) > 20
-    written: dict[str, tuple] = {}
-    exec(fit_kinds.fit([str(tmp_path)]), written)
-    assert len(written["WEIGHTS"]) == len(CLASSES)
-    assert len(written["CENTRE"]) == len(written["SCALE"]) == rows.shape[1]
+    written = json.loads(fit_classifier.fit_weights_file([str(tmp_path)]))
+    assert len(written["weights"]) == len(CLASSES)
+    assert len(written["centre"]) == len(written["scale"]) == rows.shape[1]
 
 
 def test_nothing_here_loads_torch_or_a_plotter() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttsctl.audio.bench import without_packet_ends
-from ttsctl.audio.lag.blocks import BLOCK, compare_blocks, emphasised, likely_lags
+from ttsctl.audio.lag.block_correlation import BLOCK, compare_blocks, emphasised, likely_lags
 from ttsctl.audio.lag.path import LagJump, LagPath, find_lag_path
 from ttsctl.audio.lag.track import Segment
 

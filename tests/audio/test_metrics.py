@@ -119,7 +119,7 @@ def test_repeat_count_counts_repeats_and_not_silence() -> None:
 def test_align_against_plain(a_samples: int, b_samples: int, shift: int, seed: int) -> None:
     source = noise(140, seed)
     a, b = source[20 : 20 + a_samples], source[20 - shift : 20 - shift + b_samples]
-    found = metrics.align(a, b, 1000, max_offset_ms=18)
+    found = metrics.align_waveforms(a, b, 1000, max_offset_ms=18)
     assert found is not None
     assert found.offset == plain_align([float(v) for v in a], [float(v) for v in b], 18)
 
@@ -158,14 +158,14 @@ def test_silence_and_periodic_sound_align_at_zero() -> None:
     silence = np.zeros(RATE, np.float32)
     tone = np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE).astype(np.float32)
     for pcm in (silence, tone):
-        found = metrics.align(pcm, pcm, RATE)
+        found = metrics.align_waveforms(pcm, pcm, RATE)
         assert found is not None
         assert found.offset == 0
 
 
 def test_snr_of_known_noise() -> None:
     a = np.tile([0.5, -0.5], 6000).astype(np.float32)
-    at = metrics.align(a, a, RATE)
+    at = metrics.align_waveforms(a, a, RATE)
     assert at is not None
     # The difference is a tenth of the signal in every sample: 20 dB.
     assert metrics.snr_db(a, a * np.float32(0.9), at) == pytest.approx(20.0, abs=1e-4)
@@ -174,17 +174,17 @@ def test_snr_of_known_noise() -> None:
 def test_snr_counts_what_only_one_has_as_difference() -> None:
     """Half of the energy is missing: 10 log10(1 / 0.5) dB, in either direction a figure no gate of 15 dB passes."""
     a = np.tile([0.5, -0.5], 6000).astype(np.float32)
-    at = metrics.align(a, a[:6000], RATE)
+    at = metrics.align_waveforms(a, a[:6000], RATE)
     assert at is not None
     assert metrics.snr_db(a, a[:6000], at) == pytest.approx(3.0103, abs=1e-3)
-    at = metrics.align(a[:6000], a, RATE)
+    at = metrics.align_waveforms(a[:6000], a, RATE)
     assert at is not None
     assert metrics.snr_db(a[:6000], a, at) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_snr_of_equal_audio_is_the_cap_and_of_silence_missing() -> None:
     a = noise(RATE)
-    at = metrics.align(a, a, RATE)
+    at = metrics.align_waveforms(a, a, RATE)
     assert at is not None
     assert metrics.snr_db(a, a, at) == metrics.SNR_CAP_DB
     assert metrics.snr_db(np.zeros_like(a), a, at) is None
@@ -205,7 +205,7 @@ def test_unmeasurable_audio_gives_nothing(pcm: np.ndarray, why: str) -> None:
     assert metrics.rms(pcm) is None
     assert metrics.peak(pcm) is None
     assert metrics.pop_click_score(pcm, RATE) is None
-    assert metrics.align(pcm, noise(10), RATE) is None
+    assert metrics.align_waveforms(pcm, noise(10), RATE) is None
     assert metrics.mae_aligned(noise(10), pcm, RATE) is None
 
 

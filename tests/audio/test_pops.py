@@ -9,10 +9,10 @@ import pytest
 from audio_helpers import RATE, loud_places, repeated, speech, white, without
 
 from ttsctl.audio.bench import without_packet_ends
+from ttsctl.audio.metrics import spike_times
 from ttsctl.audio.pops import search
 from ttsctl.audio.pops.detector import PopReport, detect_pops
-from ttsctl.audio.pops.spikes import spikes
-from ttsctl.audio.wav import resampled
+from ttsctl.audio.wav import resample_pcm
 from ttsctl.core.errors import InputError
 
 Fault = Callable[[np.ndarray, int], np.ndarray]
@@ -128,7 +128,7 @@ def test_sixteen_bits_make_no_difference_to_loud_pops() -> None:
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_other_rates_are_searched_with_a_note(rate: int) -> None:
-    sound = resampled(speech(10.0, 4), RATE, rate).astype(np.float32)
+    sound = resample_pcm(speech(10.0, 4), RATE, rate).astype(np.float32)
     clean = detect_pops(sound, rate)
     assert clean.pops == ()
     assert f"{rate} Hz" in clean.notes[0]
@@ -170,10 +170,10 @@ def test_spikes_against_a_plain_search() -> None:
     for n in sorted(range(len(step)), key=lambda n: (-step[n], n)):
         if step[n] >= limit and len(taken) < 20 and all(abs(n - m) >= 1200 for m in taken):
             taken.append(n)
-    assert spikes(sound, RATE) == [n / RATE for n in sorted(taken)]
+    assert spike_times(sound, RATE) == [n / RATE for n in sorted(taken)]
     assert len(taken) > 5
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 100])
 def test_silence_has_no_spikes(samples: int) -> None:
-    assert spikes(np.zeros(samples), RATE) == []
+    assert spike_times(np.zeros(samples), RATE) == []

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from audio_helpers import RATE, speech, white
 
-from ttsctl.audio.wav import read_audio, resample, write_wav
+from ttsctl.audio.wav import read_audio, resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.errors import InputError
 
@@ -51,13 +51,13 @@ def test_stereo_is_averaged_with_a_note(tmp_path: Path) -> None:
 
 def test_resample_keeps_a_tone_and_notes_it() -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000).astype(np.float32)
-    result = resample(Audio(tone, 48_000, ("before",)), RATE)
+    result = resample_audio(Audio(tone, 48_000, ("before",)), RATE)
     expected = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
     assert len(result.pcm) == RATE
     # The filter's ripple, away from its run-in at the ends.
     assert np.max(np.abs(result.pcm - expected)[200:-200]) < 2e-3
     assert result.notes == ("before", "resampled from 48000 to 24000 Hz")
-    assert resample(result, RATE) is result
+    assert resample_audio(result, RATE) is result
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

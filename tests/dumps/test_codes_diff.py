@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ttsctl.ablate.code_jumps import code_jumps
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.errors import InputError
-from ttsctl.dumps.diff import diff
+from ttsctl.dumps.diff import diff_codes
 from ttsctl.dumps.packet_diff import diff_by_packets
 
 
@@ -53,7 +53,7 @@ def pairs(draw):
 @given(pairs(), st.integers(1, 5))
 def test_diff_is_what_the_plain_loop_finds(pair, packet_tokens):
     a, b = pair
-    found = diff(a, b, packet_tokens)
+    found = diff_codes(a, b, packet_tokens)
     expected = plain_diff(a, b, packet_tokens)
     as_tuple = (
         found.equal,
@@ -74,28 +74,28 @@ def test_diff_is_what_the_plain_loop_finds(pair, packet_tokens):
 
 @pytest.mark.parametrize(("frame", "book"), [(0, 0), (0, 15), (7, 0), (12, 9), (20, 15)])
 def test_one_changed_id_is_found_where_it_is(codes, frame, book):
-    found = diff(codes, changed(codes, frame, book), 4)
+    found = diff_codes(codes, changed(codes, frame, book), 4)
     assert (found.equal, found.kind, found.first_diff_frame, found.codebook) == (False, "value", frame, book)
     assert (found.packet, found.time_s) == (frame // 4, pytest.approx(frame * 0.08))
     assert (found.elements_differ, found.frames_differ) == (1, 1)
 
 
 def test_a_prefix_differs_by_length(codes):
-    found = diff(codes, codes[:13], 4)
+    found = diff_codes(codes, codes[:13], 4)
     assert (found.kind, found.first_diff_frame, found.packet, found.codebook) == ("length", 13, 3, None)
     assert (found.elements_differ, found.len_a, found.len_b) == (0, 21, 13)
 
 
 def test_other_numbers_of_codebooks_are_an_error(codes):
     with pytest.raises(InputError, match="16 and 8"):
-        diff(codes, codes[:, :8], 4)
+        diff_codes(codes, codes[:, :8], 4)
 
 
 @settings(max_examples=200)
 @given(pairs(), st.integers(1, 5), st.integers(1, 5))
 def test_packet_hashes_never_say_more_than_is_true(pair, hashed, packet_tokens):
     a, b = pair
-    truth = diff(a, b, packet_tokens)
+    truth = diff_codes(a, b, packet_tokens)
     if truth.equal:
         return
     chains = packet_chain_sha256(a, hashed), packet_chain_sha256(b, hashed)

@@ -26,7 +26,7 @@ from ttsctl.core.timing import PacketTiming
 from ttsctl.core.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
 from ttsctl.dumps.meta import DumpMeta, build_meta
 from ttsctl.dumps.sources import load_sources
-from ttsctl.dumps.trace_file import read_trace, trace_path, write_trace
+from ttsctl.dumps.trace_file import read_trace, save_trace, trace_path
 from ttsctl.dumps.write import packets_path, write_dump
 
 
@@ -61,6 +61,12 @@ def some_trace(draws: int = 5, rows: int = 7, seed: int = 0) -> Trace:
         gap=random.random(draws).astype(np.float32),
     )
     return Trace("modules", found, some_prints(rows, random), some_prints(rows, random))
+
+
+def write_trace(folder: Path, tag: str, trace: Trace) -> Path:
+    path = trace_path(folder, tag)
+    save_trace(path, trace)
+    return path
 
 
 def equal(one: Trace, other: Trace) -> bool:
@@ -109,7 +115,7 @@ def test_never_over_an_earlier_one(tmp_path: Path) -> None:
     path = write_trace(tmp_path, "a", some_trace())
     before = path.read_bytes()
     with pytest.raises(InputError, match="already there"):
-        write_trace(tmp_path, "a", some_trace(seed=1))
+        write_dump(tmp_path, dump_meta(CODES), CODES, some_trace(seed=1))
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 

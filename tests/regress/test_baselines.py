@@ -11,7 +11,7 @@ from gate_fakes import Run
 
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError
-from ttsctl.dumps.compare import compare
+from ttsctl.dumps.compare import compare_dumps
 from ttsctl.regress.baseline import publish_baseline, read_baseline, why_no_baseline
 from ttsctl.regress.session import SuiteResult
 
@@ -45,7 +45,7 @@ def test_a_run_leaves_a_baseline_with_its_codes_and_audio(golden: Path) -> None:
 
 def test_dumps_of_a_run_are_dumps_that_compare(run: Run, tmp_path: Path) -> None:
     run(FakeEngine(faults={"long_01": "drift"}))
-    found = {r.request: r for r in compare([tmp_path / "run0" / "codes"]).requests}
+    found = {r.request: r for r in compare_dumps([tmp_path / "run0" / "codes"]).requests}
     assert sorted((r.hash_unique, len(r.dumps)) for r in found.values()) == [(1, 5), (2, 5)]
 
 

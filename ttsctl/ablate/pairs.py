@@ -13,8 +13,7 @@ from ttsctl.ablate.findings import Residual, Side
 from ttsctl.ablate.residual import residual_on
 from ttsctl.ablate.seam_energy import SeamEnergy, seam_energies
 from ttsctl.audio.lag.path import find_lag_path
-from ttsctl.audio.metrics import Alignment as Offset
-from ttsctl.audio.metrics import snr_db, why_unmeasurable
+from ttsctl.audio.metrics import WaveformAlignment, snr_db, why_unmeasurable
 from ttsctl.audio.pop_alignment import Alignment, align_on
 from ttsctl.audio.pops.detector import PopReport
 from ttsctl.core.audio import Audio
@@ -91,7 +90,7 @@ def _distance(a: Decoded, b: Decoded, residual: Residual) -> Distance:
     corrected_at = int(np.nanargmax(np.abs(residual.values))) if known else None
     return Distance(
         mae=float(difference.mean()),
-        snr_db=snr_db(a.side.pcm, b.side.pcm, Offset(0, 0.0, 0, 0, common)),
+        snr_db=snr_db(a.side.pcm, b.side.pcm, WaveformAlignment(0, 0.0, 0, 0, common)),
         largest=float(difference[at]),
         largest_at_s=at / a.sample_rate,
         corrected_mae=residual.mean if known else None,

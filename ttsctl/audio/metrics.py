@@ -1,7 +1,7 @@
-"""Plain figures of one waveform or of two: level, roughness, repeats, distance.
+"""Plain figures of one waveform or of two: level, roughness, largest steps, repeats, distance.
 
-All take mono PCM (N,) of any float type, full scale 1.0, and compute in float64. A figure that the audio cannot give
-is None; ``why_unmeasurable`` says why.
+All take mono PCM (N,) of any float type, full scale 1.0, and compute in float64. A figure that cannot be measured is
+None; ``why_unmeasurable`` gives the reason.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ REPEAT_WINDOW_MS = 500.0
 REPEAT_CORRELATION = 0.995
 # Rounding a signal to float32 leaves noise about 150 dB below it: above that, an SNR says nothing about the audio.
 SNR_CAP_DB = 150.0
+SPIKE_PERCENTILE = 99.9
+SPIKES = 20
+SPIKES_APART_S = 0.050
+# How far apart two waveforms may lie when they are aligned.
+MAX_OFFSET_MS = 500.0
 
 
 def why_unmeasurable(pcm: Pcm) -> str | None:
-    """ "no samples" or "N samples are NaN or infinite"; None for audio that can be measured."""
+    """Why audio cannot be measured: no samples, or samples that are NaN or infinite; None if it can be."""
     if len(pcm) == 0:
         return "no samples"
     bad = int(np.count_nonzero(~np.isfinite(pcm)))
@@ -60,9 +65,9 @@ def _windows(pcm: Pcm, samples: int) -> NDArray[np.float64]:
     return np.asarray(pcm[: count * samples], dtype=np.float64).reshape(count, samples)
 
 
-def frame_rms(pcm: Pcm, sample_rate: int, frame_ms: float = LEVEL_FRAME_MS) -> NDArray[np.float64]:
-    """RMS of consecutive whole frames of ``frame_ms``, float64."""
-    samples = max(1, round(sample_rate * frame_ms / 1000))
+def frame_rms(pcm: Pcm, sample_rate: int) -> NDArray[np.float64]:
+    """RMS of consecutive whole 20-ms frames, (frames,) float64, full scale 1.0."""
+    samples = max(1, round(sample_rate * LEVEL_FRAME_MS / 1000))
     return np.sqrt(np.mean(np.square(_windows(pcm, samples)), axis=1))
 
 
@@ -74,6 +79,25 @@ def pop_click_score(pcm: Pcm, sample_rate: int) -> float | None:
     if why_unmeasurable(pcm):
         return None
     return percentile(np.abs(np.diff(frame_rms(pcm, sample_rate))), 95)
+
+
+def spike_times(pcm: Pcm, sample_rate: int) -> list[float]:
+    """Times in s, sorted, of the 20 largest |x[n+1] - x[n]| among those at or over their 99.9th percentile.
+
+    The plain measure of earlier reports; it finds consonants as well as pops. The time is that of sample n. The largest
+    steps come first, and each excludes others closer than 50 ms. Fewer than two samples and constant audio have none.
+    """
+    if len(pcm) < 2:
+        return []
+    step = np.abs(np.diff(np.asarray(pcm, dtype=np.float64)))
+    at = np.flatnonzero((step >= np.percentile(step, SPIKE_PERCENTILE)) & (step > 0))
+    taken: list[int] = []
+    for n in at[np.argsort(-step[at], kind="stable")].tolist():
+        if all(abs(n - other) >= SPIKES_APART_S * sample_rate for other in taken):
+            taken.append(n)
+            if len(taken) == SPIKES:
+                break
+    return [n / sample_rate for n in sorted(taken)]
 
 
 def repeat_count(pcm: Pcm, sample_rate: int) -> int | None:
@@ -95,10 +119,10 @@ def repeat_count(pcm: Pcm, sample_rate: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """Where two waveforms fit best: ``b[n + offset]`` lies on ``a[n]``, so a positive offset says that b is late.
+class WaveformAlignment:
+    """Where two waveforms fit best: ``b[n + offset]`` lies on ``a[n]``, so b is late if ``offset`` is positive.
 
-    ``a_start`` and ``b_start`` are where the common stretch of ``samples`` begins in each.
+    The stretch of ``samples`` that both have begins at sample ``a_start`` of a and ``b_start`` of b.
     """
 
     offset: int
@@ -110,18 +134,18 @@ class Alignment:
 
 @dataclass(frozen=True)
 class AlignedError:
-    """Mean |a - b| over the common stretch, full scale 1.0."""
+    """Mean |a - b| over the stretch that both have, full scale 1.0."""
 
     mae: float
-    alignment: Alignment
+    alignment: WaveformAlignment
 
 
-def align(a: Pcm, b: Pcm, sample_rate: int, max_offset_ms: float = 500.0) -> Alignment | None:
-    """Offset within ±``max_offset_ms`` at which the cross-correlation of a and b is largest.
+def align_waveforms(a: Pcm, b: Pcm, sample_rate: int, max_offset_ms: float = MAX_OFFSET_MS) -> WaveformAlignment | None:
+    """Align a (N,) and b (M,) at the offset within ±``max_offset_ms`` that has the largest cross-correlation.
 
-    Offsets that leave less than half of the shorter waveform in common are not tried. Of offsets that correlate
-    equally well (to 1e-9 of the energies, the rounding of the FFT) the smallest counts, so that silence and
-    periodic sounds align at 0. None if either is empty or not finite.
+    Offsets with less than half of the shorter waveform in common are not tried. Of offsets that correlate equally well
+    (to 1e-9 of the energies, the rounding of the FFT) the smallest is taken, so that silence and periodic sounds align
+    at 0. None if either waveform is empty or not finite.
     """
     if why_unmeasurable(a) or why_unmeasurable(b):
         return None
@@ -136,32 +160,32 @@ def align(a: Pcm, b: Pcm, sample_rate: int, max_offset_ms: float = 500.0) -> Ali
 
 
 def _cross_correlation(a: Pcm, b: Pcm) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Lags k and sum over n of a[n] * b[n + k], for every lag with something in common."""
+    """Every lag k at which a and b overlap, and the sum over n of a[n] * b[n + k]."""
     from scipy.signal import correlate, correlation_lags
 
     value = correlate(np.asarray(b, np.float64), np.asarray(a, np.float64), mode="full", method="fft")
     return np.asarray(correlation_lags(len(b), len(a), mode="full"), np.int64), np.asarray(value, np.float64)
 
 
-def _common_stretch(a_samples: int, b_samples: int, offset: int, sample_rate: int) -> Alignment:
+def _common_stretch(a_samples: int, b_samples: int, offset: int, sample_rate: int) -> WaveformAlignment:
     a_start, b_start = max(0, -offset), max(0, offset)
     samples = min(a_samples - a_start, b_samples - b_start)
-    return Alignment(offset, 1000 * offset / sample_rate, a_start, b_start, samples)
+    return WaveformAlignment(offset, 1000 * offset / sample_rate, a_start, b_start, samples)
 
 
-def _common(a: Pcm, b: Pcm, at: Alignment) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _common(a: Pcm, b: Pcm, at: WaveformAlignment) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (
         np.asarray(a[at.a_start : at.a_start + at.samples], dtype=np.float64),
         np.asarray(b[at.b_start : at.b_start + at.samples], dtype=np.float64),
     )
 
 
-def mae_aligned(a: Pcm, b: Pcm, sample_rate: int, max_offset_ms: float = 500.0) -> AlignedError | None:
-    """Mean absolute difference of a and b where they fit best (``align``), or as they lie if that is nearer.
+def mae_aligned(a: Pcm, b: Pcm, sample_rate: int) -> AlignedError | None:
+    """Mean absolute difference of a and b at their best offset (``align_waveforms``), or at 0 if that gives less.
 
-    None if either is empty or not finite.
+    None if either waveform is empty or not finite.
     """
-    best = align(a, b, sample_rate, max_offset_ms)
+    best = align_waveforms(a, b, sample_rate)
     if best is None:
         return None
     candidates = [_common_stretch(len(a), len(b), 0, sample_rate), best]
@@ -169,11 +193,11 @@ def mae_aligned(a: Pcm, b: Pcm, sample_rate: int, max_offset_ms: float = 500.0) 
     return min(errors, key=lambda error: error.mae)
 
 
-def snr_db(reference: Pcm, test: Pcm, at: Alignment) -> float | None:
-    """10 log10(energy of reference / energy of the difference), aligned by ``at``; at most 150 dB.
+def snr_db(reference: Pcm, test: Pcm, at: WaveformAlignment) -> float | None:
+    """10 log10(energy of the reference / energy of the difference), aligned by ``at``; at most 150 dB.
 
-    Samples that only one of the two has are all difference, so audio that is cut short scores low. Equal audio has
-    ``SNR_CAP_DB``. None for a silent reference, which has no level to compare with.
+    Samples that only one waveform has count whole as difference, so audio that is cut short scores low. Equal audio
+    scores ``SNR_CAP_DB``. None for a silent reference, which has no level to compare with.
     """
     energy = _energy(reference)
     if energy == 0:

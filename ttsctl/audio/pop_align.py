@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ttsctl.audio.match_times import TOLERANCE_S
-from ttsctl.audio.metrics import pop_click_score
+from ttsctl.audio.metrics import pop_click_score, spike_times
 from ttsctl.audio.pop_alignment import align
 from ttsctl.audio.pops.detector import THRESHOLD, PopReport, detect_pops
-from ttsctl.audio.pops.spikes import spikes
 from ttsctl.core.audio import Audio
 
 
@@ -22,9 +22,9 @@ def describe(path: Path | str, audio: Audio, report: PopReport) -> dict[str, Any
         "pop_click_score": pop_click_score(audio.pcm, audio.sample_rate),
         "pops_per_minute": 60 * len(report.pops) / audio.duration_s if audio.duration_s else None,
         "pops_s": report.times_s,
-        "pops": [pop.to_dict() for pop in report.pops],
-        "seams": [grid.to_dict() for grid in report.seams],
-        "spikes_s": spikes(audio.pcm, audio.sample_rate),
+        "pops": [asdict(pop) for pop in report.pops],
+        "seams": [asdict(grid) for grid in report.seams],
+        "spikes_s": spike_times(audio.pcm, audio.sample_rate),
         "notes": [*audio.notes, *report.notes],
     }
 

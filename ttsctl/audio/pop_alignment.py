@@ -9,7 +9,7 @@ import numpy as np
 from ttsctl.audio.lag.path import MIN_COVERAGE, LagJump, LagPath, find_lag_path
 from ttsctl.audio.match_times import TOLERANCE_S, Matching, chance_rate, match_times
 from ttsctl.audio.pops.detector import PopReport
-from ttsctl.audio.wav import resample
+from ttsctl.audio.wav import resample_audio
 from ttsctl.core.audio import Audio
 
 
@@ -50,7 +50,7 @@ class Alignment:
 
 def align(a: Audio, b: Audio, pops_a: PopReport, pops_b: PopReport, tolerance_s: float = TOLERANCE_S) -> Alignment:
     """Align the pops of two recordings; B is resampled to A's rate for the lag if theirs differ."""
-    b_like_a = resample(b, a.sample_rate)
+    b_like_a = resample_audio(b, a.sample_rate)
     path = find_lag_path(a.pcm, b_like_a.pcm)
     return align_on(path, a, b_like_a, pops_a, pops_b, tolerance_s)
 

@@ -1,4 +1,4 @@
-"""Audio files in and out, and resampling. The file library is imported only when a file is opened."""
+"""Read, write and resample audio. The file library is imported only when a file is opened."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Subtype = Literal["FLOAT", "PCM_16"]
 
 
 def read_audio(path: Path | str) -> Audio:
-    """Read wav (16, 24, 32 bit or float), flac or whatever libsndfile knows as mono float32, full scale 1.0.
+    """Read a wav (16, 24, 32 bit or float), flac or other file of libsndfile as mono float32, full scale 1.0.
 
-    More channels are averaged, with a note. Unreadable files, empty audio and NaN or infinite samples are InputErrors.
+    Several channels are averaged, with a note. InputError for a file that cannot be read, has no samples, or has
+    samples that are NaN or infinite.
     """
     import soundfile
 
@@ -42,7 +43,7 @@ def read_audio(path: Path | str) -> Audio:
 
 
 def write_wav(path: Path | str, pcm: PcmArray, sample_rate: int, subtype: Subtype = "FLOAT") -> None:
-    """Write mono PCM (N,) as a wav, whole. FLOAT keeps every bit; PCM_16 rounds to 1/32768 and clips to [-1, 1)."""
+    """Write mono PCM (N,) as a complete wav. FLOAT keeps every bit; PCM_16 rounds to 1/32768 and clips to [-1, 1)."""
     import soundfile
 
     data = np.ascontiguousarray(pcm, dtype=np.float32)
@@ -53,18 +54,18 @@ def write_wav(path: Path | str, pcm: PcmArray, sample_rate: int, subtype: Subtyp
         soundfile.write(str(temporary), data, sample_rate, subtype=subtype, format="WAV")
 
 
-def resampled(pcm: NDArray[np.floating], from_rate: int, to_rate: int) -> NDArray[np.float64]:
-    """pcm (N,) at from_rate -> (ceil(N * to / from),) float64 at to_rate (polyphase, Kaiser-windowed sinc)."""
+def resample_pcm(pcm: NDArray[np.floating], from_rate: int, to_rate: int) -> NDArray[np.float64]:
+    """pcm (N,) at from_rate -> (ceil(N * to / from),) float64 at to_rate; polyphase, Kaiser-windowed sinc."""
     from scipy.signal import resample_poly
 
     divisor = gcd(from_rate, to_rate)
     return np.asarray(resample_poly(np.asarray(pcm, np.float64), to_rate // divisor, from_rate // divisor))
 
 
-def resample(audio: Audio, sample_rate: int) -> Audio:
+def resample_audio(audio: Audio, sample_rate: int) -> Audio:
     """The same audio at another rate, with a note; unchanged if it has that rate."""
     if audio.sample_rate == sample_rate:
         return audio
     note = f"resampled from {audio.sample_rate} to {sample_rate} Hz"
-    pcm = resampled(audio.pcm, audio.sample_rate, sample_rate).astype(np.float32)
+    pcm = resample_pcm(audio.pcm, audio.sample_rate, sample_rate).astype(np.float32)
     return Audio(pcm, sample_rate, (*audio.notes, note))

@@ -9,7 +9,7 @@ from typing import Literal
 from ttsctl.core.codes import CodeArray, codes_sha256
 from ttsctl.core.config import Config
 from ttsctl.core.request import Request
-from ttsctl.dumps.diff import diff
+from ttsctl.dumps.diff import diff_codes
 
 # Codes (T, Q) int64 of one run of a request under a configuration, in fresh state.
 Run = Callable[[Config, Request], CodeArray]
@@ -81,7 +81,7 @@ def first_difference(
             if codes.shape[1] != base.shape[1]:
                 found.append(Difference(number, None))
                 continue
-            result = diff(base, codes, packet_tokens)
+            result = diff_codes(base, codes, packet_tokens)
             if not result.equal:
                 found.append(Difference(number, result.first_diff_frame))
     return min(found, key=lambda d: (d.frame is None, d.frame or 0, d.text), default=None)

@@ -28,15 +28,14 @@ def command(
     # Imported here so that --help does not pay for them.
     from ttsctl.cli.finish import finish
     from ttsctl.core.machine import collect_provenance
-    from ttsctl.dumps.compare import compare
-    from ttsctl.dumps.comparison_verdict import judge
+    from ttsctl.dumps.compare import compare_dumps, judge_comparison
     from ttsctl.report.compare_hash import render, summarise
     from ttsctl.report.console import open_console
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
-    comparison = compare(sources, packet_tokens)
-    status, headline = judge(comparison)
+    comparison = compare_dumps(sources, packet_tokens)
+    status, headline = judge_comparison(comparison)
     summary = summarise(comparison, status, headline, collect_provenance())
     render(summary, open_console())
     with run_folder(out, "compare-hash") as run:

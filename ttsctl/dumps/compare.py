@@ -1,4 +1,4 @@
-"""Comparing dumps: each against the first of its request, and all of them by their hashes."""
+"""Compare dumps, each against the first of its request and all of them by their hashes, and judge the result."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from pathlib import Path
 
 from ttsctl.core.codes import NUM_CODEBOOKS
 from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.core.plurals import counted
 from ttsctl.dumps.conditions import condition_differences, request_differences
-from ttsctl.dumps.diff import Diff, diff, different_codebooks, equal_diff
-from ttsctl.dumps.matching import Matched, match
+from ttsctl.dumps.diff import CodeDiff, diff_codes, different_codebooks, equal_diff
+from ttsctl.dumps.matching import MatchedDumps, match_dumps
 from ttsctl.dumps.packet_diff import diff_by_packets, diff_without_packets
 from ttsctl.dumps.sources import Dump, load_sources
 
-DEFAULT_PACKET_TOKENS = 4  # that of StreamConfig, held equal by a test: importing it costs time
+# Equal to the default of StreamConfig, which a test checks: importing that class would cost time.
+DEFAULT_PACKET_TOKENS = 4
+# Exit statuses of compare-hash.
+EQUAL, DIFFER, NOT_JUDGED = 0, 1, 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair(Diff):
-    """Dump ``b`` against ``a``, the reference of its request, with what the diff found.
+class DumpPair(CodeDiff):
+    """Dump ``b`` against ``a``, the reference of its request: where their codes part, and what differs around them.
 
-    ``request_differences`` and ``condition_differences`` say what differs around the codes; null, with
-    ``conditions_reason``, where a meta is absent.
+    ``request_differences`` and ``condition_differences`` have one line a difference. Both are None where a meta is
+    absent; ``conditions_reason`` then says which one.
     """
 
     request: str
@@ -35,10 +39,10 @@ class Pair(Diff):
 
 @dataclass(frozen=True)
 class RequestResult:
-    """All dumps of one request: ``groups`` are labels of dumps with equal codes, largest first.
+    """All dumps of one request. ``groups``: labels of dumps with equal codes, the largest group first.
 
-    ``first_packet_hash_unique`` is over packets of ``packet_tokens`` frames, null where ``reason`` says that some
-    dump's first packet cannot be had at that size.
+    ``hash_unique`` and ``first_packet_hash_unique`` count different sha256 of the whole codes and of the first
+    ``packet_tokens`` frames. The second is None, with ``reason``, if a dump has only hashes of packets of another size.
     """
 
     request: str
@@ -52,7 +56,7 @@ class RequestResult:
 
 @dataclass(frozen=True)
 class DumpFacts:
-    """One compared dump; ``codes_present`` is False where only its meta was there."""
+    """One compared dump of ``frames`` frames; ``codes_present`` is False if only its meta was found."""
 
     label: str
     sha256: str
@@ -63,33 +67,33 @@ class DumpFacts:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The whole comparison. ``unmatched`` are requests that had nothing to be compared with."""
+class DumpComparison:
+    """The whole comparison. ``unmatched``: one line for each request that only one source answers."""
 
     dumps: list[DumpFacts]
     requests: list[RequestResult]
-    pairs: list[Pair]
+    pairs: list[DumpPair]
     unmatched: list[str]
     notes: list[str]
 
 
-def compare(paths: Sequence[Path], packet_tokens: int | None = None) -> Comparison:
+def compare_dumps(paths: Sequence[Path], packet_tokens: int | None = None) -> DumpComparison:
     """Compare the dumps that the paths stand for.
 
-    ``packet_tokens`` cuts the packets; None takes that of the first meta of a request, else the default of 4.
-    InputError for fewer than two dumps, for different numbers of codebooks and for whatever cannot be read;
-    CannotJudge if no two dumps answer the same request.
+    ``packet_tokens``: frames a packet; None takes the value of the first meta of each request, or the default of 4
+    if no dump of the request has a meta. InputError for fewer than two dumps, for different numbers of codebooks and
+    for a file that cannot be read; CannotJudge if no two dumps answer the same request.
     """
     dumps, notes = load_sources(paths)
     if len(dumps) < 2:
         raise InputError(f"compare-hash: expected at least two dumps, got {len(dumps)}", "name a second dump")
-    matched, unmatched = match(dumps)
+    matched, unmatched = match_dumps(dumps)
     if not matched:
         raise CannotJudge(
             "no two dumps answer the same request: " + "; ".join(unmatched), "name dumps of the same text and voice"
         )
     tokens = [packet_tokens or _packet_tokens(group.dumps) for group in matched]
-    return Comparison(
+    return DumpComparison(
         dumps=[_facts(dump) for group in matched for dump in group.dumps],
         requests=[_request_result(group, size) for group, size in zip(matched, tokens, strict=True)],
         pairs=[
@@ -112,7 +116,7 @@ def _facts(dump: Dump) -> DumpFacts:
     return DumpFacts(dump.label, dump.sha256, dump.frames, dump.num_codebooks, present, dump.meta is not None)
 
 
-def _request_result(group: Matched, packet_tokens: int) -> RequestResult:
+def _request_result(group: MatchedDumps, packet_tokens: int) -> RequestResult:
     by_sha: dict[str, list[str]] = {}
     for dump in group.dumps:
         by_sha.setdefault(dump.sha256, []).append(dump.label)
@@ -132,14 +136,26 @@ def _request_result(group: Matched, packet_tokens: int) -> RequestResult:
     )
 
 
-def _pair(request: str, a: Dump, b: Dump, packet_tokens: int) -> Pair:
+def _pair(request: str, a: Dump, b: Dump, packet_tokens: int) -> DumpPair:
     asked = around = reason = None
     if a.meta is not None and b.meta is not None:
         asked, around = request_differences(a.meta, b.meta), condition_differences(a.meta, b.meta)
     else:
         reason = f"no meta beside {', '.join(dump.label for dump in (a, b) if dump.meta is None)}"
-    return Pair(
-        **vars(_diff(a, b, packet_tokens)),
+    found = _diff(a, b, packet_tokens)
+    return DumpPair(
+        equal=found.equal,
+        first_diff_frame=found.first_diff_frame,
+        kind=found.kind,
+        packet=found.packet,
+        codebook=found.codebook,
+        time_s=found.time_s,
+        elements_differ=found.elements_differ,
+        frames_differ=found.frames_differ,
+        len_a=found.len_a,
+        len_b=found.len_b,
+        first_diff_between=found.first_diff_between,
+        reason=found.reason,
         request=request,
         a=a.label,
         b=b.label,
@@ -149,12 +165,12 @@ def _pair(request: str, a: Dump, b: Dump, packet_tokens: int) -> Pair:
     )
 
 
-def _diff(a: Dump, b: Dump, packet_tokens: int) -> Diff:
-    """By the codes where both are there, else by the whole hash and then the packet hashes."""
+def _diff(a: Dump, b: Dump, packet_tokens: int) -> CodeDiff:
+    """Compare the codes if both dumps have them; otherwise the hash of all frames, then the packet hashes."""
     if a.num_codebooks != b.num_codebooks:
         raise different_codebooks(f"{a.label}: {a.num_codebooks}", f"{b.label}: {b.num_codebooks}")
     if a.codes is not None and b.codes is not None:
-        return diff(a.codes, b.codes, packet_tokens)
+        return diff_codes(a.codes, b.codes, packet_tokens)
     if a.sha256 == b.sha256:
         return equal_diff(a.frames)
     absent = a if a.codes is None else b
@@ -182,3 +198,20 @@ def _notes(dumps: Sequence[Dump]) -> list[str]:
             f"codes with {', '.join(map(str, sorted(books)))} codebooks: times assume 12.5 frames a second all the same"
         )
     return notes
+
+
+def judge_comparison(comparison: DumpComparison) -> tuple[int, str]:
+    """(exit status, headline): 1 if any pair differs, else 3 if a request had nothing to compare with, else 0."""
+    differing = [pair for pair in comparison.pairs if not pair.equal]
+    over = counted(len(comparison.dumps), "dump")
+    if len(comparison.requests) > 1:
+        over += f" of {len(comparison.requests)} requests"
+    unmatched = f", {counted(len(comparison.unmatched), 'request')} not compared" if comparison.unmatched else ""
+    if differing:
+        headline = f"DIFFER: {len(differing)} of {counted(len(comparison.pairs), 'pair')} over {over}"
+        if any(pair.request_differences for pair in differing):
+            headline += " (not all ask for the same, so this need not be drift)"
+        return DIFFER, headline + unmatched
+    if comparison.unmatched:
+        return NOT_JUDGED, f"NOT JUDGED: {over} equal{unmatched}"
+    return EQUAL, f"EQUAL: {over}, hash_unique = 1" + (" in each" if len(comparison.requests) > 1 else "")

@@ -1,4 +1,4 @@
-"""How the conditions of two dumps differ: what was asked, the settings, the machine and the software."""
+"""How the conditions of two dumps differ: the request, the settings, the machine and the software."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ttsctl.dumps.meta import DumpMeta
 
 
 def request_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
-    """What differs in the request itself; if anything does, different codes are no drift."""
+    """Differences of the requests, one line each. If there are any, different codes are not drift."""
     lines = []
     if a.text_sha256 != b.text_sha256:
         lines.append(f"text sha256: {a.text_sha256[:12]} against {b.text_sha256[:12]}")
@@ -21,7 +21,7 @@ def request_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
 
 
 def condition_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
-    """What differs around the same request: config keys, seed, truncation, then provenance, one line each."""
+    """Differences around equal requests, one line each: config keys, seed, truncation, then provenance."""
     lines = config_differences(a.config, b.config)
     lines += _differs("seed", a.seed, b.seed)
     lines += _differs("truncated", a.truncated, b.truncated)
@@ -30,7 +30,7 @@ def condition_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
 
 
 def config_differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> list[str]:
-    """The keys in which two configurations differ, one line each."""
+    """The keys in which two resolved configurations (table -> key -> value) differ, one line each."""
     lines = []
     for table in sorted(set(a) | set(b)):
         left, right = a.get(table, {}), b.get(table, {})

@@ -1,4 +1,4 @@
-"""Where two code arrays part, and how far."""
+"""The first frame in which two code arrays differ, and how many ids and frames differ."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import numpy as np
 from ttsctl.core.codes import FRAMES_PER_SECOND, CodeArray
 from ttsctl.core.errors import InputError
 
-Kind = Literal["value", "length"]
+DiffKind = Literal["value", "length"]
 
 
 @dataclass(frozen=True)
-class Diff:
-    """Two code arrays against each other; ``len_a`` and ``len_b`` are frames.
+class CodeDiff:
+    """Two code arrays against each other; ``len_a`` and ``len_b`` are their numbers of frames.
 
-    ``first_diff_frame`` is the first frame that differs (``kind`` "value"), or the shorter length where one array is
-    a prefix of the other ("length"). ``packet`` and ``time_s`` (at 12.5 frames a second) belong to it, ``codebook``
-    is its first differing one, null for "length". ``elements_differ`` and ``frames_differ`` count within the frames
-    that both have. All are null for equal arrays but the counts, which are 0.
-    Where codes are absent and only packet hashes spoke, ``first_diff_between`` holds the first and last frame that
-    the first difference may be in, and ``reason`` says what could not be told.
+    ``first_diff_frame``: the first frame that differs (``kind`` "value"), or the length of the shorter array if it is
+    a prefix of the longer one (``kind`` "length"). ``packet`` and ``time_s`` (at 12.5 frames a second) say where that
+    frame is; ``codebook`` is the first codebook that differs in it, None for "length". ``elements_differ`` and
+    ``frames_differ`` count within the frames that both arrays have. Equal arrays have counts of 0 and None elsewhere.
+
+    If codes are absent and only packet hashes could be compared, ``first_diff_between`` holds the first and the last
+    frame that the first difference may be in, and ``reason`` says what is not known.
     """
 
     equal: bool
     first_diff_frame: int | None
-    kind: Kind | None
+    kind: DiffKind | None
     packet: int | None
     codebook: int | None
     time_s: float | None
@@ -39,8 +40,8 @@ class Diff:
     reason: str | None = None
 
 
-def diff(a: CodeArray, b: CodeArray, packet_tokens: int) -> Diff:
-    """Compare codes a (T, Q) and b (U, Q), int64; InputError if they have different Q."""
+def diff_codes(a: CodeArray, b: CodeArray, packet_tokens: int) -> CodeDiff:
+    """Compare codes a (T, Q) and b (U, Q), int64, in packets of ``packet_tokens`` frames; InputError if Q differs."""
     if a.shape[1] != b.shape[1]:
         raise different_codebooks(a.shape[1], b.shape[1])
     common = min(len(a), len(b))
@@ -49,7 +50,7 @@ def diff(a: CodeArray, b: CodeArray, packet_tokens: int) -> Diff:
     if len(frames):
         frame = int(frames[0])
         codebook = int(np.flatnonzero(unequal[frame])[0])
-        return Diff(
+        return CodeDiff(
             equal=False,
             first_diff_frame=frame,
             kind="value",
@@ -66,15 +67,15 @@ def diff(a: CodeArray, b: CodeArray, packet_tokens: int) -> Diff:
     return equal_diff(len(a))
 
 
-def equal_diff(frames: int) -> Diff:
-    """Two equal arrays of ``frames`` frames."""
-    return Diff(True, None, None, None, None, None, 0, 0, frames, frames)
+def equal_diff(frames: int) -> CodeDiff:
+    """The result for two equal arrays of ``frames`` frames."""
+    return CodeDiff(True, None, None, None, None, None, 0, 0, frames, frames)
 
 
-def prefix_diff(len_a: int, len_b: int, packet_tokens: int) -> Diff:
-    """One array is a proper prefix of the other: no frame that both have differs."""
+def prefix_diff(len_a: int, len_b: int, packet_tokens: int) -> CodeDiff:
+    """The result if one array is a proper prefix of the other: no frame that both have differs."""
     frame = min(len_a, len_b)
-    return Diff(False, frame, "length", frame // packet_tokens, None, frame_time_s(frame), 0, 0, len_a, len_b)
+    return CodeDiff(False, frame, "length", frame // packet_tokens, None, frame_time_s(frame), 0, 0, len_a, len_b)
 
 
 def frame_time_s(frame: int) -> float:
@@ -83,6 +84,7 @@ def frame_time_s(frame: int) -> float:
 
 
 def different_codebooks(a: int | str, b: int | str) -> InputError:
+    """The error for two code arrays with ``a`` and ``b`` codebooks, each a number or a label with a number."""
     return InputError(
         f"codes: expected equal numbers of codebooks, got {a} and {b}", "compare dumps of one model with each other"
     )

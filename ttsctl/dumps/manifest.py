@@ -1,4 +1,4 @@
-"""``manifest.json``: the dumps of a folder, and how many different results each request had."""
+"""``manifest.json``: the dumps of a folder, and how many different results each request has."""
 
 from __future__ import annotations
 
@@ -13,24 +13,10 @@ from ttsctl.dumps.meta import REDUMP, DumpMeta, checked_tag, read_meta
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = "1.0"
 
-_ENTRY_FIELDS = (
-    "tag",
-    "text_id",
-    "text_sha256",
-    "text_mode",
-    "seed",
-    "frames",
-    "truncated",
-    "sha256",
-    "first_packet_sha256",
-    "packet_tokens",
-    "config_sha256",
-)
-
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """One listed dump: its tag, and the sha256 that its codes had when the manifest was written."""
+    """One listed dump: its tag, and the sha256 of its codes when the manifest was written."""
 
     tag: str
     sha256: str
@@ -42,9 +28,9 @@ def request_key(meta: DumpMeta) -> tuple[object, ...]:
 
 
 def write_manifest(folder: Path) -> Path:
-    """List all metas of the folder in ``manifest.json``, rewritten whole at each call: it is only an index.
+    """List all metas of the folder in ``manifest.json`` and return its path; every call writes the file anew.
 
-    InputError if a meta is broken or there is none.
+    InputError if a meta is broken or the folder has none.
     """
     metas = [read_meta(path) for path in sorted(folder.glob("meta_*.json"))]
     if not metas:
@@ -84,12 +70,26 @@ def _read_entry(path: Path, number: int, item: Any) -> ManifestEntry:
 
 
 def _entry(meta: DumpMeta) -> dict[str, Any]:
-    entry = {name: getattr(meta, name) for name in _ENTRY_FIELDS}
-    return {**entry, "voice": meta.voice["id"], "codes": f"codes_{meta.tag}.npy", "meta": f"meta_{meta.tag}.json"}
+    return {
+        "tag": meta.tag,
+        "text_id": meta.text_id,
+        "text_sha256": meta.text_sha256,
+        "text_mode": meta.text_mode,
+        "seed": meta.seed,
+        "frames": meta.frames,
+        "truncated": meta.truncated,
+        "sha256": meta.sha256,
+        "first_packet_sha256": meta.first_packet_sha256,
+        "packet_tokens": meta.packet_tokens,
+        "config_sha256": meta.config_sha256,
+        "voice": meta.voice["id"],
+        "codes": f"codes_{meta.tag}.npy",
+        "meta": f"meta_{meta.tag}.json",
+    }
 
 
 def _requests(metas: list[DumpMeta]) -> list[dict[str, Any]]:
-    """hash_unique by request. First packets are only counted where all were cut at the same ``packet_tokens``."""
+    """One row a request, with hash_unique. First packets are counted only if all runs have one ``packet_tokens``."""
     by_request: dict[tuple[object, ...], list[DumpMeta]] = {}
     for meta in metas:
         by_request.setdefault(request_key(meta), []).append(meta)

@@ -1,4 +1,4 @@
-"""Which dumps answer the same request, and so may be compared."""
+"""Which dumps answer the same request and can therefore be compared."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from ttsctl.dumps.sources import Dump
 
 
 @dataclass(frozen=True)
-class Matched:
-    """``dumps`` of one request, in the order given; the first is the reference."""
+class MatchedDumps:
+    """The dumps of one request, in the order in which they were named; the first is the reference."""
 
     request: str
     dumps: tuple[Dump, ...]
 
 
-def match(dumps: Sequence[Dump]) -> tuple[list[Matched], list[str]]:
-    """Sort dumps into requests; returns those with something to compare, and notes on what was left without a match.
+def match_dumps(dumps: Sequence[Dump]) -> tuple[list[MatchedDumps], list[str]]:
+    """Sort dumps into requests -> (requests with something to compare, a note on each request without).
 
-    - Only dumps named one by one: the user asks for exactly these, so they are one set, whatever their metas say.
-    - With a folder or a manifest among them: dumps match by text, text id, text mode and voice of their metas. One
-      without a meta joins the only request there is; where there are several, or no meta at all, it matches by tag.
-    - Of several sources, a request must be in at least two; dumps of the first are its reference.
+    - If every dump was named by its own path, the user asks for exactly these: they are one request, whatever their
+      metas say.
+    - If a folder or a manifest was named, dumps match by the text, text id, text mode and voice of their metas. A dump
+      without a meta joins the only request that the metas name; if they name several, or none, it matches by its tag.
+    - If there are several sources, a request must be in at least two of them; the first source has its reference.
     """
     if all(dump.explicit for dump in dumps):
-        return [Matched(_shared_name(dumps), tuple(dumps))], []
+        return [MatchedDumps(_shared_name(dumps), tuple(dumps))], []
     by_request = _by_request(dumps)
     sources = len({dump.source for dump in dumps})
     matched, notes = [], []
     for name, group in _named(by_request):
         if len({dump.source for dump in group}) > 1 or (sources == 1 and len(group) > 1):
-            matched.append(Matched(name, tuple(group)))
+            matched.append(MatchedDumps(name, tuple(group)))
         else:
             notes.append(f"{name}: only in {', '.join(dump.label for dump in group)}, nothing to compare it with")
     return matched, notes
@@ -53,7 +54,7 @@ def _by_request(dumps: Sequence[Dump]) -> dict[tuple[object, ...], list[Dump]]:
 
 
 def _named(groups: dict[tuple[object, ...], list[Dump]]) -> list[tuple[str, list[Dump]]]:
-    """A name for each group, short but unique: two that would be called the same get the head of their sha256."""
+    """A short, unique name for each group: groups of one name get the first digits of their text's sha256."""
     names = [_name(group) for group in groups.values()]
     return [
         (name if names.count(name) == 1 else f"{name} {_text_head(group)}#{number}", group)
@@ -74,6 +75,6 @@ def _text_head(group: Sequence[Dump]) -> str:
 
 
 def _shared_name(dumps: Sequence[Dump]) -> str:
-    """The request of dumps named one by one, if those with a meta agree on it."""
+    """The name of the request if all metas of the dumps name the same one; otherwise "as named"."""
     keys = {request_key(dump.meta) for dump in dumps if dump.meta is not None}
     return _name(dumps) if len(keys) == 1 else "as named"

@@ -1,10 +1,10 @@
-"""Where two code arrays part, from their chained packet hashes alone."""
+"""The first difference of two code arrays, from their chained packet hashes alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ttsctl.dumps.diff import Diff, frame_time_s, prefix_diff
+from ttsctl.dumps.diff import CodeDiff, frame_time_s, prefix_diff
 
 ABSENT = "codes are absent on one side: the packet hashes narrow the first difference to frames {} to {}"
 EXACT = "codes are absent on one side: codebook and counts are not known"
@@ -16,11 +16,12 @@ NO_CHAIN = (
 
 def diff_by_packets(
     chain_a: Sequence[str], chain_b: Sequence[str], len_a: int, len_b: int, hashed_tokens: int, packet_tokens: int
-) -> Diff:
-    """Compare chains of packet sha256 over ``hashed_tokens`` frames each; ``packet_tokens`` names the packet.
+) -> CodeDiff:
+    """Compare two chains of packet sha256, one hash for every ``hashed_tokens`` frames; the whole sha256 must differ.
 
-    For arrays whose whole sha256 differ. The first unequal hash names the packet that holds the first difference.
-    A last packet that is cut short on one side leaves open whether a value or only the length differs.
+    ``len_a`` and ``len_b`` are frames. The first unequal hash names the packet that holds the first difference. If the
+    last packet is shorter on one side, it stays open whether a value differs or only the length. ``packet`` of the
+    result counts packets of ``packet_tokens`` frames.
     """
     same = _equal_packets(chain_a, chain_b)
     first = same * hashed_tokens
@@ -28,11 +29,11 @@ def diff_by_packets(
         return prefix_diff(len_a, len_b, packet_tokens)
     in_a = min(hashed_tokens, len_a - first)
     in_b = min(hashed_tokens, len_b - first)
-    # Packets of equal length can only differ in a value; else the shorter one may be a prefix of the other.
+    # Packets of equal length can only differ in a value; otherwise the shorter may be a prefix of the longer.
     last = first + in_a - 1 if in_a == in_b else first + min(in_a, in_b)
     one_packet = first // packet_tokens == last // packet_tokens
     exact = first == last
-    return Diff(
+    return CodeDiff(
         equal=False,
         first_diff_frame=first if exact else None,
         kind="value" if in_a == in_b else None,
@@ -48,13 +49,14 @@ def diff_by_packets(
     )
 
 
-def diff_without_packets(len_a: int, len_b: int, tokens_a: int, tokens_b: int) -> Diff:
-    """Whole sha256 differ, and the packets were cut at different sizes: nothing more can be said."""
+def diff_without_packets(len_a: int, len_b: int, tokens_a: int, tokens_b: int) -> CodeDiff:
+    """The result if the whole sha256 differ and the packets have different sizes: nothing more is known."""
     reason = NO_CHAIN.format(tokens_a, tokens_b)
-    return Diff(False, None, None, None, None, None, None, None, len_a, len_b, reason=reason)
+    return CodeDiff(False, None, None, None, None, None, None, None, len_a, len_b, reason=reason)
 
 
 def _equal_packets(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many packets from the first on are equal."""
     for index, (left, right) in enumerate(zip(a, b, strict=False)):
         if left != right:
             return index

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.errors import InputError
-from ttsctl.dumps.shape import to_codes
+from ttsctl.dumps.code_shape import to_codes
 
 CODES_KEY = "codes"
 DUMP_AGAIN = "dump the codes again with 'ttsctl dump-codes'"
 
-# What numpy, zipfile and zlib raise on a damaged file, as found by flipping its bytes.
+# What numpy, zipfile and zlib raise on a damaged file; found by flipping bytes of whole files.
 NUMPY_ERRORS = (
     EOFError,
     KeyError,
@@ -39,10 +39,10 @@ NUMPY_ERRORS = (
 
 
 def read_codes(path: Path, num_codebooks: int | None = None) -> CodeArray:
-    """Codes (T, Q) int64 out of a file that holds one integer array (T, Q) or (1, T, Q), or one named ``codes``.
+    """Codes (T, Q) int64 of a file that holds one integer array (T, Q) or (1, T, Q), or several, one named ``codes``.
 
-    ``num_codebooks`` is Q where it is known. InputError if the file is missing, of an unknown kind, damaged, or holds
-    no such array or several.
+    ``num_codebooks``: the Q to expect, None if it is not known. InputError if the file is missing, damaged or of an
+    unknown format, or if no single array can be chosen.
     """
     reader = READERS.get(path.suffix.lower())
     try:
@@ -58,7 +58,7 @@ def read_codes(path: Path, num_codebooks: int | None = None) -> CodeArray:
 
 
 def _read_numpy(path: Path) -> NDArray[Any]:
-    """A ``.npy`` or ``.npz``, told apart by what is in it."""
+    """The array of a ``.npy`` or ``.npz`` file; the content decides which of the two it is."""
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
@@ -71,7 +71,7 @@ def _read_numpy(path: Path) -> NDArray[Any]:
 
 
 def what_numpy_said(error: Exception) -> str:
-    """Its message; but where it takes bytes that are none of its own for a pickle, and says how to load that, ours."""
+    """numpy's message, or ours if numpy took an unknown file for a pickle and advises to load it as one."""
     return "not a file of numpy, or one of Python objects" if "pickle" in str(error) else str(error)
 
 
@@ -97,7 +97,7 @@ def _read_torch(path: Path) -> NDArray[Any]:
 
 
 def _the_one(path: Path, names: list[str]) -> str:
-    """The name ``codes`` if it is there, else the only name there is."""
+    """``codes`` if an array has that name, else the name of the only array; InputError if there are several."""
     if CODES_KEY in names:
         return CODES_KEY
     if len(names) != 1:

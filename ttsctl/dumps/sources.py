@@ -1,4 +1,4 @@
-"""From what a user names (a code file, a meta, a manifest, a folder) to checked dumps."""
+"""Load and check the dumps that a user names by code file, meta, manifest or folder."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ META_PREFIX = "meta_"
 class Dump:
     """One dump to compare: its codes (T, Q) int64, or its meta, or both; never neither.
 
-    ``label`` is the path as the user would name it; ``source`` the number of the argument it came from;
-    ``explicit`` is False for a dump that a folder or a manifest listed.
+    ``label``: the path as the user would name it. ``source``: the number of the argument that it came from.
+    ``explicit``: False for a dump that a folder or a manifest listed.
     """
 
     label: str
@@ -35,7 +35,7 @@ class Dump:
     meta: DumpMeta | None
 
     def chain(self, packet_tokens: int) -> list[str] | None:
-        """Chained packet hashes at ``packet_tokens``; None if codes are absent and the meta was cut otherwise."""
+        """Chained packet hashes at ``packet_tokens``; None if codes are absent and the meta has another packet size."""
         if self.codes is not None:
             return packet_chain_sha256(self.codes, packet_tokens)
         if self.meta is not None and self.meta.packet_tokens == packet_tokens:
@@ -43,7 +43,7 @@ class Dump:
         return None
 
     def first_packet_sha256(self, packet_tokens: int) -> str | None:
-        """sha256 of the first packet at ``packet_tokens``; None as for ``chain``."""
+        """sha256 of the first packet at ``packet_tokens``; None in the cases in which ``chain`` is None."""
         if self.codes is not None:
             return codes_sha256(self.codes[:packet_tokens])
         chain = self.chain(packet_tokens)
@@ -51,10 +51,10 @@ class Dump:
 
 
 def load_sources(paths: Sequence[Path]) -> tuple[list[Dump], list[str]]:
-    """All dumps that the paths stand for, in their order, and notes about what was passed over.
+    """All dumps that the paths stand for, in the order of the paths, and notes about files that were left out.
 
-    InputError for a path that is none of these, a broken or missing meta, codes whose sha256 is not the one in
-    their meta, or ids outside of the codebook that the meta declares.
+    InputError for a path of another kind, a broken or missing meta, codes whose sha256 is not that of their meta, or
+    ids outside of the codebook that the meta declares.
     """
     dumps: list[Dump] = []
     notes: list[str] = []
@@ -71,7 +71,7 @@ def load_sources(paths: Sequence[Path]) -> tuple[list[Dump], list[str]]:
 
 
 def _folder(folder: Path, number: int, notes: list[str]) -> list[Dump]:
-    """By its manifest if it has one, else all its metas, or, where there is not one meta, all its code files."""
+    """The dumps of the folder's manifest; without a manifest, of all its metas; without a meta, all its code files."""
     if (folder / MANIFEST).is_file():
         return _manifest(folder / MANIFEST, number, notes)
     metas = sorted(folder.glob(f"{META_PREFIX}*.json"))
@@ -92,7 +92,7 @@ def _folder(folder: Path, number: int, notes: list[str]) -> list[Dump]:
 
 
 def _manifest(manifest: Path, number: int, notes: list[str]) -> list[Dump]:
-    """The dumps that the manifest lists, each still the one that it was when it was listed."""
+    """The dumps that the manifest lists; InputError for one whose codes have changed since it was listed."""
     dumps = []
     listed = set()
     for entry in read_manifest(manifest):
@@ -122,7 +122,7 @@ def _meta_beside(codes: Path) -> Path | None:
 
 
 def _codes_beside(meta: Path) -> Path | None:
-    """The code file of a meta, whichever format it is in; None if the meta stands alone."""
+    """The code file of a meta, in any format that can be read; None if there is none."""
     stem = CODES_PREFIX + meta.stem.removeprefix(META_PREFIX)
     candidates = (meta.with_name(stem + suffix) for suffix in READERS)
     return next((path for path in candidates if path.is_file()), None)
@@ -143,7 +143,7 @@ def _load(codes_file: Path | None, meta_file: Path | None, number: int, explicit
 
 
 def _check_against_meta(label: str, codes: CodeArray | None, meta: DumpMeta) -> None:
-    """Codes must be those that their meta describes, and inside of the codebook that it declares."""
+    """InputError unless the codes are those that the meta describes, with every id inside the codebook it declares."""
     if codes is None:
         if meta.out_of_range_count:
             raise InputError(

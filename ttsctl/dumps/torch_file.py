@@ -1,9 +1,9 @@
-"""Integer tensors out of a ``.pt`` file, without torch and without running what its pickle asks for.
+"""Read integer tensors from a ``.pt`` file, without torch and without running the code that its pickle names.
 
 ``torch.save`` (1.6 and later) writes a zip archive: ``<name>/data.pkl`` describes tensors by their storage, offset,
 size and stride; ``<name>/data/<key>`` are the storages' bytes; ``<name>/byteorder`` says their order. The pickle is
-first checked to use only the opcodes, and then read by an unpickler that knows only the names, which such a
-description needs.
+first checked for opcodes that such a description does not need, then read by an unpickler that knows only the names
+that it needs.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _STORAGE_DTYPES = {
     "ByteStorage": "u1",
 }
 _DTYPES = {"uint16": "u2", "uint32": "u4", "uint64": "u8"}
-# What plain containers of tensors, strings and numbers are pickled with, protocols 2 to 5. BUILD, which sets
-# attributes, and byte arrays, which take whatever length they claim, are not among them.
+# The opcodes of plain containers of tensors, strings and numbers, protocols 2 to 5. BUILD is left out because it sets
+# attributes, byte arrays because they may claim any length.
 # fmt: off
 _OPCODES = frozenset({
     "PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET",
@@ -66,7 +66,7 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class _Storage:
-    """The bytes of one storage, and its dtype if the storage has one (typed storages do)."""
+    """The bytes of one storage, and its dtype; None for an untyped storage."""
 
     data: bytes
     dtype: np.dtype[Any] | None
@@ -74,13 +74,13 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Name:
-    """A name of torch that stands for a dtype or a storage class; it can be passed on but not called."""
+    """A name of torch that stands for a dtype or a storage class; it can be passed on, not called."""
 
     name: str
 
 
 class _Rebuild:
-    """Stands for torch._utils._rebuild_tensor_v2 and _v3. Without state, so a pickle has nothing to alter."""
+    """Stands for torch._utils._rebuild_tensor_v2 and _v3. It has no state that a pickle could alter."""
 
     __slots__ = ()
 
@@ -105,7 +105,7 @@ class _Rebuild:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows tensor rebuilding, storages and OrderedDict. Any other name is refused, so nothing is imported or run."""
+    """Knows tensor rebuilding, storages and OrderedDict. It refuses any other name, so nothing is imported or run."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str, byte_order: str) -> None:
         pickled = archive.read(f"{root}/data.pkl")
@@ -140,10 +140,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_torch(path: Path) -> dict[str, NDArray[Any]]:
-    """The integer tensors of a ``.pt`` file by name: of a tensor itself, or of a dict, list or tuple of tensors.
+    """The integer tensors of a ``.pt`` file that holds a tensor, or a dict, list or tuple of tensors, by name.
 
-    Values of other kinds beside them are passed over. InputError for anything that is not such a file, is damaged,
-    holds tensors that are not integers, or names code to run.
+    Other values in the container are left out. InputError for a file of another kind, a damaged one, one with tensors
+    that are not integers, and one that names code to run.
     """
     with path.open("rb") as file:
         head = file.read(len(_LEGACY_MAGIC))

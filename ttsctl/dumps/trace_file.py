@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import written_whole
 from ttsctl.core.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
 from ttsctl.dumps.meta import checked_tag
 from ttsctl.dumps.read import NUMPY_ERRORS, what_numpy_said
@@ -22,24 +21,15 @@ _SIDES = ("codegen", "decode")
 
 
 def trace_path(folder: Path, tag: str) -> Path:
+    """Where the trace of a dump lies; InputError if the tag is not safe as part of a file name."""
     return folder / f"trace_{checked_tag(tag)}.npz"
 
 
-def write_trace(folder: Path, tag: str, trace: Trace) -> Path:
-    """Write ``trace_<tag>.npz`` whole; returns its path. InputError if it is there already."""
-    path = trace_path(folder, tag)
-    if path.exists():
-        raise InputError(f"trace {path}: already there", "choose another tag or folder")
-    with written_whole(path) as temporary:
-        save_trace(temporary, trace)
-    return path
-
-
 def save_trace(path: Path, trace: Trace) -> None:
-    """The arrays of a trace into ``path``: equal traces give equal bytes.
+    """Write the arrays of a trace into ``path``; equal traces give equal bytes.
 
-    ``version`` (), ``level`` (), ``stages`` names what a stage's number means; ``draws_<field>``,
-    ``codegen_<field>`` and ``decode_<field>`` are the fields of contract.trace.
+    ``version`` () and ``level`` () describe the file, ``stages`` holds the name of each stage number.
+    ``draws_<field>``, ``codegen_<field>`` and ``decode_<field>`` are the fields of ``core.trace``'s dataclasses.
     """
     arrays: dict[str, NDArray[Any]] = {
         "version": np.array(TRACE_VERSION),
@@ -56,7 +46,7 @@ def save_trace(path: Path, trace: Trace) -> None:
 
 
 def read_trace(path: Path) -> Trace:
-    """The trace of a file; InputError if it is missing, damaged, of another version or contradicts itself."""
+    """The trace of a file; InputError if the file is missing, damaged, of another version or contradicts itself."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             arrays = {name: loaded[name] for name in loaded.files}
@@ -103,7 +93,7 @@ def _prints(path: Path, arrays: dict[str, NDArray[Any]], side: str) -> Prints:
 
 
 def _column(path: Path, arrays: dict[str, NDArray[Any]], name: str, like: NDArray[Any]) -> NDArray[Any]:
-    """An array of the dtype and of the shape behind the first axis of ``like``."""
+    """The array of that name; InputError unless it has the dtype and, but for the first axis, the shape of ``like``."""
     found = arrays.get(name)
     if found is None:
         raise InputError(f"trace {path}: {name} is missing", RECORD_AGAIN)

@@ -12,7 +12,7 @@ from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.metric import Observation, metric, observed
 from ttsctl.core.run import Run
-from ttsctl.dumps.diff import diff
+from ttsctl.dumps.diff import diff_codes
 from ttsctl.regress.cases import CaseOutput
 
 Observations = dict[str, Observation]
@@ -62,7 +62,7 @@ def _repeatability(output: CaseOutput) -> list[Observation]:
 
 
 def _first_diff_frame(a: CodeArray, b: CodeArray) -> int | None:
-    return diff(a, b, packet_tokens=1).first_diff_frame
+    return diff_codes(a, b, packet_tokens=1).first_diff_frame
 
 
 def _codes(output: CaseOutput) -> list[Observation]:

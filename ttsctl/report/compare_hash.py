@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from pydantic import Field
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.dumps.compare import Comparison, DumpFacts, Pair, RequestResult
+from ttsctl.dumps.compare import DumpComparison, DumpFacts, DumpPair, RequestResult
+from ttsctl.report.console import MISSING, number, print_notes, say, table
 from ttsctl.report.summary import Summary, provenance_dict
 
 _DEFINED = (
@@ -45,14 +45,14 @@ class CompareSummary(Summary):
         description="the earliest of all pairs; null if all are equal or none is known"
     )
     groups: list[list[str]] = Field(description="dumps with equal codes, request by request")
-    pairs: list[Pair]
+    pairs: list[DumpPair]
     requests: list[RequestResult]
     dumps: list[DumpFacts]
     unmatched: list[str]
 
 
-def summarise(comparison: Comparison, status: int, headline: str, provenance: Provenance) -> CompareSummary:
-    """The summary of a judged comparison."""
+def summarise(comparison: DumpComparison, status: int, headline: str, provenance: Provenance) -> CompareSummary:
+    """The summary of a comparison that ``judge_comparison`` has judged."""
     firsts = [request.first_packet_hash_unique for request in comparison.requests]
     known = [first for first in firsts if first is not None]
     reasons = [request.reason for request in comparison.requests if request.reason]
@@ -80,42 +80,34 @@ def summarise(comparison: Comparison, status: int, headline: str, provenance: Pr
 
 
 def render(summary: CompareSummary, console: Console) -> None:
-    """A table of pairs a request, its hashes and equal dumps, then what differs around them and the notes."""
+    """For each request its table of pairs, its hashes and what differs around the codes; then the notes."""
     for request in summary.requests:
         pairs = [pair for pair in summary.pairs if pair.request == request.request]
         console.print(_pairs_table(request, pairs))
         for line in _over_all(request):
-            _say(console, line)
+            say(console, line)
         for pair in pairs:
             for line in _around(pair):
-                _say(console, line)
-    for line in [*summary.unmatched, *summary.notes]:
-        _say(console, f"note: {line}")
+                say(console, line)
+    print_notes(console, [*summary.unmatched, *summary.notes])
 
 
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _pairs_table(request: RequestResult, pairs: list[Pair]) -> Table:
+def _pairs_table(request: RequestResult, pairs: list[DumpPair]) -> Table:
     folder = _common_folder(request.dumps)
     inside = f" in {folder}" if folder else ""
     title = escape(f"{request.request}: against {_short(request.dumps[0], folder)}{inside}")
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for name in ("dump", "codes", "first difference"):
-        table.add_column(name, overflow="fold")
-    for name in ("ids differ", "frames differ", "frames"):
-        table.add_column(name, justify="right")
+    columns = ("dump", "codes", "first difference", "ids differ", "frames differ", "frames")
+    rows = table(title, *columns, left=3)
     for pair in pairs:
         verdict = "equal" if pair.equal else f"differ ({pair.kind})" if pair.kind else "differ"
         lengths = f"{pair.len_a}" if pair.len_a == pair.len_b else f"{pair.len_a} / {pair.len_b}"
-        counts = (_shown(pair.elements_differ), _shown(pair.frames_differ), lengths)
-        table.add_row(escape(_short(pair.b, folder)), verdict, _first_difference(pair), *counts)
-    return table
+        counts = (number(pair.elements_differ), number(pair.frames_differ), lengths)
+        rows.add_row(escape(_short(pair.b, folder)), verdict, _first_difference(pair), *counts)
+    return rows
 
 
 def _common_folder(labels: list[str]) -> str:
-    """The folder that all labels stand in; "" for the current one, or where some are absolute and some are not."""
+    """The folder that holds all labels; "" for the current folder, or if only some of the paths are absolute."""
     paths = [Path(label) for label in labels]
     if len({path.is_absolute() for path in paths}) > 1:
         return ""
@@ -127,8 +119,8 @@ def _short(label: str, folder: str) -> str:
     return os.path.relpath(label, folder) if folder else label
 
 
-def _first_difference(pair: Pair) -> str:
-    """Such as ``frame 12 (0.96 s), packet 3, codebook 0``, with what is not known left out."""
+def _first_difference(pair: DumpPair) -> str:
+    """What is known of the place, such as ``frame 12 (0.96 s), packet 3, codebook 0``; "–" if nothing is."""
     parts = []
     if pair.first_diff_frame is not None:
         parts.append(f"frame {pair.first_diff_frame} ({pair.time_s} s)")
@@ -138,11 +130,12 @@ def _first_difference(pair: Pair) -> str:
         parts.append(f"packet {pair.packet}")
     if pair.codebook is not None:
         parts.append(f"codebook {pair.codebook}")
-    return ", ".join(parts) or "–"
+    return ", ".join(parts) or MISSING
 
 
 def _over_all(request: RequestResult) -> list[str]:
-    first = _shown(request.first_packet_hash_unique)
+    """How many different hashes the dumps of a request have, and which dumps are equal."""
+    first = number(request.first_packet_hash_unique)
     lines = [f"{len(request.dumps)} dumps, hash_unique = {request.hash_unique}, first_packet_hash_unique = {first}"]
     if request.reason:
         lines.append(request.reason)
@@ -153,7 +146,8 @@ def _over_all(request: RequestResult) -> list[str]:
     return lines
 
 
-def _around(pair: Pair) -> list[str]:
+def _around(pair: DumpPair) -> list[str]:
+    """What is not known of the codes, and what differs between the requests and the conditions of two dumps."""
     lines = [f"{pair.b}: {pair.reason}"] if pair.reason else []
     if pair.request_differences:
         asked = "; ".join(pair.request_differences)
@@ -161,7 +155,3 @@ def _around(pair: Pair) -> list[str]:
     if pair.condition_differences:
         lines.append(f"{pair.b} against {pair.a}: {'; '.join(pair.condition_differences)}")
     return lines
-
-
-def _shown(value: object) -> str:
-    return "–" if value is None else str(value)

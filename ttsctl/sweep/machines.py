@@ -8,7 +8,7 @@ from typing import Literal
 
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.provenance import differences
-from ttsctl.dumps.diff import diff
+from ttsctl.dumps.diff import diff_codes
 from ttsctl.runs.job import JobResult
 
 Spread = Literal["one result", "differs within a machine", "differs between machines only"]
@@ -130,5 +130,5 @@ def _first_diff(by_machine: Mapping[str, Sequence[JobResult]]) -> int | None:
     first, *others = (runs[0].codes for runs in by_machine.values())
     if first is None:
         return None
-    frames = (diff(first, codes, packet_tokens=1).first_diff_frame for codes in others if codes is not None)
+    frames = (diff_codes(first, codes, packet_tokens=1).first_diff_frame for codes in others if codes is not None)
     return min((frame for frame in frames if frame is not None), default=None)

@@ -10,7 +10,7 @@ import numpy as np
 from ttsctl.audio.metrics import percentile
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.metric import Observation
-from ttsctl.dumps.diff import diff
+from ttsctl.dumps.diff import diff_codes
 from ttsctl.runs.job import JobResult
 from ttsctl.runs.power import drift_bound, power_words
 from ttsctl.sweep.conditions import Condition, Settings
@@ -226,7 +226,7 @@ def _first_diff(a: JobResult, b: JobResult) -> int | None:
         return None
     if a.codes.shape[1] != b.codes.shape[1]:
         return 0
-    return diff(a.codes, b.codes, packet_tokens=1).first_diff_frame
+    return diff_codes(a.codes, b.codes, packet_tokens=1).first_diff_frame
 
 
 def _against_reference(cases: Mapping[str, Group], firsts: Mapping[str, JobResult]) -> list[Observation]:

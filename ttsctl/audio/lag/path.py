@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.audio.lag.blocks import BLOCK, CONCLUSIVE, Pcm, compare_blocks, emphasised, likely_lags
+from ttsctl.audio.lag.block_correlation import BLOCK, CONCLUSIVE, Pcm, compare_blocks, emphasised, likely_lags
 from ttsctl.audio.lag.track import LOOK_AHEAD, Pair, Segment, track
 from ttsctl.audio.lpc import Float
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttsctl.audio.lag.blocks import BLOCK, Blocks, Pcm, compare_blocks, likely_lags
+from ttsctl.audio.lag.block_correlation import BLOCK, Blocks, Pcm, compare_blocks, likely_lags
 from ttsctl.audio.lpc import Float
 
 LOOK_AHEAD = 24

@@ -1,1 +1,1 @@
-"""The pop detector: which samples stand out, and which of them speech does not explain."""
+"""The pop detector: which samples stand out, and which of those speech does not explain."""

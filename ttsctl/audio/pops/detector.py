@@ -1,35 +1,37 @@
 """The pop detector: discontinuities that speech does not explain.
 
-pcm -> prediction errors (``lpc``) -> what stands out (``surprise``) -> candidates -> ``evidence`` -> kind and
-confidence (``kinds``), and beside that weak breaks on a periodic grid (``seams``).
+pcm -> prediction errors (``lpc``) -> how far each sample stands out (``salience``) -> candidates (``search``) ->
+``features`` -> confidence and kind (``classifier``); and weak breaks on a periodic grid (``seam_grids``).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.audio import lpc
 from ttsctl.audio.metrics import why_unmeasurable
-from ttsctl.audio.pops.seams import TOLERANCE, Grid, find_grids
-from ttsctl.audio.pops.search import Found, search
-from ttsctl.audio.wav import resampled
+from ttsctl.audio.pops.seam_grids import TOLERANCE, Grid, find_seam_grids
+from ttsctl.audio.pops.search import CandidateSearch, search_candidates
+from ttsctl.audio.wav import resample_pcm
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.errors import InputError
 
 Pcm = NDArray[np.floating]
 
-# The weights of ``kinds`` were fitted at this rate, and audio of higher rates is resampled to it. Audio of lower rates
-# is searched as it is: raising the rate would smooth what the search looks for.
+# The classifier was fitted at this rate; audio of higher rates is resampled to it. Audio of lower rates is searched as
+# it is, because raising the rate would smooth the discontinuities that the search looks for.
 DETECTOR_RATE = 24_000
-# Held against sets the weights were not fitted on: from 0.9 to 0.95 F1 falls by about .007 and false alarms by a third.
+# Measured on sets that the classifier was not fitted on: from 0.9 to 0.95, F1 falls by about .007 and false alarms by a
+# third.
 THRESHOLD = 0.95
-# Pops closer than this are one, as one fault shows at its start and its end; seams first, then the likeliest is kept.
+# Pops closer than this count as one, because one fault shows at its start and at its end. A seam is kept before another
+# pop, and a surer pop before a less sure one.
 MERGE_S = 0.002
-# The ends of a file are not searched: what lies beyond is unknown, and an excerpt may begin anywhere.
+# The ends of a file are not searched: what lies beyond them is unknown, and an excerpt may begin anywhere.
 EDGE_S = 0.002
 
 
@@ -37,10 +39,10 @@ EDGE_S = 0.002
 class Pop:
     """One audible discontinuity.
 
-    time_s and sample: where, from the start of the file, at its own rate. kind: one of ``kinds.KINDS``, "seam", or
-    None if it is a pop of no clear kind. strength_db: its prediction error over the largest other within 20 ms
-    (negative for a seam that only its grid gives away). confidence: 0..1; for a seam at least the share of its grid
-    that shows.
+    time_s and sample: its place from the start of the file, at the file's own rate. kind: one of ``classifier.KINDS``,
+    "seam", or None for a pop of no clear kind. strength_db: its prediction error over the largest other one within
+    20 ms, negative for a seam that only its grid reveals. confidence: 0..1; for a seam, at least the share of its
+    grid's points that are hits.
     """
 
     time_s: float
@@ -49,13 +51,13 @@ class Pop:
     strength_db: float
     confidence: float
 
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class SeamGrid:
-    """Seams at phase + k * period (samples at the file's rate). Chance: log10 of the odds that no grid is there."""
+    """Seams at phase + k * period, in samples at the file's rate.
+
+    ``hits`` of the grid's ``points`` are broken; log10_chance: log10 of the odds of that by chance.
+    """
 
     period_samples: int
     phase_samples: int
@@ -64,13 +66,10 @@ class SeamGrid:
     points: int
     log10_chance: float
 
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class PopReport:
-    """Pops in order of time, the grids that seams among them lie on, and notes on what could not be searched."""
+    """Pops in order of time, the grids of the seams among them, and notes on how the audio was searched."""
 
     pops: tuple[Pop, ...]
     seams: tuple[SeamGrid, ...] = ()
@@ -82,9 +81,9 @@ class PopReport:
 
 
 def detect_pops(pcm: PcmArray, sample_rate: int, threshold: float = THRESHOLD) -> PopReport:
-    """Pops of mono PCM (N,), full scale 1.0, with confidence >= threshold, and seams.
+    """The seams of mono PCM (N,), full scale 1.0, and its other pops with a confidence of at least ``threshold``.
 
-    Audio shorter than one analysis window gives no pops and a note; NaN or infinite samples are an InputError.
+    Audio shorter than one analysis window gives no pops and a note; InputError for NaN or infinite samples.
     """
     window = lpc.WINDOW_S
     if len(pcm) < window * sample_rate:
@@ -93,7 +92,7 @@ def detect_pops(pcm: PcmArray, sample_rate: int, threshold: float = THRESHOLD) -
     if reason := why_unmeasurable(pcm):
         raise InputError(f"audio cannot be searched for pops: {reason}", "decode it again")
     rate = min(sample_rate, DETECTOR_RATE)
-    signal: Pcm = pcm if rate == sample_rate else resampled(pcm, sample_rate, rate)
+    signal: Pcm = pcm if rate == sample_rate else resample_pcm(pcm, sample_rate, rate)
     pops, grids = _pops_and_grids(signal, rate, threshold)
     scale = sample_rate / rate
     placed = tuple(replace(p, sample=min(round(p.sample * scale), len(pcm) - 1)) for p in pops)
@@ -109,14 +108,14 @@ def _rate_notes(sample_rate: int) -> tuple[str, ...]:
 
 
 def _pops_and_grids(signal: Pcm, rate: int, threshold: float) -> tuple[list[Pop], list[Grid]]:
-    """Pops and grids of a signal (N,) at the rate it is searched at."""
-    found = search(signal, rate)
+    """Pops and grids of a signal (N,) at the rate at which it is searched."""
+    found = search_candidates(signal, rate)
     inside = (found.at >= EDGE_S * rate) & (found.at < len(signal) - EDGE_S * rate)
     taken = np.flatnonzero((found.confidence >= threshold) & inside)
     single = [
         _pop(int(found.at[i]), found.kinds[i], found.ratio, float(found.confidence[i]), rate) for i in taken.tolist()
     ]
-    grids = find_grids(signal, found.showing, found.ratio[found.showing].astype(np.float64), rate)
+    grids = find_seam_grids(signal, found.on_grids, found.ratio[found.on_grids].astype(np.float64), rate)
     seams = [pop for grid in grids for pop in _seams(grid, found, rate)]
     return _merged(single, seams, rate), grids
 
@@ -131,8 +130,8 @@ def _pop(sample: int, kind: str | None, ratio: NDArray[np.float32], confidence: 
     )
 
 
-def _seams(grid: Grid, found: Found, rate: int) -> list[Pop]:
-    """The seams of one grid; each as sure as the grid is complete, or as its own evidence if that says more."""
+def _seams(grid: Grid, found: CandidateSearch, rate: int) -> list[Pop]:
+    """The seams of one grid, each with the share of points that are hits as its confidence, or its own if larger."""
     share = grid.hits / grid.points
     known = dict(zip(found.at.tolist(), found.confidence.tolist(), strict=True))
     pops = []
@@ -143,10 +142,10 @@ def _seams(grid: Grid, found: Found, rate: int) -> list[Pop]:
 
 
 def _merged(single: list[Pop], seams: list[Pop], rate: int) -> list[Pop]:
-    """Pops without those at a seam, one of each cluster within MERGE_S, in order of time."""
+    """The seams, and one pop of each cluster within MERGE_S that holds no seam, in order of time."""
     reach = round(MERGE_S * rate)
     kept: dict[int, Pop] = {pop.sample // (reach + 1): pop for pop in seams}
-    # The surest first; in cells as wide as the reach, only neighbours can be too close.
+    # The surest first. Cells are as wide as the reach, so only pops of neighbouring cells can be too close.
     for pop in sorted(single, key=lambda p: -p.confidence):
         cell = pop.sample // (reach + 1)
         near = (kept[c] for c in (cell - 1, cell, cell + 1) if c in kept)

@@ -1,8 +1,8 @@
 """How much each sample stands out: its prediction error against the largest errors nearby.
 
-The error is compared with the *largest other peak* within ``REACH_S``, leaving out ``CORE_S`` around the sample
-itself, not with a median: glottal pulses and plosive bursts come in trains and so never stand out from each other,
-while a discontinuity stands alone.
+The error is compared with the *largest other peak* within ``REACH_S``, without the ``CORE_S`` around the sample itself.
+It is not compared with a median: glottal pulses and plosive bursts come in trains, so they never stand out from each
+other, while a discontinuity stands alone.
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ Index = NDArray[np.int64]
 
 CORE_S = 0.002
 REACH_S = 0.020
-# Errors below -60 dBFS are nothing to hear: they neither stand out nor hide anything.
+# Errors below -60 dBFS are inaudible: they neither stand out nor hide anything.
 AUDIBLE = 1e-3
-
-
 # Side peaks are looked up on a grid of half a millisecond.
 BLOCK_S = 0.0005
 
 
 @dataclass(frozen=True)
-class Surprise:
-    """Per sample (N,) float32, amplitudes at full scale 1.0.
+class Salience:
+    """How far each sample stands out, (N,) float32, amplitudes at full scale 1.0.
 
-    forward: root of the forward error energy of samples n and n + 1; both: geometric mean of that and of the backward
-    error of n - 1 and n - 2 (a join is unpredictable from either side); ratio: the larger of the two, each over the
-    largest of its kind nearby. both_side (2, blocks): the largest ``both`` before and after each block of ``block``
-    samples.
+    forward: root of the forward error energy of samples n and n + 1. both: geometric mean of ``forward`` and of the
+    same root of the backward errors of samples n - 1 and n - 2, because a join is unpredictable from either side.
+    ratio: ``forward`` over the largest ``forward`` nearby, or ``both`` over the largest ``both``, whichever is larger.
+    both_side (2, blocks): the largest ``both`` before and after each block of ``block`` samples.
     """
 
     forward: Float32
@@ -54,8 +52,8 @@ def side_peaks(values: Float32, block: int, core: int, reach: int) -> Float32:
     return np.stack([padded[: len(peaks)], padded[2 * offset : 2 * offset + len(peaks)]])
 
 
-def surprise(prediction: Prediction, sample_rate: int) -> Surprise:
-    """Prediction errors -> how far each sample stands out from its surroundings."""
+def measure_salience(prediction: Prediction, sample_rate: int) -> Salience:
+    """Prediction errors (N,) -> how far each sample stands out from its surroundings."""
     block = round(BLOCK_S * sample_rate)
     core, reach = round(CORE_S / BLOCK_S), round(REACH_S / BLOCK_S)
     forward = _root_of_two(prediction.forward)
@@ -63,7 +61,7 @@ def surprise(prediction: Prediction, sample_rate: int) -> Surprise:
     both[2:] = np.sqrt(forward[2:] * _root_of_two(prediction.backward)[:-2])
     forward_side, both_side = (side_peaks(values, block, core, reach) for values in (forward, both))
     ratio = np.maximum(_over(forward, forward_side, block), _over(both, both_side, block))
-    return Surprise(forward, both, both_side, ratio, block)
+    return Salience(forward, both, both_side, ratio, block)
 
 
 def _root_of_two(error: Float32) -> Float32:
@@ -74,16 +72,26 @@ def _root_of_two(error: Float32) -> Float32:
 
 
 def _over(values: Float32, side: Float32, block: int) -> Float32:
-    """values (N,) over the larger side peak of their block."""
+    """values (N,) divided by the larger side peak of their block."""
     factor = 1 / np.maximum(side.max(axis=0), np.float32(AUDIBLE))
     return values * np.repeat(factor, block)[: len(values)]
 
 
 def local_maxima(ratio: NDArray[np.floating], at_least: float, apart: int) -> Index:
-    """Samples whose ratio is ``at_least`` and the largest within ``apart`` samples on either side."""
+    """Samples (K,) whose ratio is ``at_least`` or more and the largest within ``apart`` samples on either side."""
     high = np.flatnonzero(ratio >= at_least)
-    # Neighbours first: they rule out most, and the wide look is dear.
+    # Direct neighbours first: they rule out most samples, and the wide comparison is expensive.
     for reach in (1, apart):
         around = np.clip(high[:, None] + np.arange(-reach, reach + 1), 0, len(ratio) - 1)
         high = high[ratio[high] >= ratio[around].max(axis=1)]
     return high
+
+
+def is_near(points: Index, others: Index, tolerance: int) -> NDArray[np.bool_]:
+    """Whether each point (P,) lies within ``tolerance`` samples of one of the sorted ``others`` (Q,) -> (P,) bool."""
+    if len(others) == 0:
+        return np.zeros(len(points), dtype=bool)
+    after = np.minimum(np.searchsorted(others, points), len(others) - 1)
+    before = np.maximum(after - 1, 0)
+    distance = np.minimum(np.abs(others[after] - points), np.abs(others[before] - points))
+    return np.asarray(distance <= tolerance)

@@ -1,4 +1,4 @@
-"""Runs that speech does not make: exact repeats of samples just before, and near-silent gaps in loud surroundings."""
+"""Find what speech does not contain: exact repeats of the samples just before, and silent gaps in loud audio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_REPEAT = 2048
 HASH_SAMPLES = 12
 # One position in eight is an anchor, chosen by content, so that both copies of a run choose the same ones.
 ANCHOR_BITS = 3
-# A run copied once is as long as its lag, give or take chance agreement at the ends; a periodic tone's is longer.
+# A run that was copied once is as long as its lag, but for chance agreement at its ends; a run in a tone is longer.
 LENGTH_SLACK = 4
 REPEAT_LEVEL = 1e-3
 GAP_S = 0.0004
@@ -32,8 +32,8 @@ GAP_REACH_S = 0.025
 def exact_repeats(pcm: NDArray[np.floating]) -> list[tuple[int, int]]:
     """Runs of SHORTEST_REPEAT to LONGEST_REPEAT samples that repeat bit for bit as many samples before, once.
 
-    pcm (N,) -> [(start, length)], sorted; start is the first repeated sample. Periodic tones and near silence
-    (below REPEAT_LEVEL root mean square) are none.
+    pcm (N,) -> [(start, length)], sorted; start is the first repeated sample. Periodic tones and near silence (RMS
+    below REPEAT_LEVEL) do not count as repeats.
     """
     samples = np.ascontiguousarray(pcm, dtype=np.float32)
     if len(samples) <= 2 * SHORTEST_REPEAT:
@@ -51,7 +51,7 @@ def exact_repeats(pcm: NDArray[np.floating]) -> list[tuple[int, int]]:
 def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
     """Pairs of anchors with equal hashes over HASH_SAMPLES samples, SHORTEST_REPEAT to LONGEST_REPEAT apart.
 
-    Only one pair of each (lag, neighbourhood) is kept, so that a tone does not cost a walk for each of its samples.
+    Only one pair of each lag and neighbourhood is kept, so that a tone does not cost a search for each of its samples.
     """
     bits = samples.view(np.uint32).astype(np.uint64)
     count = len(bits) - HASH_SAMPLES + 1
@@ -65,7 +65,7 @@ def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
     first, second = order[:-1], order[1:]
     lag = second - first
     same = hashes[first] == hashes[second]
-    # What comes a third time is a stored sound, such as a synthesiser's consonant, and no accident.
+    # A sound that comes a third time is a stored one, such as a synthesiser's consonant, and not a fault.
     once = ~np.concatenate([[False], same[:-1]]) & ~np.concatenate([same[1:], [False]])
     good = same & once & (lag >= SHORTEST_REPEAT) & (lag <= LONGEST_REPEAT)
     pairs = sorted(zip((second - first)[good].tolist(), second[good].tolist(), strict=True))
@@ -79,17 +79,18 @@ def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 
 def _run(samples: NDArray[np.float32], at: int, lag: int) -> tuple[int, int]:
-    """The run around ``at`` over which x[t] == x[t - lag], as (start, stop), looked for up to two lags either way."""
+    """(start, stop) of the run around ``at`` with x[t] == x[t - lag], searched up to two lags before and after."""
     low, high = max(lag, at - 2 * lag), min(len(samples), at + 2 * lag)
     unequal = np.flatnonzero(samples[low:high] != samples[low - lag : high - lag]) + low
     before, after = unequal[unequal < at], unequal[unequal >= at]
     return int(before[-1]) + 1 if len(before) else low, int(after[0]) if len(after) else high
 
 
-def loneliness_db(pcm: Float, at: Index, sample_rate: int) -> Float:
-    """How far the quietest GAP_S within 1 ms lies below the quietest 6 to 25 ms away, dB (C,), floor -100 dBFS.
+def gap_isolation_db(pcm: Float, at: Index, sample_rate: int) -> Float:
+    """How far the quietest GAP_S within 1 ms of each sample ``at`` (C,) lies below the quietest 6 to 25 ms away, dB.
 
-    Creaky voices fall silent in every pitch period; a gap is silent once. Outside the signal all counts as loud.
+    Creaky voices fall silent in every pitch period; a gap is silent once. What lies outside the signal counts as loud.
+    Levels below -100 dBFS count as -100 dBFS.
     """
     near, away, reach, width = (round(s * sample_rate) for s in (GAP_NEAR_S, GAP_AWAY_S, GAP_REACH_S, GAP_S))
     padded = np.pad(pcm, (reach, reach + width), constant_values=1.0)
@@ -103,10 +104,10 @@ def loneliness_db(pcm: Float, at: Index, sample_rate: int) -> Float:
 
 
 def gap_starts(pcm: Float, sample_rate: int) -> Index:
-    """Samples (G,) where 0.4 to 6 ms of near silence begin abruptly in loud audio, and end so.
+    """Samples (G,) at which 0.4 to 6 ms of near silence begin in loud audio, abrupt at both ends and alone.
 
     Near silence: below GAP_RELATIVE of the level of the 20 ms around. Abrupt: the 1 ms on either side is
-    GAP_DEPTH_DB above it. Alone: no other as quiet within 25 ms (``loneliness_db``).
+    GAP_DEPTH_DB above it. Alone: nothing as quiet within 25 ms (``gap_isolation_db``).
     """
     start, stop = _silent_runs(pcm, sample_rate)
     length = stop - start
@@ -119,11 +120,11 @@ def gap_starts(pcm: Float, sample_rate: int) -> Index:
     inside = (energy[row, end] - energy[:, side]) / np.maximum(stop - start, 1)
     beside = np.minimum(energy[:, side], energy[row, end + side] - energy[row, end]) / side
     start = start[(beside > GAP_SIDE_LEVEL**2) & (beside > inside * 10 ** (GAP_DEPTH_DB / 10))]
-    return start[loneliness_db(pcm, start, sample_rate) > GAP_ALONE_DB]
+    return start[gap_isolation_db(pcm, start, sample_rate) > GAP_ALONE_DB]
 
 
 def _silent_runs(pcm: Float, sample_rate: int) -> tuple[Index, Index]:
-    """Starts and ends of runs below GAP_RELATIVE of the level around, which is taken every half millisecond."""
+    """Starts and ends of runs below GAP_RELATIVE of the level around, which is measured every half millisecond."""
     block, reach = round(0.0005 * sample_rate), round(GAP_AROUND_S / 0.0005)
     power = np.pad(pcm**2, (0, -len(pcm) % block)).reshape(-1, block)
     running = np.concatenate([[0.0], np.cumsum(power.sum(axis=1))])

@@ -1,13 +1,13 @@
-"""What a fault would have to be to explain the prediction errors after a sample.
+"""Fault models: how much of the prediction errors after a sample a gain jump, flip, step or impulse would explain.
 
-With e = A * x over the p + 3 samples from n on, split into what the samples before n contribute (past) and what
-those from n on contribute (present), e = past + present:
+The errors e = A * x of the p + 3 samples from n on are split into e = past + present: what the samples before n
+contribute, and what the samples from n on contribute.
 
-- past scaled by a constant explains a gain jump; by -1, a polarity flip;
-- a constant added from n on adds the running sum of A: a DC step;
-- up to three added samples add shifted copies of A: an impulse.
+- A gain jump scales past by a constant; a polarity flip scales it by -1.
+- A DC step adds a constant from n on, and so the running sum of A to the errors.
+- An impulse of up to three samples adds shifted copies of A.
 
-Each is a least-squares fit; its strength is the error energy before against after the fit, in dB.
+Each model is fitted by least squares; its strength is the error energy before over that after the fit, in dB.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Fits:
-    """Per candidate (C,) float64. Energies in dB, amplitudes in dB of full scale, each at its best offset.
+class FaultFits:
+    """One value a candidate, (C,) float64: energies in dB, amplitudes in dB of full scale, each at its best offset.
 
-    energy: error energy over p samples; step, impulse, flip, gain: how many dB of it that hypothesis explains;
-    correlation: of what the past predicts and what came, 1 for undisturbed speech, -1 for a flip.
+    energy: error energy over p samples. step, impulse, flip, gain: how many dB of it that model explains.
+    correlation: of the prediction from the past with the samples that follow, 1 for undisturbed speech, -1 for a flip.
     """
 
     energy: Float
@@ -45,11 +45,12 @@ class Fits:
 
 
 def decibel(energy: NDArray[np.floating]) -> Float:
+    """Energies, full scale 1.0 -> dB, float64, at least -140."""
     return 10 * np.log10(np.maximum(energy, 1e-14).astype(np.float64))
 
 
-def fit(pcm: Float, candidates: Index, polynomials: Float) -> Fits:
-    """Fit every hypothesis at each candidate (C,) of pcm (N,), with its frame's polynomials (C, p + 1)."""
+def fit_fault_models(pcm: Float, candidates: Index, polynomials: Float) -> FaultFits:
+    """Fit every model at each candidate (C,) of pcm (N,); polynomials (C, p + 1): the predictors of their frames."""
     order = polynomials.shape[1] - 1
     span = order + IMPULSE_SAMPLES
     margin = order - min(OFFSETS)
@@ -58,8 +59,8 @@ def fit(pcm: Float, candidates: Index, polynomials: Float) -> Fits:
     for offset in OFFSETS:
         around = padded[(candidates + offset + margin)[:, None] + np.arange(-order, span)]
         past, present = _split_errors(around, polynomials, order)
-        results.append(_fit_at(past, present, polynomials))
-    return _best({name: np.stack([r[name] for r in results]) for name in results[0]}, order)
+        results.append(_fit_at_offset(past, present, polynomials))
+    return _best_offsets({name: np.stack([r[name] for r in results]) for name in results[0]}, order)
 
 
 def _split_errors(around: Float, polynomials: Float, order: int) -> tuple[Float, Float]:
@@ -74,7 +75,7 @@ def _split_errors(around: Float, polynomials: Float, order: int) -> tuple[Float,
     return past, np.einsum("cth,ch->ct", windows(after, order + 1, axis=1), taps)
 
 
-def _fit_at(past: Float, present: Float, polynomials: Float) -> dict[str, Float]:
+def _fit_at_offset(past: Float, present: Float, polynomials: Float) -> dict[str, Float]:
     """Energies and fitted amplitudes at one offset, each (C,)."""
     order = polynomials.shape[1] - 1
     error = past + present
@@ -110,11 +111,11 @@ def _impulse_shapes(polynomials: Float, span: int) -> Float:
     return shapes
 
 
-def _best(at: dict[str, Float], order: int) -> Fits:
-    """Of each hypothesis its best offset; gain and energy at the offset with the largest error energy."""
+def _best_offsets(at: dict[str, Float], order: int) -> FaultFits:
+    """Each model's value at its best offset; gain and energy at the offset with the largest error energy."""
     each = np.arange(at["energy"].shape[1])
     worst, step, impulse = (at[name].argmax(axis=0) for name in ("energy", "step", "impulse"))
-    return Fits(
+    return FaultFits(
         energy=decibel(at["energy"][worst, each] / order),
         step=decibel(at["step"][step, each]),
         step_level=2 * decibel(at["step_level"][step, each] + 1e-5),

@@ -1,11 +1,11 @@
-"""Seams: weak breaks that together lie on a grid n = phase + k * period far more often than chance.
+"""Seams: weak breaks that lie on a grid n = phase + k * period far more often than chance would put them there.
 
-Most joins of packets are no louder than the speech around them, so none of them alone is a pop. But a streaming
-decoder joins at a fixed period. Pairs of candidates propose periods, candidates folded by a period propose phases. How
-likely the grid is by chance: each of its points carries a candidate with probability p (a binomial test), and one at
-least as strong as it is with a smaller one, which the truncated product method combines (Zaykin et al. 2002, "Truncated
-product method for combining P-values"). The test pays for every period and phase that could have been chosen
-(Bonferroni).
+Most joins of packets are no louder than the speech around them, so none of them alone is a pop. But a streaming decoder
+joins packets at a fixed period. Pairs of candidates propose periods; candidates folded by a period propose phases. The
+grid is then tested against chance. Each grid point has a p-value: the probability that it meets, by chance, a candidate
+at least as strong as the one that it has. The truncated product method combines them (Zaykin et al. 2002, "Truncated
+product method for combining P-values"), with a Bonferroni correction for every period and phase that could have been
+chosen.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.audio.lpc import Float
-from ttsctl.audio.pops.candidates import near
-from ttsctl.audio.pops.salience import Index, local_maxima
+from ttsctl.audio.pops.salience import Index, is_near, local_maxima
 
 Pcm = NDArray[np.floating]
 
 SHORTEST_PERIOD_S = 0.040
 LONGEST_PERIOD_S = 2.0
-# How far a sample must stand out to count at all; how strongly it does so decides its weight.
+# How far a sample must stand out to count at all, and to propose a period; a sample that stands out more weighs more.
 SHOWS = 0.7
 PROPOSES = 0.9
 APART_S = 0.0025
@@ -33,7 +32,7 @@ TRIED = 12
 MIN_HITS = 3
 MAX_GRIDS = 3
 SIGNIFICANCE = 1e-3
-# With at least this share of the audible grid points broken, the others are taken for seams that happen to be smooth.
+# If at least this share of the audible grid points is broken, the others are taken for seams that happen to be smooth.
 SHARE_FOR_ALL = 0.5
 SILENT_LEVEL = 10 ** (-50 / 20)
 SILENT_WITHIN_S = 0.005
@@ -43,9 +42,9 @@ SILENT_WITHIN_S = 0.005
 class Grid:
     """A periodic grid of seams: phase + k * period, in samples, 0 <= phase < period.
 
-    hits of points grid points between the first and the last that shows carry a candidate; log10_odds: log10 of the
-    probability of so many or more by chance, times the number of grids that could have been chosen. samples (S,):
-    where the seams are, silent ones left out.
+    points: the grid points from the first to the last that meets a candidate; hits: how many of them meet one.
+    log10_odds: log10 of the probability of such hits by chance, times the number of grids that could have been chosen.
+    samples (S,): where the seams are, without those in silence.
     """
 
     period: int
@@ -57,8 +56,8 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """``gain`` is the sum of the hits' -log chances; it decides where the odds are too small for a float."""
+class _GridFit:
+    """A tested grid. ``gain``: sum of the hits' -log p-values; it decides if the odds are too small for a float."""
 
     period: int
     phase: int
@@ -66,26 +65,26 @@ class _Fit:
     gain: float
 
 
-def find_grids(pcm: Pcm, shows: Index, ratio: Float, sample_rate: int) -> list[Grid]:
-    """Grids of seams in pcm (N,), strongest first, from the samples (C,) that ``showing`` finds and their ratios."""
+def find_seam_grids(pcm: Pcm, shows: Index, ratio: Float, sample_rate: int) -> list[Grid]:
+    """Grids of seams in pcm (N,), strongest first; shows (C,): the samples of ``grid_points``, ratio (C,): theirs."""
     grids: list[Grid] = []
     while len(grids) < MAX_GRIDS and len(shows) >= MIN_HITS:
         best = _best_fit(shows, ratio, len(pcm), sample_rate)
         if best is None or best.log10_odds > np.log10(SIGNIFICANCE):
             break
         grids.append(_grid(best, shows, pcm, sample_rate))
-        left = ~near(shows, np.arange(best.phase, len(pcm), best.period), TOLERANCE)
+        left = ~is_near(shows, np.arange(best.phase, len(pcm), best.period), TOLERANCE)
         shows, ratio = shows[left], ratio[left]
     return grids
 
 
-def showing(ratio: NDArray[np.floating], sample_rate: int) -> Index:
-    """Samples that stand out enough from their surroundings to count for a grid; ratio (N,) as in ``Surprise``."""
+def grid_points(ratio: NDArray[np.floating], sample_rate: int) -> Index:
+    """Samples that stand out far enough to count for a grid; ratio (N,) as in ``Salience``."""
     return local_maxima(ratio, SHOWS, round(APART_S * sample_rate))
 
 
-def _best_fit(shows: Index, ratio: Float, count: int, sample_rate: int) -> _Fit | None:
-    """The grid that is least likely by chance."""
+def _best_fit(shows: Index, ratio: Float, count: int, sample_rate: int) -> _GridFit | None:
+    """The grid that is least likely by chance; None if no grid has enough hits."""
     chance = _chance(ratio, count)
     strong = ratio >= PROPOSES
     periods = _proposed_periods(shows[strong], chance[strong], count, sample_rate)
@@ -97,14 +96,14 @@ def _best_fit(shows: Index, ratio: Float, count: int, sample_rate: int) -> _Fit 
 
 
 def _chance(ratio: Float, count: int) -> Float:
-    """For each candidate (C,): the probability that any one grid point meets a candidate at least as strong."""
+    """For each candidate (C,): the probability that a grid point meets, by chance, a candidate at least as strong."""
     rank = np.empty(len(ratio))
     rank[np.argsort(-ratio, kind="stable")] = np.arange(1, len(ratio) + 1)
     return np.minimum(rank * (2 * TOLERANCE + 1) / count, 1.0)
 
 
 def _proposed_periods(at: Index, chance: Float, count: int, sample_rate: int) -> list[int]:
-    """The differences between candidates that come most often, within one sample; strong pairs count for more."""
+    """The most frequent differences between candidates, to one sample; pairs of strong candidates weigh more."""
     low, high = round(SHORTEST_PERIOD_S * sample_rate), min(round(LONGEST_PERIOD_S * sample_rate), count // MIN_HITS)
     if high <= low or len(at) < MIN_HITS:
         return []
@@ -130,7 +129,7 @@ def _best_phase(at: Index, weight: Float, period: int) -> tuple[float, int]:
     phases = at % period
     order = np.argsort(phases, kind="stable")
     folded, weights = phases[order], weight[order]
-    # Phases wrap round: what lies just after the period's start continues its end.
+    # Phases wrap round: a candidate just after the start of a period may belong to the end of the one before.
     wrapped = folded < 2 * TOLERANCE
     folded = np.concatenate([folded, folded[wrapped] + period])
     gain = np.concatenate([[0.0], np.cumsum(np.concatenate([weights, weights[wrapped]]))])
@@ -140,8 +139,8 @@ def _best_phase(at: Index, weight: Float, period: int) -> tuple[float, int]:
     return float(gains[start]), int(folded[(start + stop[start]) // 2]) % period
 
 
-def _fit(shows: Index, chance: Float, period: int, phase: int, count: int, sample_rate: int) -> _Fit | None:
-    """How likely the grid is by chance; the strongest candidate of each grid point counts. None below MIN_HITS."""
+def _fit(shows: Index, chance: Float, period: int, phase: int, count: int, sample_rate: int) -> _GridFit | None:
+    """Test a grid by the strongest candidate at each of its points; None with fewer hits than MIN_HITS."""
     points = len(range(phase, count, period))
     on_grid = (shows - phase + TOLERANCE) % period <= 2 * TOLERANCE
     index, strength = (shows[on_grid] - phase + TOLERANCE) // period, chance[on_grid]
@@ -153,13 +152,14 @@ def _fit(shows: Index, chance: Float, period: int, phase: int, count: int, sampl
     longest = min(LONGEST_PERIOD_S * sample_rate, count / MIN_HITS)
     trials = longest**2 / 2 / (2 * TOLERANCE + 1)
     odds = truncated_product(strongest, points, float(chance.max())) + np.log10(trials)
-    return _Fit(period, phase, float(odds), -float(np.sum(np.log(strongest))))
+    return _GridFit(period, phase, float(odds), -float(np.sum(np.log(strongest))))
 
 
 def truncated_product(chances: Float, points: int, limit: float) -> float:
-    """log10 of the probability that of ``points`` uniform numbers those <= limit have so small a product, or smaller.
+    """log10 of the probability of a product as small as that of ``chances``, at least -300.
 
-    chances (H,) are the ones observed, all <= limit; floored at -300.
+    The product is that of ``points`` numbers, drawn uniformly from 0..1, without those above ``limit``. chances (H,):
+    the observed numbers, none above ``limit``.
     """
     from scipy.special import gammaincc, gammaln
 
@@ -172,10 +172,10 @@ def truncated_product(chances: Float, points: int, limit: float) -> float:
     return float(np.log10(max(float(tail.sum()), 1e-300)))
 
 
-def _grid(fit: _Fit, shows: Index, pcm: Pcm, sample_rate: int) -> Grid:
-    """Which points of a fitted grid are seams: from the first that shows to the last, silent ones left out."""
+def _grid(fit: _GridFit, shows: Index, pcm: Pcm, sample_rate: int) -> Grid:
+    """The seams of a fitted grid: its points from the first hit to the last, without those in silence."""
     points = np.arange(fit.phase, len(pcm), fit.period)
-    hit = near(points, shows, TOLERANCE)
+    hit = is_near(points, shows, TOLERANCE)
     first, last = np.flatnonzero(hit)[[0, -1]]
     points, hit = points[first : last + 1], hit[first : last + 1]
     audible = _level(pcm, points, round(SILENT_WITHIN_S * sample_rate)) > SILENT_LEVEL

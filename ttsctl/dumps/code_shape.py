@@ -1,4 +1,4 @@
-"""From whatever array a file held to codes (T, Q) int64, or a clear no."""
+"""Check the array that a file held and turn it into codes (T, Q) int64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ttsctl.core.codes import NUM_CODEBOOKS, CodeArray
 from ttsctl.core.errors import InputError
 
 MAX_CODEBOOKS = 64
-# Codebooks a frame in the codecs that language models speak: SNAC 3, EnCodec 2..32, Mimi 8..32, DAC 9, 12 or 32,
+# Codebooks a frame of codecs in use with language models: SNAC 3, EnCodec 2..32, Mimi 8..32, DAC 9, 12 or 32,
 # the 25-Hz tokenizer 1, the 12-Hz tokenizer 16.
 USUAL_CODEBOOKS = frozenset({1, 2, 3, 4, 8, 9, 12, 16, 32})
 TRANSPOSE = "transpose it or re-dump with 'ttsctl dump-codes'"
@@ -20,8 +20,8 @@ TRANSPOSE = "transpose it or re-dump with 'ttsctl dump-codes'"
 def to_codes(array: NDArray[Any], where: str, num_codebooks: int | None = None) -> CodeArray:
     """Integer array (T, Q) or (1, T, Q) -> a C-ordered int64 copy (T, Q).
 
-    ``num_codebooks`` is Q where it is known, as from a meta; ``where`` opens the message of an InputError: wrong
-    dtype, dimensions or Q, no frames, ids beyond int64, or an array that looks transposed.
+    ``num_codebooks``: the Q to expect, None if it is not known; ``where``: the start of an error's message. InputError
+    for another dtype, other dimensions or another Q, no frames, ids beyond int64, or an array that looks transposed.
     """
     if array.dtype.kind not in "iu":
         raise InputError(f"{where}: codes: expected an integer array, got {array.dtype}", "store the code ids as int64")
@@ -40,7 +40,7 @@ def to_codes(array: NDArray[Any], where: str, num_codebooks: int | None = None) 
 
 
 def _check_orientation(rows: int, columns: int, where: str, num_codebooks: int | None) -> None:
-    expected = _transposed(rows, columns) if num_codebooks is None else num_codebooks
+    expected = _transposed_codebooks(rows, columns) if num_codebooks is None else num_codebooks
     if expected is None or columns == expected:
         return
     fix = TRANSPOSE if rows == expected or num_codebooks is None else "check that the file belongs to its meta"
@@ -52,12 +52,12 @@ def _looks(fix: str) -> str:
     return ", which looks transposed" if fix == TRANSPOSE else ""
 
 
-def _transposed(rows: int, columns: int) -> int | None:
-    """The Q that (rows, columns) seems to have in its first place; 0 for no shape of codes at all; None if fine.
+def _transposed_codebooks(rows: int, columns: int) -> int | None:
+    """The Q of an array (Q, T) that looks transposed; 0 if no dimension can be Q; None if (T, Q) looks right.
 
-    A short dump is legitimate: (4, 16) is 4 frames. What gives a transposed array away is a last dimension that no
-    codec has (above 64), or a first that is a usual number of codebooks beside a longer last one that is not.
-    The 16 of this codec weighs more: (16, n) is taken as transposed unless n is a smaller usual number, as (16, 8).
+    A short dump is legitimate: (4, 16) is 4 frames. An array looks transposed if its last dimension is above 64, which
+    no codec has, or if its first is a usual number of codebooks and its last is longer and is not a usual number.
+    The 16 of this codec come first: (16, n) looks transposed unless n is a smaller usual number, as in (16, 8).
     """
     if columns > MAX_CODEBOOKS:
         return rows if rows <= MAX_CODEBOOKS else 0

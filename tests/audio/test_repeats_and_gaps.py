@@ -8,7 +8,7 @@ from audio_helpers import RATE, loud_places, repeated, speech, white
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.audio.pops.repeats import exact_repeats, gap_starts, loneliness_db
+from ttsctl.audio.pops.repeats_and_gaps import exact_repeats, gap_isolation_db, gap_starts
 
 
 @settings(max_examples=30, deadline=None)
@@ -71,7 +71,7 @@ def test_speech_and_noise_have_no_gaps() -> None:
 def test_loneliness_is_the_ratio_of_the_two_quietest_stretches() -> None:
     sound = white(4000).astype(np.float64)
     sound[2000:2020] *= 1e-3
-    result = loneliness_db(sound, np.array([2000]), RATE)[0]
+    result = gap_isolation_db(sound, np.array([2000]), RATE)[0]
     quiet = [np.mean(sound[n : n + 10] ** 2) for n in range(len(sound) - 10)]
     inside = min(quiet[2000 - 24 : 2000 + 24])
     outside = min(min(quiet[2000 - 600 : 2000 - 144]), min(quiet[2000 + 144 : 2000 + 600]))
