@@ -1,4 +1,4 @@
-"""Audio as every part passes it."""
+"""Audio: the array, its hash, and a recording with its sample rate."""
 
 from __future__ import annotations
 

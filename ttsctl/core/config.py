@@ -1,6 +1,6 @@
 """The one configuration: frozen tables with their defaults and the values they take.
 
-The tables are plain dataclasses; ``__pydantic_config__`` tells the validator in ``cli`` to refuse unknown keys and
+The tables are plain dataclasses; ``__pydantic_config__`` tells the validator in ``runs.resolve_config`` to refuse unknown keys and
 wrong types, and ``Annotated`` bounds come from ``annotated_types``, which has no code of its own.
 """
 

@@ -1,11 +1,11 @@
-"""Fingerprints: 64 bits of an array's bytes and their order. Engines compute the same on their device.
+"""Fingerprints: 64 bits over an array's bytes and their order. Engines compute the same bits on their device.
 
-The bytes, filled up with zeros to whole words of 8, are little-endian integers. Word i adds ``mix(word) · weight(i)``;
-the sum, modulo 2^64, plus SplitMix64 of the number of bytes, is the print. ``mix`` is one to one and so is a product
-with an odd weight: a change inside one word always shows. It folds upper bits into lower ones before and after its
-multiplication, for a product never carries a bit down: flipped signs of two words would meet in few bits of the sum.
-The first shift is not half a word, or the two signs in a word would cancel. ``weight`` is SplitMix64 of the index
-(Steele, Lea & Flood, 2014), made odd.
+The bytes are padded with zeros to whole words of 8 and read as little-endian integers. Word i adds
+``mix(word) · weight(i)``. The fingerprint is that sum, modulo 2^64, plus SplitMix64 of the number of bytes. ``mix`` is a
+bijection, and so is the product with an odd weight: a change inside one word always shows. ``mix`` folds upper bits into
+lower ones before and after its multiplication, because a product never carries a bit downwards: two words with flipped
+signs would otherwise differ in few bits of the sum. The first shift is not half a word, because the two signs in a word
+would then cancel. ``weight`` is SplitMix64 of the index (Steele, Lea & Flood, 2014), made odd.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Words = NDArray[np.uint64]
 
 
 def fingerprint(values: NDArray[np.generic]) -> int:
-    """The print of an array, flattened in C order; shape and dtype are not part of it.
+    """The fingerprint of an array, flattened in C order; shape and dtype are not part of it.
 
-    bfloat16, which numpy has not, is printed as the float32 that it equals.
+    numpy has no bfloat16: such values are fingerprinted as the float32 that they equal.
     """
     raw = np.ascontiguousarray(values).tobytes()
     words = np.frombuffer(raw + bytes(-len(raw) % WORD_BYTES), "<u8")
@@ -34,7 +34,7 @@ def fingerprint(values: NDArray[np.generic]) -> int:
 
 
 def length_term(count: int) -> int:
-    """What the number of bytes adds to a print: SplitMix64 of it."""
+    """What the number of bytes adds to a fingerprint: SplitMix64 of it."""
     return int(_splitmix(np.array([count], np.uint64))[0])
 
 

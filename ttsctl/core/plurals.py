@@ -1,4 +1,4 @@
-"""Words that every report needs."""
+"""Numbers with their nouns."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TraceLevel = Literal["none", "codes", "stages", "modules"]
-# In causal order within a frame; a packet's decoding comes after all of its frames.
+# In causal order within a frame. A packet is decoded after all of its frames are generated.
 STAGES = ("text", "prompt", "talker", "draw", "predictor", "codec", "packetiser")
 
 
