@@ -25,13 +25,13 @@ class Mute(FakeEngine):
 
 
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="engine.kind = 'locl': no such engine; did you mean 'local'?"):
+    with pytest.raises(InputError, match=r"engine.kind = 'locl': no such engine; did you mean 'local'\?"):
         load_engine(Config(engine=EngineConfig(kind="locl")))
 
 
 @pytest.mark.parametrize("ask", [code_generator_of, decoder_of, forensic_of, offline_speaker_of])
 def test_what_an_engine_denies_is_refused_in_one_line(ask: object) -> None:
-    with pytest.raises(InputError, match="engine.kind = 'local': this engine cannot .*; use engine.kind = 'local'"):
+    with pytest.raises(InputError, match=r"engine.kind = 'local': this engine cannot .*; use engine.kind = 'local'"):
         ask(Mute())  # type: ignore[operator]
 
 
