@@ -10,7 +10,7 @@ from fakes import FakeEngine
 from gate_fakes import Run, write_suite
 
 from ttsctl.core.config import Config
-from ttsctl.regress.session import SuiteResult, run_suite
+from ttsctl.regress.run import SuiteResult, run_suite
 from ttsctl.regress.suite import load_suite
 
 

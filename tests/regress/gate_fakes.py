@@ -11,7 +11,7 @@ from pathlib import Path
 from fakes import PROVENANCE
 
 from ttsctl.core.provenance import Provenance
-from ttsctl.regress.session import SuiteResult
+from ttsctl.regress.run import SuiteResult
 
 Run = Callable[..., SuiteResult]  # the fixture ``run`` of conftest.py
 TEXTS = ("long_01", "short_01")

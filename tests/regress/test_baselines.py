@@ -12,8 +12,8 @@ from gate_fakes import Run
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.dumps.compare import compare_dumps
-from ttsctl.regress.baseline import publish_baseline, read_baseline, why_no_baseline
-from ttsctl.regress.session import SuiteResult
+from ttsctl.regress.baseline import read_baseline
+from ttsctl.regress.publish import publish_baseline, why_no_baseline
 
 
 def altered(folder: Path, change: object) -> None:
@@ -55,10 +55,10 @@ def test_an_altered_golden_hash_is_status_1(run: Run, golden: Path, where: str) 
         case = document["cases"][0]
         case[where] = "f" * 64 if where == "codes_sha256" else ["f" * 64, *case[where][1:]]
 
-    assert run(FakeEngine(), gates="codes_baseline = true", baseline=golden).status == 0
+    assert run(FakeEngine(), gates="codes_baseline = true", baseline=golden).outcome.status == 0
     altered(golden, alter)
     result = run(FakeEngine(), gates="codes_baseline = true", baseline=golden)
-    assert result.status == 1
+    assert result.outcome.status == 1
     assert [(v.gate, v.where) for v in result.verdicts if v.status == "fail"] == [("codes_baseline", "long_01__ryan")]
 
 
@@ -67,7 +67,7 @@ def test_a_changed_text_is_not_comparable(run: Run, golden: Path) -> None:
     result = run(FakeEngine(), gates="codes_baseline = true", baseline=golden)
     found = {v.where: v.status for v in result.verdicts if v.gate == "codes_baseline"}
     assert found == {"long_01__ryan": "not_comparable", "short_01__ryan": "pass"}
-    assert result.status == 3
+    assert result.outcome.status == 3
 
 
 def test_a_baseline_without_audio_compares_the_rest(run: Run, golden: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_baseline_without_audio_compares_the_rest(run: Run, golden: Path) -> N
     found = {v.where: (v.status, v.reason) for v in result.verdicts if v.gate == "snr_baseline_db"}
     assert found["long_01__ryan"] == ("not_comparable", "the baseline has no audio of this case")
     assert found["short_01__ryan"] == ("pass", None)
-    assert result.status == 0
+    assert result.outcome.status == 0
 
 
 def test_a_figure_that_the_baseline_lacks_is_not_comparable(run: Run, golden: Path) -> None:
@@ -90,7 +90,7 @@ def test_writing_a_baseline_skips_the_gates_against_it(run: Run) -> None:
     result = run(FakeEngine(), gates="codes_baseline = true", writing=True)
     found = {v.gate: v.status for v in result.verdicts if v.gate.endswith("baseline") or v.gate == "snr_baseline_db"}
     assert set(found.values()) == {"skipped"}
-    assert result.status == 0
+    assert result.outcome.status == 0
 
 
 def test_a_baseline_is_never_overwritten(run: Run, golden: Path, tmp_path: Path) -> None:
@@ -101,17 +101,13 @@ def test_a_baseline_is_never_overwritten(run: Run, golden: Path, tmp_path: Path)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
-def _cases(result: SuiteResult) -> list:
-    return [(case.judged.case.id, case.judged.observations) for case in result.cases]
-
-
 @pytest.mark.parametrize(
     ("fault", "why"),
     [("raise", "cases failed: long_01__ryan"), ("drift", "codes not shown to be the same in every run: long_01__ryan")],
 )
 def test_a_run_that_failed_or_drifts_becomes_no_baseline(run: Run, fault: str, why: str) -> None:
-    assert why_no_baseline(_cases(run(FakeEngine(faults={"long_01": fault})))) == why
-    assert why_no_baseline(_cases(run(FakeEngine()))) is None
+    assert why_no_baseline(run(FakeEngine(faults={"long_01": fault})).cases) == why
+    assert why_no_baseline(run(FakeEngine()).cases) is None
     assert why_no_baseline([]) == "no case ran"
 
 

@@ -11,10 +11,12 @@ from fakes import PROVENANCE, FakeEngine
 from gate_fakes import Run, elsewhere
 
 from ttsctl.core.config import Config, StreamConfig
+from ttsctl.core.metric import observed
 from ttsctl.core.verdict import Verdict
+from ttsctl.regress.aggregate import Aggregate, aggregate_cases
 from ttsctl.regress.gates import GATES
-from ttsctl.regress.judge import compare
-from ttsctl.regress.session import SuiteResult
+from ttsctl.regress.judge import holds
+from ttsctl.regress.run import SuiteResult
 
 ALL_ON = "codes_baseline = true\nttfa_p95 = 400\n"
 
@@ -34,15 +36,15 @@ def failed(result: SuiteResult) -> set[str]:
 @pytest.fixture
 def baseline(run: Run, tmp_path: Path) -> Path:
     """A healthy run of the fake engine, to compare with."""
-    assert run(FakeEngine()).status == 0
+    assert run(FakeEngine()).outcome.status == 0
     return tmp_path / "run0"
 
 
 def test_a_healthy_engine_passes_every_gate(run: Run, baseline: Path) -> None:
     result = run(FakeEngine(), gates=ALL_ON, baseline=baseline)
     assert {v.gate: v.status for v in result.verdicts} == dict.fromkeys(GATES, "pass")
-    assert result.status == 0
-    assert result.headline.startswith("PASS: 2 cases; failed gates: none; ")
+    assert result.outcome.status == 0
+    assert result.outcome.headline.startswith("PASS: 2 cases; failed gates: none; ")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_a_healthy_engine_passes_every_gate(run: Run, baseline: Path) -> None:
 def test_a_fault_fails_its_gate_with_status_1(run: Run, baseline: Path, fault: str, gates: set[str]) -> None:
     result = run(FakeEngine(faults={"long_01": fault}), gates=ALL_ON, baseline=baseline)
     assert gates <= failed(result)
-    assert result.status == 1
+    assert result.outcome.status == 1
     for gate in gates:
         by_case = verdicts(result, gate)
         if "short_01__ryan" in by_case:
@@ -99,7 +101,7 @@ def test_other_codes_than_the_baseline_name_the_packet(run: Run, baseline: Path)
 
 def test_latency_against_the_baseline_and_against_a_limit(run: Run, baseline: Path) -> None:
     """120 ms in the baseline: 200 ms holds at + 80, 200.5 does not; the limit of 400 is judged without a baseline."""
-    assert run(FakeEngine(ttfa_ms=200.0), baseline=baseline).status == 0
+    assert run(FakeEngine(ttfa_ms=200.0), baseline=baseline).outcome.status == 0
     slow = run(FakeEngine(ttfa_ms=200.5), baseline=baseline)
     assert failed(slow) == {"ttfa_p50_baseline"}
     assert verdicts(slow, "ttfa_p50_baseline")[""].threshold == 200.0
@@ -111,7 +113,7 @@ def test_one_run_cannot_show_determinism(run: Run) -> None:
     assert {v.reason for v in result.verdicts if v.gate == "determinism"} == {
         "no value: one streamed run alone shows no drift"
     }
-    assert result.status == 1
+    assert result.outcome.status == 1
 
 
 def test_no_baseline_is_said_and_is_not_a_pass(run: Run) -> None:
@@ -119,18 +121,18 @@ def test_no_baseline_is_said_and_is_not_a_pass(run: Run) -> None:
     for gate in ("ttfa_p50_baseline", "pop_click_p95_baseline", "snr_baseline_db"):
         assert statuses(result, gate) == {"not_comparable"}
     assert statuses(result, "codes_baseline") == {"skipped"}
-    assert result.status == 0
-    assert "not comparable: ttfa_p50_baseline" in result.headline
+    assert result.outcome.status == 0
+    assert "not comparable: ttfa_p50_baseline" in result.outcome.headline
 
 
 def test_a_required_gate_without_a_baseline_is_status_3(run: Run) -> None:
-    assert run(FakeEngine(), gates="codes_baseline = true").status == 3
-    assert run(FakeEngine(), gates="snr_baseline_db = { required = true }").status == 3
+    assert run(FakeEngine(), gates="codes_baseline = true").outcome.status == 3
+    assert run(FakeEngine(), gates="snr_baseline_db = { required = true }").outcome.status == 3
 
 
 def test_another_machine_makes_times_not_comparable_and_nothing_else(run: Run, baseline: Path) -> None:
     result = run(FakeEngine(provenance=elsewhere(), ttfa_ms=900.0), gates="codes_baseline = true", baseline=baseline)
-    assert result.status == 0
+    assert result.outcome.status == 0
     assert {v.gate for v in result.verdicts if v.status == "not_comparable"} == {"ttfa_p50_baseline"}
     assert "machine_id: 000000000000 in the baseline, 111111111111 now" in str(
         verdicts(result, "ttfa_p50_baseline")[""].reason
@@ -158,12 +160,12 @@ def test_other_conditions_make_codes_not_comparable(run: Run, baseline: Path, ch
         found = verdicts(result, gate)
         assert {v.status for v in found.values()} == {"not_comparable"}
         assert all(named in str(v.reason) for v in found.values())
-    assert result.status == 3, "codes_baseline is required"
+    assert result.outcome.status == 3, "codes_baseline is required"
 
 
 def test_a_greedy_seed_does_not_matter(run: Run, baseline: Path) -> None:
     config = Config(sampling=replace(Config().sampling, seed=7))
-    assert run(FakeEngine(config=config), gates="codes_baseline = true", baseline=baseline).status == 0
+    assert run(FakeEngine(config=config), gates="codes_baseline = true", baseline=baseline).outcome.status == 0
 
 
 def test_a_case_that_the_baseline_lacks_is_not_comparable(run: Run, baseline: Path) -> None:
@@ -172,7 +174,7 @@ def test_a_case_that_the_baseline_lacks_is_not_comparable(run: Run, baseline: Pa
     assert found["long_01__ryan"].status == "pass"
     assert found["new_01__ryan"].status == "not_comparable"
     assert statuses(result, "ttfa_p50_baseline") == {"not_comparable"}
-    assert result.status == 3
+    assert result.outcome.status == 3
 
 
 def test_pins_hold_and_fail(run: Run) -> None:
@@ -180,40 +182,40 @@ def test_pins_hold_and_fail(run: Run) -> None:
     assert statuses(run(FakeEngine(), body=pinned), "pin:stream.packet_tokens") == {"pass"}
     wide = run(FakeEngine(config=Config(stream=StreamConfig(packet_tokens=8))), body=pinned)
     assert failed(wide) == {"pin:stream.packet_tokens"}
-    assert wide.status == 1
+    assert wide.outcome.status == 1
     unset = run(FakeEngine(), body='[pins]\n"sampling.max_new_tokens" = 100\n')
     assert failed(unset) == {"pin:sampling.max_new_tokens"}
 
 
 def test_no_case_is_status_3(run: Run) -> None:
     result = run(FakeEngine(), body="text_ids = []")
-    assert (result.status, result.info) == (3, None)
-    assert result.headline.startswith("NOT JUDGED: 0 cases")
+    assert (result.outcome.status, result.info) == (3, None)
+    assert result.outcome.headline.startswith("NOT JUDGED: 0 cases")
 
 
 def test_all_gates_off_is_status_3(run: Run) -> None:
     result = run(FakeEngine(), gates="\n".join(f"{gate} = false" for gate in GATES))
     assert {v.status for v in result.verdicts} == {"skipped"}
-    assert result.status == 3
+    assert result.outcome.status == 3
 
 
 def test_a_failed_case_is_status_3_and_a_failed_gate_beats_it(run: Run, baseline: Path) -> None:
     result = run(FakeEngine(faults={"long_01": "raise"}), gates=ALL_ON, baseline=baseline)
-    assert result.status == 3
+    assert result.outcome.status == 3
     assert verdicts(result, "peak")["long_01__ryan"].status == "error"
     assert verdicts(result, "peak")["short_01__ryan"].status == "pass"
     assert verdicts(result, "ttfa_p95")[""].status == "error", "a percentile over a part of the cases is no pass"
-    assert run(FakeEngine(faults={"long_01": "raise", "short_01": "drift"})).status == 1
+    assert run(FakeEngine(faults={"long_01": "raise", "short_01": "drift"})).outcome.status == 1
 
 
 @pytest.mark.parametrize("op", ["<", "<=", "==", "!=", ">=", ">"])
 def test_nan_holds_no_gate(op: str) -> None:
     nan = float("nan")
-    assert not any(compare(a, op, b) for a, b in [(nan, 1.0), (1.0, nan), (nan, nan)])
+    assert not any(holds(a, op, b) for a, b in [(nan, 1.0), (1.0, nan), (nan, nan)])
 
 
 def test_operators() -> None:
-    truth = {op: [bool(compare(a, op, 2)) for a in (1, 2, 3)] for op in ("<", "<=", "==", "!=", ">=", ">")}
+    truth = {op: [bool(holds(a, op, 2)) for a in (1, 2, 3)] for op in ("<", "<=", "==", "!=", ">=", ">")}
     assert truth == {
         "<": [True, False, False],
         "<=": [True, True, False],
@@ -226,10 +228,27 @@ def test_operators() -> None:
 
 def test_aggregates_are_percentiles_over_the_cases(run: Run) -> None:
     result = run(FakeEngine(), texts=tuple(f"t{i}" for i in range(5)))
-    found = {a.name: a for a in result.aggregates}
-    values = [case.judged.observations["pop_click_score"].value for case in result.cases if case.judged.observations]
+    found = result.aggregates
+    values = [case.observations["pop_click_score"].value for case in result.cases if case.observations]
     assert found["pop_click_score"].p50 == pytest.approx(np.percentile(values, 50))
     assert found["pop_click_score"].p95 == pytest.approx(np.percentile(values, 95))
     assert (found["pop_click_score"].max, found["pop_click_score"].n) == (max(values), 5)
     assert (found["snr_baseline_db"].n, found["snr_baseline_db"].reason) == (0, "no baseline given")
     assert "codes_sha256" not in found
+
+
+def test_aggregates_are_what_numpy_computes_to_the_last_bit() -> None:
+    """Values of several magnitudes, with some missing: a summary must not change with the library that computes it."""
+    random = np.random.default_rng(5)
+    for n in (1, 2, 3, 5, 8, 40):
+        times = (10 ** random.uniform(-6, 4, n)).tolist()
+        cases = [{"ttfa_ms": observed("ttfa_ms", t), "frames": observed("frames", 7 * i)} for i, t in enumerate(times)]
+        without = {"ttfa_ms": observed("ttfa_ms", None, "no PCM came"), "codes_sha256": observed("codes_sha256", "0")}
+        found = aggregate_cases([*cases, without])
+        expected = (np.percentile(times, 50), np.percentile(times, 95), max(times), n, "ms", None)
+        assert found["ttfa_ms"] == Aggregate(*expected)
+        assert found["frames"].p95 == np.percentile(np.arange(n) * 7, 95) and set(found) == {"ttfa_ms", "frames"}
+    assert aggregate_cases([]) == {}
+    assert aggregate_cases([without]) == {"ttfa_ms": Aggregate(None, None, None, 0, "ms", "no PCM came")}
+    flags = [{"truncated": observed("truncated", value, "why")} for value in (True, False, None)]
+    assert aggregate_cases(flags) == {"truncated": Aggregate(0.5, 0.95, 1.0, 2, "", None)}

@@ -13,8 +13,8 @@ from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import InputError
 from ttsctl.core.timing import real_time_factor, stream_timing
-from ttsctl.regress.runner import Failed, Runner
-from ttsctl.regress.session import run_suite
+from ttsctl.regress.run import run_suite
+from ttsctl.regress.runner import FailedCase, Runner
 from ttsctl.regress.suite import load_suite
 
 THREE = ("a1", "b2", "c3")
@@ -48,15 +48,15 @@ def test_warm_up_is_not_counted(tmp_path: Path) -> None:
 )
 def test_a_broken_case_does_not_stop_the_others(run: Run, fault: str, says: str) -> None:
     result = run(FakeEngine(faults={"b2": fault}), texts=THREE)
-    assert [str(case.judged.error) for case in result.cases] == ["None", says, "None"]
-    assert result.status == 3
+    assert [str(case.error) for case in result.cases] == ["None", says, "None"]
+    assert result.outcome.status == 3
 
 
 def test_a_slow_case_stops_between_packets_and_keeps_the_engine(run: Run) -> None:
     engine = FakeEngine(faults={"b2": "slow"})
     result = run(engine, texts=THREE, body="timeout_s = 0.3")
-    assert [case.judged.error is None for case in result.cases] == [True, False, True]
-    assert str(result.cases[1].judged.error).startswith("CaseTimeout: timeout: not finished after 0.3 s")
+    assert [case.error is None for case in result.cases] == [True, False, True]
+    assert str(result.cases[1].error).startswith("CaseTimeout: timeout: not finished after 0.3 s")
     assert result.notes == []
     assert no_threads_left()
 
@@ -71,9 +71,9 @@ def test_a_stuck_engine_is_left_behind_for_a_fresh_one(tmp_path: Path) -> None:
 
     suite = load_suite(write_suite(tmp_path, "timeout_s = 0.3", texts=THREE))
     runner = Runner(suite, factory, grace_s=0.1)
-    outcomes = list(runner.outcomes())
+    outcomes = list(runner.run_cases())
     release.set()
-    assert [isinstance(outcome, Failed) for outcome in outcomes] == [False, True, False]
+    assert [isinstance(outcome, FailedCase) for outcome in outcomes] == [False, True, False]
     assert len(made) == 2
     assert "b2__ryan: the engine was still busy" in runner.notes[0]
 
@@ -88,9 +88,9 @@ def test_a_fresh_engine_that_cannot_be_had_fails_the_remaining_cases(tmp_path: P
         return engines.pop()
 
     suite = load_suite(write_suite(tmp_path, "timeout_s = 0.2", texts=THREE))
-    outcomes = list(Runner(suite, factory, grace_s=0.1).outcomes())
+    outcomes = list(Runner(suite, factory, grace_s=0.1).run_cases())
     release.set()
-    errors = [str(outcome.error) for outcome in outcomes if isinstance(outcome, Failed)]
+    errors = [str(outcome.error) for outcome in outcomes if isinstance(outcome, FailedCase)]
     assert len(errors) == 3
     assert errors[2] == "MemoryError: no room for a second engine"
 
@@ -107,6 +107,30 @@ def test_an_engine_that_cannot_be_loaded_is_not_a_failed_case(tmp_path: Path) ->
 def test_an_interrupt_passes_through(run: Run) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(FakeEngine(faults={"long_01": "interrupt"}))
+
+
+@pytest.mark.parametrize("fault", ["", "raise", "slow"])
+def test_the_engine_is_closed_at_the_end(run: Run, fault: str) -> None:
+    engine = FakeEngine(faults={"b2": fault})
+    run(engine, texts=THREE, body="timeout_s = 0.3")
+    assert engine.closed
+
+
+def test_the_engine_is_closed_after_an_interrupt(run: Run) -> None:
+    engine = FakeEngine(faults={"b2": "interrupt"})
+    with pytest.raises(KeyboardInterrupt):
+        run(engine, texts=THREE)
+    assert engine.closed and no_threads_left()
+
+
+def test_an_engine_that_cannot_be_closed_spoils_no_result(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def close(engine: FakeEngine) -> None:
+        raise OSError("the worker is gone")
+
+    monkeypatch.setattr(FakeEngine, "close", close)
+    result = run(FakeEngine())
+    assert result.outcome.status == 0
+    assert result.notes == ["the engine could not be closed: OSError: the worker is gone"]
 
 
 def test_timing_of_a_stream() -> None:

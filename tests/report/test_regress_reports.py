@@ -16,7 +16,7 @@ from ttsctl.regress.gate_rows import asks, gate_rows, shown
 from ttsctl.regress.html import regress_html
 from ttsctl.regress.junit import junit_xml
 from ttsctl.regress.runner import CaseError
-from ttsctl.regress.summary import BaselineFacts, CaseSummary, Metric, RegressSummary, SuiteFacts
+from ttsctl.regress.summary import BaselineFacts, CaseSummary, MeasuredValue, RegressSummary, SuiteFacts
 from ttsctl.regress.tables import render
 from ttsctl.report.summary import Summary
 
@@ -24,7 +24,7 @@ NASTY = "<script>alert('x')</script> & [bold]\x00\x1b"
 
 
 def case(name: str, error: CaseError | None = None) -> CaseSummary:
-    value = Metric(value=1.0, unit="", reason=None)
+    value = MeasuredValue(value=1.0, unit="", reason=None)
     names = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf")
     return CaseSummary(
         id=name,
@@ -161,4 +161,4 @@ def test_a_summary_refuses_nan_and_unknown_keys() -> None:
     with pytest.raises(ValidationError):
         RegressSummary.model_validate({**good, "surprise": 1})
     with pytest.raises(ValidationError):
-        Metric(value=float("nan"), unit="", reason=None)
+        MeasuredValue(value=float("nan"), unit="", reason=None)

@@ -18,7 +18,7 @@ from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.metric import definitions_of
 from ttsctl.report.pop_align import AlignmentRow
-from ttsctl.report.summary import Model, Summary, provenance_dict
+from ttsctl.report.summary import Model, Summary
 
 WAVES_PICTURE, DIFFERENCES_PICTURE = "waves.png", "differences.png"
 
@@ -270,7 +270,7 @@ def summarise(
         config=config.to_dict(),
         config_sha256=config.sha256,
         in_force=info.in_force,
-        provenance=provenance_dict(info.provenance),
+        provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=list(notes),
         codes=label,

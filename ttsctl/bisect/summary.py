@@ -15,7 +15,7 @@ from ttsctl.bisect.text_runs import Symptom
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request
-from ttsctl.report.summary import Model, Summary, provenance_dict
+from ttsctl.report.summary import Model, Summary
 from ttsctl.runs.power import drift_bound
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def summarise(
         headline=judgement.headline,
         config=question.a.to_dict(),
         config_sha256=question.a.sha256,
-        provenance=provenance_dict(provenance),
+        provenance=provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=list(judgement.notes),
         kind=outcome.kind,

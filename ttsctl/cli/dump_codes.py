@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.request_options import (
     ConfigOption,
@@ -24,6 +25,7 @@ from ttsctl.cli.request_options import (
     progress,
     recording,
 )
+from ttsctl.report.console import open_console
 
 
 def command(
@@ -50,25 +52,13 @@ def command(
     Exit status: 0 every text gave one hash, 1 drift (hash_unique > 1), 2 bad input, 3 the engine failed.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.finish import finish
-    from ttsctl.dumps.manifest import write_manifest
-    from ttsctl.report.dump_codes import render, summarise
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
-    from ttsctl.runs.engines import load_engine
+    from ttsctl.report.dump_codes import render, run_dump_codes
     from ttsctl.runs.requests import VoiceChoice, chosen_texts, make_requests
-    from ttsctl.runs.speak import record_runs
 
     config = command_config(config_file, checkpoint, recording(trace, packets, sets))
     voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
-    wanted = chosen_texts(text or [], text_id or [], texts)
-    requests = make_requests(wanted, voice)
-    with run_folder(out, "dump-codes") as run:
-        engine = load_engine(config)
-        with progress("runs", len(requests) * runs) as tell:
-            dumps = record_runs(engine, requests, runs, run.path, tell)
-        write_manifest(run.path)
-        summary = summarise(engine, dumps, runs)
-        write_summary(summary, run.path)
-    render(summary)
-    finish(summary, run.home, as_json)
+    requests = make_requests(chosen_texts(text or [], text_id or [], texts), voice)
+    with progress("runs", len(requests) * runs) as advance:
+        summary, home = run_dump_codes(config, requests, runs, out, advance)
+    render(summary, open_console())
+    finish(summary, home, as_json)

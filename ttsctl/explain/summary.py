@@ -18,7 +18,7 @@ from ttsctl.explain.graft import Rung
 from ttsctl.explain.investigate import Investigation
 from ttsctl.explain.rounding_noise import Kind, Noise
 from ttsctl.explain.teacher_forcing import Forced
-from ttsctl.report.summary import Summary, provenance_dict
+from ttsctl.report.summary import Summary
 from ttsctl.runs.power import drift_bound
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def summarise(found: Investigation, status: int, headline: str, context: Context
     return ExplainSummary(
         exit_status=status,
         headline=headline,
-        provenance=provenance_dict(context.provenance),
+        provenance=context.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=[*context.notes, *comparison.notes],
         drift_bound=None if clean is None else drift_bound(clean),

@@ -1,20 +1,23 @@
-"""Verdicts folded to one row a gate, for tables that people read."""
+"""The verdicts of a gate as one row, for tables that people read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ttsctl.core.metric import Value
 from ttsctl.core.verdict import GateStatus, Verdict
+from ttsctl.regress.conditions import short_hash
 from ttsctl.regress.gates import GATES
+from ttsctl.report.console import MISSING
 
-# Which status speaks for a gate whose verdicts differ.
-_FIRST: tuple[GateStatus, ...] = ("fail", "error", "not_comparable", "pass", "skipped")
+# The first of these that a gate has is the status of its row.
+_BY_RANK: tuple[GateStatus, ...] = ("fail", "error", "not_comparable", "pass", "skipped")
 
 
 @dataclass(frozen=True)
 class GateRow:
-    """One gate: what it asks, its worst value and where that is, its status and how many verdicts share it."""
+    """One gate: what it asks, its worst value and the case of that, its status, and how many verdicts have it."""
 
     gate: str
     asks: str
@@ -34,7 +37,7 @@ def gate_rows(verdicts: Sequence[Verdict]) -> list[GateRow]:
 
 
 def _row(gate: str, verdicts: Sequence[Verdict]) -> GateRow:
-    status = next(status for status in _FIRST if any(v.status == status for v in verdicts))
+    status = next(status for status in _BY_RANK if any(v.status == status for v in verdicts))
     same = [v for v in verdicts if v.status == status]
     worst = _worst(same)
     return GateRow(
@@ -49,7 +52,7 @@ def _row(gate: str, verdicts: Sequence[Verdict]) -> GateRow:
 
 
 def _worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The one that is farthest to the wrong side; where nothing is farther, the first."""
+    """The verdict whose value is farthest from holding; the first one where there are no numbers."""
     numbers = [v for v in verdicts if isinstance(v.value, (int, float))]
     if not numbers:
         return verdicts[0]
@@ -59,8 +62,8 @@ def _worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def asks(verdict: Verdict) -> str:
-    """``<= 50 ms``; against a baseline that gave no limit, ``<= baseline + 80 ms``."""
-    threshold = "–" if verdict.threshold is None else shown(verdict.threshold)
+    """What a gate asks for, such as ``<= 50 ms``; ``<= baseline + 80 ms`` where no baseline gave the limit."""
+    threshold = shown(verdict.threshold)
     gate = GATES.get(verdict.gate)
     if gate is not None and gate.against is not None and verdict.status in ("not_comparable", "skipped", "error"):
         words = {"plus": f"baseline + {threshold}", "times": f"baseline × {threshold}", "equal": "baseline"}
@@ -68,13 +71,12 @@ def asks(verdict: Verdict) -> str:
     return " ".join(part for part in (verdict.operator, threshold, verdict.unit) if part)
 
 
-def shown(value: float | int | str | bool | None) -> str:
-    """A value for a table: four digits, the first twelve of a sha256, a dash for none."""
+def shown(value: Value) -> str:
+    """A value for a table: four digits, the first twelve of a sha256, a dash for a missing one."""
     if value is None:
-        return "–"
+        return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = str(value)
-    return text[:12] if len(text) == 64 and " " not in text else text
+    return short_hash(str(value))

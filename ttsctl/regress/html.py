@@ -1,15 +1,16 @@
-"""The HTML page of a ``regress`` run: one file, nothing to load from elsewhere."""
+"""The HTML page of a ``regress`` run: one file that loads nothing from elsewhere."""
 
 from __future__ import annotations
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ttsctl.core.verdict import Verdict
 from ttsctl.regress.gate_rows import asks, gate_rows, shown
 from ttsctl.regress.summary import RegressSummary
 
 
 def regress_html(summary: RegressSummary) -> str:
-    """The page. All text is escaped, for texts and messages come from outside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
+    """The page. All text is escaped, because texts and messages come from outside."""
     environment = Environment(
         loader=PackageLoader("ttsctl.regress"),
         autoescape=True,
@@ -23,6 +24,6 @@ def regress_html(summary: RegressSummary) -> str:
     return template.render(summary=summary, rows=gate_rows(summary.verdicts), details=_details(summary))
 
 
-def _details(summary: RegressSummary) -> list[object]:
-    """Verdicts worth reading one by one."""
+def _details(summary: RegressSummary) -> list[Verdict]:
+    """The verdicts that are listed one by one: those that did not pass."""
     return [v for v in summary.verdicts if v.status in ("fail", "error", "not_comparable")]

@@ -1,64 +1,102 @@
-"""From figures to verdicts, and from verdicts to the exit status. Measures nothing and prints nothing."""
+"""From figures to verdicts, and from verdicts to the outcome of the run. Measures nothing and prints nothing."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from ttsctl.audio.metrics import percentile
 from ttsctl.core.config import Config
+from ttsctl.core.outcome import ExitStatus, Outcome
+from ttsctl.core.plurals import counted
 from ttsctl.core.verdict import GateStatus, Verdict
-from ttsctl.regress.gates import PIN_PREFIX, Operator, Setting, Statistic
-from ttsctl.regress.measure import Observations
+from ttsctl.regress.aggregate import Aggregate
+from ttsctl.regress.gates import PIN_PREFIX, GateSetting, Operator, Statistic
+from ttsctl.regress.measure import MeasuredCase, Observations
 from ttsctl.regress.reference import Reference
-from ttsctl.regress.runner import CaseError
+from ttsctl.regress.suite import Suite
 from ttsctl.runs.cases import Case
 
-HOLDS, REGRESSION, NOT_JUDGED = 0, 1, 3
-
 Value = float | int | str | bool
-_HOLDS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
     {"<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, ">": operator.gt}
 )
 _QUANTILE: Mapping[Statistic, float] = MappingProxyType({"p50": 50.0, "p95": 95.0})
+_WORDS = MappingProxyType(
+    {ExitStatus.HOLDS: "PASS", ExitStatus.FAILS: "FAIL", ExitStatus.NOT_JUDGED: "NOT JUDGED"},
+)
+# The metric that helps to read a gate's value: where codes part, and how far audio had to be shifted.
+_BESIDE = MappingProxyType(
+    {
+        "determinism": "first_diff_frame",
+        "offline_codes": "offline_first_diff_frame",
+        "mae_waveform": "offset_ms",
+    }
+)
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A case as the judge sees it: its figures, or the error that left it without."""
-
-    case: Case
-    observations: Observations | None
-    error: CaseError | None = None
-
-
-def judge(
-    settings: Sequence[Setting],
-    pins: Mapping[str, Any],
+def judge_gates(
+    suite: Suite,
     config: Config,
-    cases: Sequence[Judged],
+    cases: Sequence[MeasuredCase],
+    aggregates: Mapping[str, Aggregate],
     reference: Reference,
 ) -> list[Verdict]:
     """One verdict a pin; for each gate one a case, or one over all cases; one "skipped" for a gate that is off."""
-    verdicts = [_pin(key, wanted, config) for key, wanted in pins.items()]
-    for setting in settings:
+    verdicts = [_pin(key, wanted, config) for key, wanted in suite.pins.items()]
+    for setting in suite.gates:
+        statistic = setting.gate.statistic
         if not setting.on:
             verdicts.append(_verdict(setting, "skipped", None, "", "off in this suite"))
-        elif setting.gate.statistic is not None:
-            verdicts.append(_over_all(setting, setting.gate.statistic, cases, reference))
+        elif statistic is not None:
+            verdicts.append(_over_all(setting, statistic, cases, aggregates, reference))
         else:
-            verdicts += [_one_case(setting, judged, reference) for judged in cases]
+            verdicts += [_one_case(setting, case, reference) for case in cases]
     return verdicts
 
 
-def compare(value: Value, op: Operator, threshold: Value) -> bool:
-    """``value op threshold``. NaN holds nothing, not even "!="."""
+def suite_outcome(verdicts: Sequence[Verdict], gates: Sequence[GateSetting], cases: Sequence[MeasuredCase]) -> Outcome:
+    """The exit status of a judged run, and the closing line: cases, failed gates, and what could not be compared."""
+    status = _status(verdicts, gates, cases)
+    failed = [v.gate for v in verdicts if v.status == "fail"]
+    not_comparable = dict.fromkeys(v.gate for v in verdicts if v.status == "not_comparable")
+    errors = sum(case.error is not None for case in cases)
+    parts = [counted(len(cases), "case")]
+    if errors:
+        parts.append(f"{errors} failed to run")
+    parts.append(
+        f"failed gates: {', '.join(dict.fromkeys(failed))} ({len(failed)})" if failed else "failed gates: none"
+    )
+    parts.append(f"{sum(v.status == 'pass' for v in verdicts)} passed")
+    if not_comparable:
+        parts.append(f"not comparable: {', '.join(not_comparable)}")
+    if not cases:
+        parts.append("no case ran")
+    return Outcome(status, f"{_WORDS[status]}: {'; '.join(parts)}")
+
+
+def _status(verdicts: Sequence[Verdict], gates: Sequence[GateSetting], cases: Sequence[MeasuredCase]) -> ExitStatus:
+    """FAILS if any gate failed. Else NOT_JUDGED if no case ran, a case failed, a required gate was not comparable, or
+    nothing was judged. A gate that is "not_comparable" without being required is shown, but decides nothing.
+    """
+    required = {setting.gate.name for setting in gates if setting.required}
+    if any(v.status == "fail" for v in verdicts):
+        return ExitStatus.FAILS
+    if not cases or any(case.error for case in cases):
+        return ExitStatus.NOT_JUDGED
+    if any(v.status == "error" or (v.status == "not_comparable" and v.gate in required) for v in verdicts):
+        return ExitStatus.NOT_JUDGED
+    return ExitStatus.HOLDS if any(v.status == "pass" for v in verdicts) else ExitStatus.NOT_JUDGED
+
+
+def holds(value: Value, op: Operator, threshold: Value) -> bool:
+    """Whether ``value op threshold``. With NaN on either side nothing holds, not even "!="."""
     if value != value or threshold != threshold:
         return False
-    return _HOLDS[op](value, threshold)
+    return _OPERATORS[op](value, threshold)
 
 
 def _pin(key: str, wanted: Value, config: Config) -> Verdict:
@@ -70,81 +108,87 @@ def _pin(key: str, wanted: Value, config: Config) -> Verdict:
     return Verdict(gate, "pass" if value == wanted else "fail", "==", wanted, value)
 
 
-def _verdict(setting: Setting, status: GateStatus, value: Value | None, where: str, reason: str | None) -> Verdict:
+def _verdict(setting: GateSetting, status: GateStatus, value: Value | None, where: str, reason: str | None) -> Verdict:
     gate = setting.gate
     return Verdict(gate.name, status, setting.operator, setting.threshold, value, gate.unit, where, reason)
 
 
-def _compared(setting: Setting, value: Value, limit: Value, where: str, reason: str | None) -> Verdict:
+def _compared(setting: GateSetting, value: Value, limit: Value, where: str, reason: str | None) -> Verdict:
+    """The verdict on a value that is there: "pass" if it holds against ``limit``, else "fail"."""
     if isinstance(value, bool) and not isinstance(limit, bool):
         value = int(value)  # "truncated == 0" reads 0 or 1
-    status: GateStatus = "pass" if compare(value, setting.operator, limit) else "fail"
+    status: GateStatus = "pass" if holds(value, setting.operator, limit) else "fail"
     return Verdict(setting.gate.name, status, setting.operator, limit, value, setting.gate.unit, where, reason)
 
 
-def _without_baseline(setting: Setting, value: Value | None, where: str, why: str, reference: Reference) -> Verdict:
+def _without_baseline(setting: GateSetting, value: Value | None, where: str, why: str, reference: Reference) -> Verdict:
     return _verdict(setting, "skipped" if reference.writing else "not_comparable", value, where, why)
 
 
-def _one_case(setting: Setting, judged: Judged, reference: Reference) -> Verdict:
-    gate, where = setting.gate, judged.case.id
-    if judged.observations is None:
-        return _verdict(setting, "error", None, where, f"the case failed: {judged.error}")
-    observation = judged.observations[gate.metric]
+def _one_case(setting: GateSetting, case: MeasuredCase, reference: Reference) -> Verdict:
+    gate, where = setting.gate, case.case.id
+    if case.observations is None:
+        return _verdict(setting, "error", None, where, f"the case failed: {case.error}")
+    observation = case.observations[gate.metric]
     if gate.against is not None:
-        why = reference.why_not(gate, [judged.case])
+        why = reference.why_not(gate, [case.case])
         if why:
             return _without_baseline(setting, observation.value, where, why, reference)
     if observation.value is None:
         return _verdict(setting, "fail", None, where, f"no value: {observation.reason}")
     if gate.against == "equal":
-        return _equal_codes(setting, judged, reference, observation.value)
+        return _equal_codes(setting, case.case, case.observations, reference, observation.value)
     assert setting.threshold is not None, "a suite without it does not load"
-    return _compared(setting, observation.value, setting.threshold, where, _remark(setting, judged.observations))
+    return _compared(setting, observation.value, setting.threshold, where, _remark(setting, case.observations))
 
 
-def _equal_codes(setting: Setting, judged: Judged, reference: Reference, value: Value) -> Verdict:
-    """The hash of all codes, and those of the packets, which name where a difference begins."""
-    then = reference.case(judged.case)
+def _equal_codes(
+    setting: GateSetting, case: Case, observations: Observations, reference: Reference, value: Value
+) -> Verdict:
+    """The codes against the baseline's: the hash of all codes, and those of the packets, which name the first that
+    differs.
+    """
+    then = reference.case(case)
     assert then is not None, "why_not has seen to it"
-    assert judged.observations is not None, "only called for a case with figures"
-    packet = judged.observations["baseline_first_diff_packet"].value
-    verdict = _compared(setting, value, then.codes_sha256, judged.case.id, None)
+    packet = observations["baseline_first_diff_packet"].value
+    verdict = _compared(setting, value, then.codes_sha256, case.id, None)
     if verdict.status == "pass" and packet is None:
         return verdict
-    frames = judged.observations["frames"].value
+    frames = observations["frames"].value
     where = f"first different packet {packet}; " if packet is not None else ""
     return replace(verdict, status="fail", reason=f"{where}{then.frames} frames in the baseline, {frames} now")
 
 
-def _remark(setting: Setting, observations: Observations) -> str | None:
-    """What helps to read a gate's value: where codes part, and how far audio had to be shifted."""
-    beside = {
-        "determinism": "first_diff_frame",
-        "offline_codes": "offline_first_diff_frame",
-        "mae_waveform": "offset_ms",
-    }.get(setting.gate.name)
+def _remark(setting: GateSetting, observations: Observations) -> str | None:
+    beside = _BESIDE.get(setting.gate.name)
     if beside is None or observations[beside].value is None:
         return None
     return f"{beside} = {observations[beside].value}"
 
 
-def _over_all(setting: Setting, statistic: Statistic, cases: Sequence[Judged], reference: Reference) -> Verdict:
-    """A gate on a statistic. Whatever holds only for a part of the cases is not passed."""
+def _over_all(
+    setting: GateSetting,
+    statistic: Statistic,
+    cases: Sequence[MeasuredCase],
+    aggregates: Mapping[str, Aggregate],
+    reference: Reference,
+) -> Verdict:
+    """A gate on a statistic over all cases. One that holds for only a part of the cases is not passed."""
     metric = setting.gate.metric
-    ran = [judged for judged in cases if judged.observations is not None]
+    found = {case.case.id: case.observations[metric] for case in cases if case.observations is not None}
+    ran = [case.case for case in cases if case.observations is not None]
     if not ran:
         return _verdict(setting, "error", None, "", "no case ran")
-    found = {judged.case.id: (judged.observations or {})[metric] for judged in ran}
-    value = percentile([float(o.value) for o in found.values() if o.value is not None], _QUANTILE[statistic])
+    aggregate = aggregates[metric]
+    value = aggregate.p50 if statistic == "p50" else aggregate.p95
     if setting.gate.against is not None:
-        why = reference.why_not(setting.gate, [judged.case for judged in ran])
+        why = reference.why_not(setting.gate, ran)
         if why:
             return _without_baseline(setting, value, "", why, reference)
     missing = [f"{where} ({o.reason})" for where, o in found.items() if o.value is None]
     if missing or value is None:
         return _verdict(setting, "fail", value, "", "no value: " + ", ".join(missing))
-    limit, reason = _limit(setting, statistic, [judged.case for judged in ran], reference)
+    limit, reason = _limit(setting, statistic, ran, reference)
     verdict = _compared(setting, value, limit, "", reason)
     if verdict.status == "pass" and len(ran) < len(cases):
         return _verdict(setting, "error", value, "", f"holds, but only {len(ran)} of {len(cases)} cases ran")
@@ -152,9 +196,9 @@ def _over_all(setting: Setting, statistic: Statistic, cases: Sequence[Judged], r
 
 
 def _limit(
-    setting: Setting, statistic: Statistic, cases: Sequence[Case], reference: Reference
+    setting: GateSetting, statistic: Statistic, cases: Sequence[Case], reference: Reference
 ) -> tuple[float, str | None]:
-    """The limit that holds now, and how it comes from the baseline."""
+    """The limit that holds now and, if it comes from the baseline, how it was computed."""
     assert setting.threshold is not None, "a suite without it does not load"
     gate, threshold = setting.gate, float(setting.threshold)
     if gate.against is None:
@@ -165,35 +209,3 @@ def _limit(
     sign = "+" if gate.against == "plus" else "×"
     limit = base + threshold if gate.against == "plus" else base * threshold
     return limit, f"{statistic.upper()} of the baseline {base:.6g} {sign} {threshold:g}"
-
-
-def exit_status(verdicts: Sequence[Verdict], settings: Sequence[Setting], cases: Sequence[Judged]) -> int:
-    """1 if any gate failed; else 3 if no case ran, one failed, a required gate was not comparable or nothing was
-    judged; else 0. A gate that is "not_comparable" without being required is shown, but decides nothing.
-    """
-    required = {s.gate.name for s in settings if s.required}
-    if any(v.status == "fail" for v in verdicts):
-        return REGRESSION
-    if not cases or any(judged.error for judged in cases):
-        return NOT_JUDGED
-    if any(v.status == "error" or (v.status == "not_comparable" and v.gate in required) for v in verdicts):
-        return NOT_JUDGED
-    return HOLDS if any(v.status == "pass" for v in verdicts) else NOT_JUDGED
-
-
-def headline(verdicts: Sequence[Verdict], status: int, cases: Sequence[Judged]) -> str:
-    """The closing line: verdict, cases, failed gates, and what was left open."""
-    count = {name: sum(v.status == name for v in verdicts) for name in ("pass", "fail", "error", "not_comparable")}
-    failed = list(dict.fromkeys(v.gate for v in verdicts if v.status == "fail"))
-    errors = sum(judged.error is not None for judged in cases)
-    parts = [f"{len(cases)} case" + ("" if len(cases) == 1 else "s")]
-    if errors:
-        parts.append(f"{errors} failed to run")
-    parts.append(f"failed gates: {', '.join(failed)} ({count['fail']})" if failed else "failed gates: none")
-    parts.append(f"{count['pass']} passed")
-    if count["not_comparable"]:
-        open_ = list(dict.fromkeys(v.gate for v in verdicts if v.status == "not_comparable"))
-        parts.append(f"not comparable: {', '.join(open_)}")
-    if not cases:
-        parts.append("no case ran")
-    return {HOLDS: "PASS", REGRESSION: "FAIL", NOT_JUDGED: "NOT JUDGED"}[status] + ": " + "; ".join(parts)

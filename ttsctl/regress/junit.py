@@ -1,4 +1,4 @@
-"""JUnit XML of a ``regress`` run, as CI servers read it: one test case a gate and case."""
+"""JUnit XML of a ``regress`` run, as CI servers read it: one test case for each verdict."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ttsctl.regress.summary import RegressSummary
 
 # Characters that XML 1.0 cannot hold, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_OUTCOME = {"fail": "failure", "error": "error", "not_comparable": "skipped", "skipped": "skipped"}
+_TAGS = {"fail": "failure", "error": "error", "not_comparable": "skipped", "skipped": "skipped"}
 
 
 def junit_xml(summary: RegressSummary) -> str:
     """The document. A verdict "fail" is a failure, "error" an error, "not_comparable" and "skipped" are skipped.
 
-    A run without any verdict on a case holds one error, so that no server shows it as green.
+    A run without any case gets one error, so that no server shows it as green.
     """
     suite = ElementTree.Element("testsuite", name=_clean(summary.suite.name), timestamp=summary.created_utc)
     times = {case.id: case.wall_s for case in summary.cases}
@@ -45,11 +45,11 @@ def _test_case(suite: ElementTree.Element, name: str, verdict: Verdict, wall_s: 
     case = ElementTree.SubElement(suite, "testcase", name=_clean(verdict.gate), classname=_clean(classname))
     if wall_s is not None:
         case.set("time", f"{wall_s:.3f}")
-    outcome = _OUTCOME.get(verdict.status)
-    if outcome is None:
+    tag = _TAGS.get(verdict.status)
+    if tag is None:
         return
-    found = ElementTree.SubElement(case, outcome, message=_clean(_message(verdict)))
-    if outcome != "skipped":
+    found = ElementTree.SubElement(case, tag, message=_clean(_message(verdict)))
+    if tag != "skipped":
         found.set("type", verdict.status)
 
 

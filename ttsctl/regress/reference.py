@@ -1,33 +1,41 @@
-"""What the baseline can be held against: for which cases and gates, and if not, why not."""
+"""What a run may be compared with: for which gates and cases its baseline can be used, and if not, why not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ttsctl.audio.wav import read_audio
+from ttsctl.core.audio import PcmArray
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
-from ttsctl.regress.baseline import (
-    Baseline,
-    BaselineCase,
-    codes_conditions,
-    differing,
-    request_conditions,
-    stream_wav,
-    timing_conditions,
-)
+from ttsctl.regress.baseline import Baseline, BaselineCase, read_baseline
+from ttsctl.regress.case_runs import stream_wav
+from ttsctl.regress.conditions import codes_conditions, differing, request_conditions, timing_conditions
 from ttsctl.regress.gates import GATES, Gate
-from ttsctl.regress.measure import Against
 from ttsctl.runs.cases import Case
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A baseline as seen from this run. ``codes_differ`` and ``timing_differ`` list the conditions that changed.
+class BaselineTarget:
+    """What one case is measured against: the baseline's streamed audio (N,) and chained packet hashes of the case.
 
-    Without a baseline, ``absent`` says why; ``writing`` that this very run makes one, so nothing is missing.
+    ``pcm`` has the engine's sample rate. Either may be None; ``why_no_pcm`` and ``why_no_packets`` say why.
+    """
+
+    pcm: PcmArray | None = None
+    packet_sha256: list[str] | None = None
+    packet_tokens: int = 1
+    why_no_pcm: str = "no baseline"
+    why_no_packets: str = "no baseline"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The baseline of a run. ``codes_differ`` and ``timing_differ`` list the conditions that are not the same now.
+
+    Without a baseline ``absent`` says why. ``writing``: this run makes a baseline, so that none is missing.
     """
 
     baseline: Baseline | None
@@ -36,6 +44,16 @@ class Reference:
     writing: bool = False
     codes_differ: list[str] = field(default_factory=list)
     timing_differ: list[str] = field(default_factory=list)
+
+    def under(self, config: Config, info: EngineInfo) -> Reference:
+        """This reference for a run under ``config`` on the engine of ``info``, with the conditions that differ."""
+        if self.baseline is None:
+            return self
+        return replace(
+            self,
+            codes_differ=differing(self.baseline.codes_conditions, codes_conditions(config, info)),
+            timing_differ=differing(self.baseline.timing_conditions, timing_conditions(config, info)),
+        )
 
     def why_not(self, gate: Gate, cases: Sequence[Case]) -> str | None:
         """Why ``gate`` cannot be compared with the baseline on these cases; None if it can."""
@@ -64,17 +82,18 @@ class Reference:
         return None
 
     def case(self, case: Case) -> BaselineCase | None:
+        """The case as it was in the baseline; None if there is no baseline, or the case is not in it."""
         return self.baseline.case(case.id) if self.baseline else None
 
     def wav(self, case: Case) -> Path | None:
-        """The baseline's streamed audio of a case, if it is there."""
+        """The file of the baseline's streamed audio of a case; None if there is none."""
         if self.folder is None:
             return None
         path = stream_wav(self.folder, case.id)
         return path if path.is_file() else None
 
-    def against(self, case: Case, sample_rate: int) -> Against:
-        """What a case is measured against; nothing where the comparison would not be fair. InputError: broken audio."""
+    def target(self, case: Case, sample_rate: int) -> BaselineTarget:
+        """What a case is measured against; nothing where the conditions differ. InputError for broken audio."""
         then = self.case(case)
         why_no_packets = self.why_not(GATES["codes_baseline"], [case])
         why_no_pcm = self.why_not(GATES["snr_baseline_db"], [case])
@@ -85,31 +104,25 @@ class Reference:
             pcm = audio.pcm if audio.sample_rate == sample_rate else None
             why_no_pcm = f"the baseline's audio has {audio.sample_rate} Hz, this run's {sample_rate} Hz"
         if then is None or why_no_packets:
-            return Against(pcm, None, 1, why_no_pcm or "no audio", why_no_packets or "no baseline")
-        return Against(pcm, then.packet_sha256, then.packet_tokens, why_no_pcm or "no audio")
+            return BaselineTarget(pcm, None, 1, why_no_pcm or "no audio", why_no_packets or "no baseline")
+        return BaselineTarget(pcm, then.packet_sha256, then.packet_tokens, why_no_pcm or "no audio")
 
 
-def check_audio(folder: Path, cases: Sequence[Case]) -> None:
-    """InputError for audio of the baseline that cannot be read: before the run, not in the middle of it."""
+def open_reference(folder: Path | None, writing: bool, cases: Sequence[Case]) -> Reference:
+    """The reference of a run of ``cases``: the baseline in ``folder``, or none if this run is ``writing`` one.
+
+    InputError if the baseline, or its audio of one of the cases, cannot be read: before the run, which takes minutes.
+    """
+    if writing:
+        return Reference(None, absent="this run makes the baseline", writing=True)
+    if folder is None:
+        return Reference(None, absent="no baseline given")
+    baseline = read_baseline(folder)
     for path in (stream_wav(folder, case.id) for case in cases):
         if path.is_file():
             read_audio(path)
+    return Reference(baseline, folder)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def no_reference(why: str, writing: bool = False) -> Reference:
-    """A run without a baseline."""
-    return Reference(None, absent=why, writing=writing)
-
-
-def reference_to(baseline: Baseline, folder: Path, config: Config, info: EngineInfo) -> Reference:
-    """The baseline read from ``folder``, with the conditions in which it differs from this run."""
-    return Reference(
-        baseline,
-        folder,
-        codes_differ=differing(baseline.codes_conditions, codes_conditions(config, info)),
-        timing_differ=differing(baseline.timing_conditions, timing_conditions(config, info)),
-    )

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from ttsctl.core.engine import Engine, EngineInfo
-from ttsctl.regress.cases import CaseOutput, drive_case
+from ttsctl.core.errors import error_line
+from ttsctl.regress.case_runs import CaseRuns, run_case
 from ttsctl.regress.suite import Suite
 from ttsctl.runs.cases import Case
-from ttsctl.runs.timeout import GRACE_S, CaseTimeout, Worker
+from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
 
 EngineFactory = Callable[[], Engine]
+
+# Ending an engine's worker process may take some seconds.
+CLOSE_S = 15.0
 
 
 @dataclass(frozen=True)
 class CaseError:
-    """A case that did not end well: the type of what it raised, and its message on one line."""
+    """Why a case has no runs: the type of the error that it raised, and the message on one line."""
 
     type: str
     message: str
 
     @classmethod
     def of(cls, error: Exception) -> CaseError:
+        """The error as it is reported."""
         return cls(type(error).__name__, " ".join(str(error).split()) or "no message")
 
     def __str__(self) -> str:
@@ -31,20 +36,23 @@ class CaseError:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A case without output."""
+class FailedCase:
+    """A case that raised, or took longer than its time limit."""
 
     case: Case
     error: CaseError
 
 
 class Runner:
-    """Runs cases one after another. A case that raises or outlives ``timeout_s`` is Failed; the others run on.
+    """Runs the cases of a suite one after another. A case that fails is a FailedCase; the others still run.
 
-    ``timeout_s`` is for all runs of a case together, warm-up included, but not for loading. An engine that is still
-    busy ``GRACE_S`` after its time is left behind in its thread and the next case gets a fresh one from the factory:
-    Python cannot end a thread, so the old one goes on taking memory and CPU, which ``notes`` says.
-    Loading the first engine raises what it raises: with a checkpoint that cannot be loaded there is nothing to run.
+    The suite's ``timeout_s`` is the time limit for all runs of a case together, warm-up included; loading the engine
+    does not count. An engine that is still busy ``grace_s`` after the limit is abandoned together with its thread, and
+    the next case gets a new engine from the factory. Python cannot end a thread, so the abandoned engine keeps its
+    memory and may use the CPU, which ``notes`` says.
+
+    Errors of loading the first engine are raised: without an engine there is nothing to run. ``info`` describes the
+    engine that was loaded last, and is None before.
     """
 
     def __init__(self, suite: Suite, factory: EngineFactory, grace_s: float = GRACE_S) -> None:
@@ -52,55 +60,71 @@ class Runner:
         self._factory = factory
         self._grace_s = grace_s
         self._engine: Engine | None = None
-        self._worker: Worker | None = None
+        self._worker: TimedWorker | None = None
         self._warm = False
         self.info: EngineInfo | None = None
         self.notes: list[str] = []
 
-    def outcomes(self) -> Iterator[CaseOutput | Failed]:
-        """One outcome a case, in the suite's order; Ctrl-C passes through."""
+    def run_cases(self) -> Generator[CaseRuns | FailedCase, None, None]:
+        """The runs of every case, in the suite's order. The engine is closed when the iterator ends or is closed."""
+        # After Ctrl-C the engine may be stuck in a run, so closing it must not take long.
+        limit_s = GRACE_S
         try:
             for case in self._suite.cases:
-                yield self._outcome(case)
+                yield self._run_or_error(case)
+            limit_s = CLOSE_S
         finally:
-            if self._worker is not None:
-                self._worker.close()
+            self._close(limit_s)
 
-    def _outcome(self, case: Case) -> CaseOutput | Failed:
+    def _run_or_error(self, case: Case) -> CaseRuns | FailedCase:
         try:
             return self._run(case)
         except Exception as error:  # whatever an engine may raise is an error of this case alone
             if self.info is None:
                 raise
-            return Failed(case, CaseError.of(error))
+            return FailedCase(case, CaseError.of(error))
 
-    def _run(self, case: Case) -> CaseOutput:
+    def _run(self, case: Case) -> CaseRuns:
         engine, worker = self._ready()
         warmup = 0 if self._warm else self._suite.warmup
 
-        def work(cancelled: threading.Event) -> CaseOutput:
-            return drive_case(engine, case, self._suite.runs, warmup, cancelled)
+        def work(cancelled: threading.Event) -> CaseRuns:
+            return run_case(engine, case, self._suite.runs, warmup, cancelled)
 
         try:
-            output = worker.call(work, self._suite.timeout_s, self._grace_s)
+            runs = worker.call(work, self._suite.timeout_s, self._grace_s)
         except CaseTimeout as error:
             if error.stuck:
-                self._leave_behind(case)
+                self._abandon(case, worker)
             raise
         self._warm = True
-        return output
+        return runs
 
-    def _ready(self) -> tuple[Engine, Worker]:
+    def _ready(self) -> tuple[Engine, TimedWorker]:
         if self._engine is None or self._worker is None:
             self._engine = self._factory()
-            self._worker = Worker()
+            self._worker = TimedWorker()
             self._warm = False
             self.info = self._engine.info
         return self._engine, self._worker
 
-    def _leave_behind(self, case: Case) -> None:
+    def _abandon(self, case: Case, worker: TimedWorker) -> None:
+        worker.close()
         self._engine = self._worker = None
         self.notes.append(
             f"{case.id}: the engine was still busy {self._grace_s:g} s after its time was up; later cases ran on a "
             "fresh engine beside it, so their timings are not to be trusted"
         )
+
+    def _close(self, limit_s: float) -> None:
+        """Close the engine in its own thread, where it waits for a run that has not stopped yet."""
+        engine, worker = self._engine, self._worker
+        self._engine = self._worker = None
+        if engine is None or worker is None:
+            return
+        try:
+            worker.call(lambda _: engine.close(), limit_s, 0.0)
+        except Exception as error:  # noqa: BLE001  the cases have run, and their results count
+            self.notes.append(f"the engine could not be closed: {error_line(error)}")
+        finally:
+            worker.close()

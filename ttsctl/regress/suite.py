@@ -39,7 +39,7 @@ from ttsctl.core.config import CONFIG_TABLES, Config
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.request import TextMode
 from ttsctl.core.toml_file import read_toml_bytes
-from ttsctl.regress.gates import GATES, Gate, Operator, Setting, Threshold
+from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator, Threshold
 from ttsctl.runs.cases import Case, load_cases
 
 DEFAULT_RUNS = 3
@@ -48,7 +48,7 @@ DEFAULT_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Suite:
-    """A validated suite. ``config_tables`` go to ``cli``, which validates them with the rest of the configuration."""
+    """A validated suite, but for ``config_tables``, which are validated with the rest of the configuration."""
 
     name: str
     path: Path
@@ -60,7 +60,7 @@ class Suite:
     baseline: Path | None
     config_tables: Mapping[str, Any]
     pins: Mapping[str, Any]
-    gates: tuple[Setting, ...]
+    gates: tuple[GateSetting, ...]
 
 
 class _Closed(BaseModel):
@@ -131,7 +131,7 @@ def _mistake(where: str, error: ValidationError) -> InputError:
 
 
 def _cases(suite: _SuiteTable, folder: Path) -> tuple[Case, ...]:
-    """Every chosen text by every chosen voice."""
+    """Each chosen text spoken by each chosen voice."""
     if suite.texts is None or suite.voices is None:
         return ()
     texts, voices = folder / suite.texts, folder / suite.voices
@@ -150,8 +150,8 @@ def _known_gates(table: Mapping[str, Any], path: Path) -> list[Gate]:
     return list(GATES.values())
 
 
-def _setting(gate: Gate, table: Mapping[str, Any], path: Path) -> Setting:
-    """The gate as the suite has it; one that it does not name keeps its defaults."""
+def _setting(gate: Gate, table: Mapping[str, Any], path: Path) -> GateSetting:
+    """The gate as the suite sets it. A gate that the suite does not name keeps its defaults."""
     where = f"suite {path}: gates.{gate.name}"
     given = _gate_table(table.get(gate.name, gate.on), gate, where)
     _refuse_unknown(given, list(_GateTable.model_fields), where, "key")
@@ -165,11 +165,11 @@ def _setting(gate: Gate, table: Mapping[str, Any], path: Path) -> Setting:
     threshold = gate.threshold if wanted.threshold is None else wanted.threshold
     _check_threshold(gate, operator, wanted, threshold, where)
     required = gate.required if wanted.required is None else wanted.required
-    return Setting(gate, operator, threshold, wanted.on, required)
+    return GateSetting(gate, operator, threshold, wanted.on, required)
 
 
 def _gate_table(value: object, gate: Gate, where: str) -> dict[str, Any]:
-    """The short forms written out: true and false switch a gate, a number is its threshold."""
+    """A gate's table, also for the short forms: true and false switch the gate, a number is its threshold."""
     if isinstance(value, dict):
         return value
     if isinstance(value, bool):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from typing import TYPE_CHECKING
+
 from rich.markup import escape
 from rich.table import Table
 
 from ttsctl.regress.gate_rows import gate_rows, shown
-from ttsctl.regress.summary import CaseSummary, RegressSummary
+from ttsctl.regress.summary import BaselineFacts, CaseSummary, RegressSummary
+from ttsctl.report.console import MISSING, print_notes, say, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STYLE = {"pass": "green", "fail": "bold red", "error": "bold red", "not_comparable": "yellow", "skipped": "dim"}
 _CASE_COLUMNS = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf")
@@ -22,50 +26,41 @@ def render(summary: RegressSummary, console: Console) -> None:
     if any(found.n for found in summary.aggregates.values()):
         console.print(_aggregates_table(summary))
     console.print(_gates_table(summary))
-    for line in _remarks(summary):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    for line in _baseline_lines(summary.baseline):
+        say(console, line)
+    print_notes(console, summary.notes)
 
 
 def _cases_table(cases: list[CaseSummary]) -> Table:
-    table = _table("Cases", ("case",), _CASE_COLUMNS)
+    found = table("Cases", "case", *_CASE_COLUMNS)
     for case in cases:
         if case.error is not None:
-            table.add_row(escape(f"{case.id}: {case.error}"), *("–" for _ in _CASE_COLUMNS), style="red")
+            found.add_row(escape(f"{case.id}: {case.error}"), *(MISSING for _ in _CASE_COLUMNS), style="red")
         else:
-            table.add_row(escape(case.id), *(shown(case.metrics[name].value) for name in _CASE_COLUMNS))
-    return table
+            found.add_row(escape(case.id), *(shown(case.metrics[name].value) for name in _CASE_COLUMNS))
+    return found
 
 
 def _aggregates_table(summary: RegressSummary) -> Table:
-    table = _table("Over all cases", ("metric",), ("P50", "P95", "max", "n"))
+    found = table("Over all cases", "metric", "P50", "P95", "max", "n")
     for name in _OVER_ALL:
-        found = summary.aggregates[name]
-        table.add_row(name, shown(found.p50), shown(found.p95), shown(found.max), str(found.n))
-    return table
+        one = summary.aggregates[name]
+        found.add_row(name, shown(one.p50), shown(one.p95), shown(one.max), str(one.n))
+    return found
 
 
 def _gates_table(summary: RegressSummary) -> Table:
-    table = _table("Gates", ("gate", "asks", "worst", "where", "verdict", "why"), ())
+    columns = ("gate", "asks", "worst", "where", "verdict", "why")
+    found = table("Gates", *columns, left=len(columns))
     for row in gate_rows(summary.verdicts):
         verdict = row.status.replace("_", " ") + (f" ({row.count})" if row.count else "")
         why = row.reason if row.status != "skipped" else ""
         cells = (row.gate, row.asks, row.worst, row.where, verdict, why)
-        table.add_row(*(escape(cell) for cell in cells), style=_STYLE[row.status])
-    return table
+        found.add_row(*(escape(cell) for cell in cells), style=_STYLE[row.status])
+    return found
 
 
-def _remarks(summary: RegressSummary) -> list[str]:
-    baseline = summary.baseline
+def _baseline_lines(baseline: BaselineFacts) -> list[str]:
     lines = [f"baseline: {baseline.folder or 'none, ' + (baseline.absent or '')}"]
     lines += [f"  codes and audio not comparable: {line}" for line in baseline.codes_differ]
-    lines += [f"  times not comparable: {line}" for line in baseline.timing_differ]
-    return lines + [f"note: {note}" for note in summary.notes]
+    return lines + [f"  times not comparable: {line}" for line in baseline.timing_differ]

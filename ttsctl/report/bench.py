@@ -13,7 +13,7 @@ from rich.table import Table
 from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.summary import Model, Summary, provenance_dict
+from ttsctl.report.summary import Model, Summary
 
 _DECODE = (
     "decode_calls",
@@ -137,7 +137,7 @@ def summarise_decode(facts: dict[str, Any], config: Config, provenance: Provenan
         config=config.to_dict(),
         config_sha256=config.sha256,
         in_force=facts["in_force"],
-        provenance=provenance_dict(provenance),
+        provenance=provenance.to_dict(),
         definitions=definitions_of(*_DECODE),
         notes=[f"{mode.mode}: {mode.reason}" for mode in modes if mode.reason and mode.mode != "oneshot"],
         codec=facts["codec"],
@@ -163,7 +163,7 @@ def summarise_pops(facts: dict[str, Any], provenance: Provenance) -> BenchPopsSu
         headline="; ".join(map(target_sentence, targets)),
         config=None,
         config_sha256=None,
-        provenance=provenance_dict(provenance),
+        provenance=provenance.to_dict(),
         definitions=definitions_of(*_POPS),
         detector=detector,
         alignment=alignment,

@@ -12,7 +12,7 @@ from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
 from ttsctl.report.bench import Target, judge_target, say_targets, target_sentence
-from ttsctl.report.summary import Model, Summary, provenance_dict
+from ttsctl.report.summary import Model, Summary
 
 _DEFINED = ("clock", "code_frame_ms", "decode_frame_ms", "draws", "frames", "prints", "trace_cost")
 # What recording may cost: at "codes" a twentieth more, at "modules" half as much again.
@@ -58,7 +58,7 @@ def summarise_trace(facts: dict[str, Any], config: Config, provenance: Provenanc
         config=config.to_dict(),
         config_sha256=config.sha256,
         in_force=facts["in_force"],
-        provenance=provenance_dict(provenance),
+        provenance=provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=[f"{facts['rounds']} rounds: too few for an interval, which takes 6"] if few else [],
         network=facts["network"],

@@ -14,7 +14,7 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
 from ttsctl.dumps.compare import DumpComparison, DumpFacts, DumpPair, RequestResult
 from ttsctl.report.console import MISSING, number, print_notes, say, table
-from ttsctl.report.summary import Summary, provenance_dict
+from ttsctl.report.summary import Summary
 
 _DEFINED = (
     "codebook",
@@ -61,7 +61,7 @@ def summarise(comparison: DumpComparison, status: int, headline: str, provenance
         headline=headline,
         config=None,
         config_sha256=None,
-        provenance=provenance_dict(provenance),
+        provenance=provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=comparison.notes,
         equal=all(pair.equal for pair in comparison.pairs),

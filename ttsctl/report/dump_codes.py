@@ -1,18 +1,30 @@
-"""What ``dump-codes`` reports."""
+"""``dump-codes``: texts spoken N times each into a run folder, and what is reported of them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from ttsctl.core.engine import Engine
+from ttsctl.core.config import Config
+from ttsctl.core.engine import EngineInfo
 from ttsctl.core.metric import definitions_of
+from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
+from ttsctl.core.request import Request
+from ttsctl.dumps.manifest import write_manifest
 from ttsctl.dumps.meta import DumpMeta
-from ttsctl.report.console import open_console
-from ttsctl.report.summary import Model, Summary, provenance_dict
-from ttsctl.runs.speak import Dumped
+from ttsctl.report.console import table
+from ttsctl.report.run_folder import run_folder
+from ttsctl.report.summary import Model, Summary, write_summary
+from ttsctl.runs import engines
+from ttsctl.runs.speak import Advance, WrittenDump, dump_runs
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _DEFINED = (
     "first_packet_hash_unique",
@@ -31,18 +43,18 @@ class RequestDumps(Model):
 
     text_id: str | None
     text_sha256: str
-    runs: int = Field(ge=1)
-    hash_unique: int = Field(ge=1)
-    first_packet_hash_unique: int = Field(ge=1)
+    runs: Annotated[int, Field(ge=1)]
+    hash_unique: Annotated[int, Field(ge=1)]
+    first_packet_hash_unique: Annotated[int, Field(ge=1)]
     frames: list[int]
-    truncated: int = Field(description="runs that hit the cap")
+    truncated: Annotated[int, Field(description="runs that hit the cap")]
     out_of_range_count: int
     tags: list[str]
     sha256: list[str]
 
 
 class DumpSummary(Summary):
-    """summary.json of ``dump-codes``; ``hash_unique`` is the largest of any text."""
+    """summary.json of ``dump-codes``; its ``hash_unique`` is the largest of all texts."""
 
     command: str = "dump-codes"
     runs: int
@@ -51,30 +63,56 @@ class DumpSummary(Summary):
     files: list[str]
 
 
-def summarise(engine: Engine, recorded: Sequence[Sequence[Dumped]], runs: int) -> DumpSummary:
-    """The summary of recorded runs: status 1 if any text gave more than one hash."""
-    requests = [_request([dump.meta for dump in dumps]) for dumps in recorded]
+def run_dump_codes(
+    config: Config, requests: Sequence[Request], runs: int, out: Path, advance: Advance
+) -> tuple[DumpSummary, Path]:
+    """Speak each request ``runs`` times and write dumps, manifest and summary to a run folder under ``out``.
+
+    Returns the summary and the folder; ``advance`` is called for every run. CannotJudge if a run gave no frame;
+    InputError for an unwritable folder; else as loading the engine.
+    """
+    with run_folder(out, "dump-codes") as run:
+        with contextlib.closing(engines.load_engine(config)) as engine:
+            info = engine.info
+            dumps = dump_runs(engine, requests, runs, run.path, advance)
+        write_manifest(run.path)
+        summary = summarise(config, info, dumps, runs)
+        write_summary(summary, run.path)
+    return summary, run.home
+
+
+def summarise(config: Config, info: EngineInfo, dumps: Sequence[Sequence[WrittenDump]], runs: int) -> DumpSummary:
+    """The summary of ``runs`` runs of each text, whose ``dumps`` are given text by text."""
+    requests = [_request([dump.meta for dump in of_text]) for of_text in dumps]
+    outcome = judge_drift(requests, runs)
+    return DumpSummary(
+        exit_status=int(outcome.status),
+        headline=outcome.headline,
+        config=config.to_dict(),
+        config_sha256=config.sha256,
+        in_force=dict(info.in_force),
+        provenance=info.provenance.to_dict(),
+        definitions=definitions_of(*_DEFINED),
+        runs=runs,
+        hash_unique=max(r.hash_unique for r in requests),
+        requests=requests,
+        files=["manifest.json", *(name for of_text in dumps for dump in of_text for name in dump.files)],
+    )
+
+
+def judge_drift(requests: Sequence[RequestDumps], runs: int) -> Outcome:
+    """FAILS if any text gave more than one hash."""
+    texts = counted(len(requests), "text")
     drifted = [r for r in requests if r.hash_unique > 1]
-    worst = max(r.hash_unique for r in requests)
     if drifted:
-        result = f"DRIFT in {len(drifted)} of {counted(len(requests), 'text')}, hash_unique up to {worst}"
+        worst = max(r.hash_unique for r in requests)
+        result = f"DRIFT in {len(drifted)} of {texts}, hash_unique up to {worst}"
     elif runs == 1:
         result = "one run a text, which says nothing about drift"
     else:
         result = f"hash_unique 1 in {runs} runs"
-    return DumpSummary(
-        exit_status=1 if drifted else 0,
-        headline=f"{counted(len(requests), 'text')} × {counted(runs, 'run')} dumped: {result}",
-        config=engine.config.to_dict(),
-        config_sha256=engine.config.sha256,
-        in_force=dict(engine.info.in_force),
-        provenance=provenance_dict(engine.info.provenance),
-        definitions=definitions_of(*_DEFINED),
-        runs=runs,
-        hash_unique=worst,
-        requests=requests,
-        files=["manifest.json", *(name for dumps in recorded for dump in dumps for name in dump.files)],
-    )
+    status = ExitStatus.FAILS if drifted else ExitStatus.HOLDS
+    return Outcome(status, f"{texts} × {counted(runs, 'run')} dumped: {result}")
 
 
 def _request(metas: Sequence[DumpMeta]) -> RequestDumps:
@@ -92,16 +130,13 @@ def _request(metas: Sequence[DumpMeta]) -> RequestDumps:
     )
 
 
-def render(summary: DumpSummary) -> None:
-    """One row a text on stderr."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
+def render(summary: DumpSummary, console: Console) -> None:
+    """One row a text."""
     columns = ("text", "runs", "frames", "hash_unique", "first packet", "sha256")
-    table = Table(*columns, title="dump-codes", title_justify="left", box=SIMPLE_HEAD)
+    texts = table("dump-codes", *columns, left=len(columns))
     for request in summary.requests:
         frames = "/".join(str(n) for n in sorted(set(request.frames)))
         name = request.text_id or request.text_sha256[:8]
         cells = (request.runs, frames, request.hash_unique, request.first_packet_hash_unique)
-        table.add_row(name, *(str(cell) for cell in cells), request.sha256[0][:16] + "…")
-    open_console().print(table)
+        texts.add_row(name, *(str(cell) for cell in cells), request.sha256[0][:16] + "…")
+    console.print(texts)

@@ -16,7 +16,7 @@ from ttsctl.core.errors import CannotJudge
 from ttsctl.core.files import write_text
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.summary import Model, Summary, provenance_dict
+from ttsctl.report.summary import Model, Summary
 
 PICTURE = "pops.png"
 SHOWN = 20
@@ -159,7 +159,7 @@ def summarise(result: dict[str, Any], status: int, failed: list[str], provenance
         headline="; ".join(failed) or _headline(result),
         config=None,
         config_sha256=None,
-        provenance=provenance_dict(provenance),
+        provenance=provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=_notes(result),
         a=Recording(**result["a"]),

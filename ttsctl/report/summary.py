@@ -1,15 +1,14 @@
-"""summary.json: one versioned model a command, all on one base."""
+"""summary.json: the base of the commands' versioned models, and how one is written."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ttsctl.core.files import write_text
-from ttsctl.core.provenance import Provenance
 
 SCHEMA_VERSION = "1.0"
 
@@ -21,27 +20,27 @@ class Model(BaseModel):
 
 
 class Summary(Model):
-    """What every summary.json says, whichever command wrote it."""
+    """The fields of every summary.json, whichever command wrote it."""
 
     schema_version: str = SCHEMA_VERSION
     command: str
     created_utc: str = Field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
-    exit_status: int = Field(ge=0, le=3, description="0 holds, 1 regression or drift, 2 wrong input, 3 could not judge")
-    headline: str = Field(description="the result in one line")
-    config: dict[str, dict[str, Any]] | None = Field(description="resolved configuration; null where none is used")
+    exit_status: Annotated[
+        int, Field(ge=0, le=3, description="0 holds, 1 regression or drift, 2 wrong input, 3 could not judge")
+    ]
+    headline: Annotated[str, Field(description="the result in one line")]
+    config: Annotated[
+        dict[str, dict[str, Any]] | None, Field(description="resolved configuration; null where none is used")
+    ]
     config_sha256: str | None
-    in_force: dict[str, Any] | None = Field(default=None, description="settings read back from the engine")
+    in_force: Annotated[dict[str, Any] | None, Field(description="settings read back from the engine")] = None
     provenance: dict[str, Any]
     definitions: dict[str, str]
     notes: list[str] = Field(default_factory=list)
 
 
 def write_summary(summary: Summary, folder: Path) -> Path:
-    """Write ``summary.json`` whole into ``folder``."""
+    """Write ``summary.json`` into ``folder``, whole or not at all; returns its path. InputError if that fails."""
     path = folder / "summary.json"
     write_text(path, summary.model_dump_json(indent=1) + "\n")
     return path
-
-
-def provenance_dict(provenance: Provenance) -> dict[str, Any]:
-    return provenance.to_dict()

@@ -1,17 +1,27 @@
-"""What ``synth`` reports."""
+"""``synth``: one text spoken into a run folder, and what is reported of it."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.config import Config
 from ttsctl.core.delivery import chunk_samples
 from ttsctl.core.metric import definitions_of
-from ttsctl.report.console import open_console
-from ttsctl.report.summary import Summary, provenance_dict
-from ttsctl.runs.speak import Spoken
+from ttsctl.core.outcome import ExitStatus
+from ttsctl.core.request import Request
+from ttsctl.report.console import number, print_notes, table
+from ttsctl.report.run_folder import run_folder
+from ttsctl.report.summary import Summary, write_summary
+from ttsctl.runs import engines
+from ttsctl.runs.speak import Advance, SpokenRequest, speak, write_spoken
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _DEFINED = (
     "chunks",
@@ -57,8 +67,22 @@ class SynthSummary(Summary):
     files: list[str]
 
 
-def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
-    """The summary of a request that left ``files``: status 1 if stream and offline gave different codes."""
+def run_synth(config: Config, request: Request, out: Path, advance: Advance) -> tuple[SynthSummary, Path]:
+    """Speak ``request`` and write audio, codes and summary to a run folder under ``out`` -> the summary, the folder.
+
+    ``advance`` is called for every packet. CannotJudge if no frame came; InputError for an unwritable folder; else as
+    loading the engine.
+    """
+    with run_folder(out, "synth") as run:
+        with contextlib.closing(engines.load_engine(config)) as engine:
+            spoken = speak(engine, request, advance)
+        summary = summarise(spoken, write_spoken(spoken, run.path))
+        write_summary(summary, run.path)
+    return summary, run.home
+
+
+def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
+    """The summary of a request that left ``files``: FAILS if stream and offline gave different codes."""
     info, stream = spoken.info, spoken.stream
     equal = spoken.offline_codes_equal
     codes, pcm = stream.require_codes(), stream.require_pcm()
@@ -66,12 +90,12 @@ def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
     verdict = {True: "stream = offline", False: "stream and offline DIFFER in codes", None: "codes drawn freely"}[equal]
     cut = ", truncated" if stream.truncated else ""
     return SynthSummary(
-        exit_status=1 if equal is False else 0,
+        exit_status=int(ExitStatus.FAILS if equal is False else ExitStatus.HOLDS),
         headline=f"{duration_s:.2f} s of audio, {len(codes)} frames{cut}, {verdict}",
         config=spoken.config.to_dict(),
         config_sha256=spoken.config.sha256,
         in_force=dict(info.in_force),
-        provenance=provenance_dict(info.provenance),
+        provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
         notes=list(stream.notes),
         text=spoken.request.text,
@@ -93,17 +117,13 @@ def summarise(spoken: Spoken, files: tuple[str, ...]) -> SynthSummary:
     )
 
 
-def render(summary: SynthSummary) -> None:
-    """Timings and notes as a table on stderr."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    console = open_console()
-    table = Table("figure", "value", title="synth", title_justify="left", box=SIMPLE_HEAD)
-    rows: dict[str, Any] = {"frames": summary.frames, "samples": summary.samples, "sha256": summary.sha256[:16] + "…"}
-    rows |= {name: "none" if value is None else f"{value:.4g}" for name, value in summary.timings.items()}
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    console.print(table)
-    for note in summary.notes:
-        console.print(f"note: {note}", markup=False)
+def render(summary: SynthSummary, console: Console) -> None:
+    """Length, hash and timings as a table, then the notes."""
+    figures = table("synth", "figure", "value", left=2)
+    figures.add_row("frames", str(summary.frames))
+    figures.add_row("samples", str(summary.samples))
+    figures.add_row("sha256", f"{summary.sha256[:16]}…")
+    for name, value in summary.timings.items():
+        figures.add_row(name, "none" if value is None else number(value, ".4g"))
+    console.print(figures)
+    print_notes(console, summary.notes)

@@ -10,9 +10,9 @@ _FIX = "the codes do not fit this checkpoint; name theirs with --checkpoint"
 
 
 def check_fit(engine: Engine, codes: CodeArray, label: str) -> None:
-    """InputError if codes (T, Q) are not of the engine's checkpoint: another Q, or an id its codebooks do not hold.
+    """InputError unless codes (T, Q) have the engine's number of codebooks and every id is in its codebook.
 
-    With ``determinism.clamp_codes`` any id is let through.
+    ``label`` names the codes in the error. With ``determinism.clamp_codes`` every id is accepted.
     """
     info = engine.info
     if codes.ndim != 2 or codes.shape[1] != info.num_codebooks:

@@ -24,7 +24,7 @@ from ttsctl.runs.job_files import read_job, read_result, write_job, write_result
 
 if TYPE_CHECKING:
     from ttsctl.core.engine import Engine
-    from ttsctl.runs.timeout import Worker
+    from ttsctl.runs.timeout import TimedWorker
 
 RESULT, STDERR = "result", "stderr.txt"
 # CUDA does not recover from what a kernel did wrong: every later call in the process fails with the same words.
@@ -74,14 +74,14 @@ class EngineCache:
         self._lock = threading.Lock()
         self._condition: tuple[str, str] | None = None
         self._engine: Engine | None = None
-        self._worker: Worker | None = None
+        self._worker: TimedWorker | None = None
 
     def run(self, job: Job) -> JobResult:
-        from ttsctl.runs.timeout import GRACE_S, CaseTimeout, Worker
+        from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
 
         with self._lock:
             if self._worker is None:
-                self._worker = Worker()
+                self._worker = TimedWorker()
             try:
                 return self._worker.call(lambda cancelled: self._work(job, cancelled), job.timeout_s, GRACE_S)
             except CaseTimeout as error:

@@ -1,4 +1,4 @@
-"""One request through one engine to one run, checked for being what the engine's protocol promises."""
+"""One request through one engine to one run, which is checked against what the engine's protocol promises."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _AUTHORS = "report this to the engine's authors"
 
 
 def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> Run:
-    """Consume one stream to its end: a run of kind ``stream``, its PCM as it left, in chunks of ``stream.chunk_ms``.
+    """Consume one stream to its end -> a run of kind ``stream``. Its PCM is what left in chunks of ``stream.chunk_ms``.
 
-    Looks between packets whether to stop: Cancelled. EngineError if the engine breaks its protocol. The trace's decode
-    prints end with those of the delivered frames.
+    The decode prints of the trace end with those of the delivered frames. Raises Cancelled if ``cancelled`` is set when
+    a packet comes, EngineError if the engine breaks its protocol.
     """
     info = engine.info
     packets, end = _consumed(engine.stream(request), info, cancelled)
@@ -46,7 +46,7 @@ def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> 
 
 
 def run_codegen(engine: Engine, request: Request, cancelled: threading.Event) -> Run:
-    """Code generation alone to its end: a run of kind ``codegen``, without audio. Errors as of ``run_stream``."""
+    """Consume code generation alone to its end -> a run of kind ``codegen``, without audio; raises as run_stream."""
     packets, end = _consumed(code_generator_of(engine).generate(request), engine.info, cancelled)
     return Run(
         kind="codegen",
@@ -62,14 +62,14 @@ def run_codegen(engine: Engine, request: Request, cancelled: threading.Event) ->
 
 
 def run_offline(engine: Engine, request: Request) -> Run:
-    """The request in one piece: a run of kind ``offline``. EngineError if the engine breaks its protocol."""
+    """Speak the request in one piece -> a run of kind ``offline``. EngineError if the engine breaks its protocol."""
     run = offline_speaker_of(engine).offline(request)
     check_arrays(run.require_codes(), run.require_pcm(), engine.info, "offline")
     return run
 
 
 def check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) -> None:
-    """EngineError unless codes are (T, Q) int64 and pcm is (N,) float32, told at ``where``."""
+    """EngineError unless codes are (T, Q) int64 and pcm is (N,) float32; ``where`` names their place in the error."""
     if codes.dtype != np.int64 or codes.ndim != 2 or codes.shape[1] != info.num_codebooks:
         what = f"{where}: expected codes (T, {info.num_codebooks}) int64, got {codes.shape} {codes.dtype}"
         raise EngineError(what, _AUTHORS)
@@ -78,7 +78,7 @@ def check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) 
 
 
 def _consumed(events: Iterator[Packet | End], info: EngineInfo, cancelled: threading.Event) -> tuple[list[Packet], End]:
-    """All packets, checked, and the one End that must come last."""
+    """All packets, each checked, and the one End that must come last."""
     packets: list[Packet] = []
     end: End | None = None
     try:
@@ -103,6 +103,7 @@ def _consumed(events: Iterator[Packet | End], info: EngineInfo, cancelled: threa
 
 
 def _joined(packets: list[Packet], end: End, info: EngineInfo) -> CodeArray:
+    """The codes (T, Q) int64 of all packets. EngineError if End counts other frames than the packets hold."""
     codes = np.concatenate([np.empty((0, info.num_codebooks), np.int64), *(packet.codes for packet in packets)])
     if len(codes) != end.frames:
         raise EngineError(f"stream: End says {end.frames} frames, the packets held {len(codes)}")

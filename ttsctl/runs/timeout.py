@@ -1,4 +1,4 @@
-"""A thread that works for a suite, so that an engine that hangs does not hang the suite."""
+"""Work with a time limit, done in a thread of its own, so that an engine that hangs does not hang its caller."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ttsctl.core.errors import EngineError
 
 Result = TypeVar("Result")
 
-# An engine looks up between packets, so a healthy one stops well within this.
+# An engine checks between packets whether to stop, so a healthy one stops well within this.
 GRACE_S = 2.0
 
 
 class CaseTimeout(EngineError):
-    """A job outlived its time. ``stuck``: it did not even stop when told to, so its thread is lost."""
+    """The work took longer than its time limit. ``stuck``: it did not stop when told to, so its thread is lost."""
 
     def __init__(self, what: str, fix: str = "", stuck: bool = False) -> None:
         super().__init__(what, fix)
@@ -25,12 +25,12 @@ class CaseTimeout(EngineError):
 
 
 class Cancelled(Exception):
-    """Raised inside a job that finds itself cancelled; nobody waits for its result any more."""
+    """Raised inside work that finds itself cancelled; nobody waits for its result any more."""
 
 
 @dataclass
-class _Job(Generic[Result]):
-    """Work for the thread and, once ``done``, either its result or what it raised."""
+class _Task(Generic[Result]):
+    """Work for the thread and, once ``done``, either its result or the error it raised."""
 
     work: Callable[[threading.Event], Result]
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -47,47 +47,47 @@ class _Job(Generic[Result]):
             self.done.set()
 
 
-class Worker:
-    """One daemon thread that does one job after another.
+class TimedWorker:
+    """One daemon thread that does one piece of work after another, each with a time limit.
 
-    All of an engine's work is done in one thread, for numeric libraries keep a thread pool for each caller.
+    All work of an engine is done in one thread, because numeric libraries keep a thread pool for each calling thread.
     """
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, name="ttsctl-case", daemon=True).start()
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job.run()
-            # Otherwise the last job's arrays live until the next one comes.
-            del job
+        while (task := self._tasks.get()) is not None:
+            task.run()
+            # Otherwise the arrays of this task would live until the next one comes.
+            del task
 
     def call(self, work: Callable[[threading.Event], Result], timeout_s: float, grace_s: float) -> Result:
-        """Do ``work(cancelled)`` and return its result or raise what it raised.
+        """Do ``work(cancelled)`` and return its result, or raise what it raised.
 
-        After ``timeout_s`` the event is set and CaseTimeout raised; if the work has not stopped ``grace_s`` later,
-        the error is ``stuck`` and this worker must not be used again.
+        After ``timeout_s`` the event ``cancelled`` is set and CaseTimeout is raised. If the work has not stopped
+        ``grace_s`` later, the error is ``stuck`` and this worker must not be used again.
         """
-        job = _Job(work)
-        self._jobs.put(job)
+        task = _Task(work)
+        self._tasks.put(task)
         try:
-            finished = job.done.wait(min(timeout_s, threading.TIMEOUT_MAX))
+            finished = task.done.wait(min(timeout_s, threading.TIMEOUT_MAX))
         finally:
-            job.cancelled.set()
+            task.cancelled.set()
         if not finished:
-            stopped = job.done.wait(grace_s)
+            stopped = task.done.wait(grace_s)
             raise CaseTimeout(
                 f"timeout: not finished after {timeout_s:g} s",
                 "raise timeout_s in the suite, or find out why the engine hangs",
                 stuck=not stopped,
             )
-        if isinstance(job.error, SystemExit):
-            raise EngineError(f"the engine asked the process to exit with {job.error.code!r}") from job.error
-        if job.error is not None:
-            raise job.error
-        return job.result[0]
+        if isinstance(task.error, SystemExit):
+            raise EngineError(f"the engine asked the process to exit with {task.error.code!r}") from task.error
+        if task.error is not None:
+            raise task.error
+        return task.result[0]
 
     def close(self) -> None:
         """Let the thread end once it is idle; does not wait for it."""
-        self._jobs.put(None)
+        self._tasks.put(None)

@@ -10,7 +10,7 @@ from pydantic import Field
 from ttsctl.core.config import Config
 from ttsctl.core.metric import Observation, definitions_of, metric
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.summary import Model, Summary, provenance_dict
+from ttsctl.report.summary import Model, Summary
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conclusions import Judgement
 from ttsctl.sweep.expectation import Outcome
@@ -144,7 +144,7 @@ def summarise(result: SweepResult, base: Config, executor: str, here: Provenance
         headline=headline(result),
         config=base.to_dict(),
         config_sha256=base.sha256,
-        provenance=provenance_dict(first.provenance if first and first.provenance else here),
+        provenance=(first.provenance if first and first.provenance else here).to_dict(),
         definitions=definitions(),
         notes=notes(result),
         experiment=_facts(result, executor),
