@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -136,10 +137,10 @@ def test_the_envelope_holds_every_sample(samples: int) -> None:
 
 def test_the_bench_times_and_counts() -> None:
     result = bench_pops(seconds=2.0, align_seconds=8.0)
-    assert result["detector"]["x_realtime"] > 0
-    assert result["alignment"]["jumps_expected"] == 8 * RATE // 7680
-    assert abs(result["alignment"]["jumps_of_expected_size"] - result["alignment"]["jumps_expected"]) <= 1
-    json.dumps(result, allow_nan=False)
+    assert result.detector.x_realtime > 0
+    assert result.alignment.jumps_expected == 8 * RATE // 7680
+    assert abs(result.alignment.jumps_of_expected_size - result.alignment.jumps_expected) <= 1
+    json.dumps(asdict(result), allow_nan=False)
     assert np.array_equal(speech_like(1.0, 3), speech_like(1.0, 3))
     assert not np.array_equal(speech_like(1.0, 3), speech_like(1.0, 4))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,14 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from ttsctl.audio.bench import AlignmentTime, DetectorTime, PopsBench
 from ttsctl.cli import bench as bench_cli
 from ttsctl.core.config import Config, DecoderConfig, StreamConfig
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
-from ttsctl.engine.bench.decode_bench import DecodeBench, bench_decode, full_packets, growth_of
-from ttsctl.engine.bench.random_codec import RELEASED_CODEC, random_codec
+from ttsctl.engine.bench.decode_bench import bench_decode, full_packets, growth_of
+from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec
+from ttsctl.engine.bench.results import DecodeBench, with_relative_costs
 from ttsctl.engine.model.codec import SpeechTokenizer
 from ttsctl.report.bench import BenchDecodeSummary, BenchPopsSummary, summarise_decode, summarise_pops
 
@@ -77,7 +79,7 @@ def test_no_growth_has_zero_in_its_interval() -> None:
 
 def test_too_few_frames_leave_a_null_with_a_reason(config: Config) -> None:
     bench = bench_decode(config, CHECKPOINT, frames=8, rounds=1)
-    summary = summarise_decode(asdict(bench), config, bench.provenance)
+    summary = summarise_decode(bench, config)
     windowed = summary.modes[1]
     assert windowed.frame_ms is None
     assert windowed.growth is None
@@ -92,19 +94,20 @@ def test_no_frames_are_refused(config: Config) -> None:
 
 def test_targets_compare_costs_of_one_run(result: DecodeBench, config: Config) -> None:
     costs = {"oneshot": 10.0, "windowed": 60.0, "cached": 50.0, "incremental": 12.0}
-    modes = tuple(replace(mode, frame_ms=costs[mode.mode]) for mode in result.modes)
-    summary = summarise_decode(asdict(replace(result, modes=modes)), config, result.provenance)
+    modes = with_relative_costs(replace(mode, frame_ms=costs[mode.mode]) for mode in result.modes)
+    summary = summarise_decode(replace(result, modes=modes), config)
     assert [(t.value, t.held) for t in summary.targets] == [(pytest.approx(1.2), True), (pytest.approx(5.0), True)]
-    slow = tuple(replace(mode, frame_ms=costs[mode.mode] + 2 * (mode.mode == "incremental")) for mode in result.modes)
-    summary = summarise_decode(asdict(replace(result, modes=slow)), config, result.provenance)
+    costs["incremental"] += 2
+    slow = with_relative_costs(replace(mode, frame_ms=costs[mode.mode]) for mode in result.modes)
+    summary = summarise_decode(replace(result, modes=slow), config)
     assert [t.held for t in summary.targets] == [False, False]
 
 
 def test_alignment_target_goes_with_its_length() -> None:
-    detector = {"audio_s": 60.0, "wall_s": 0.5, "cpu_s": 0.5, "x_realtime": 120.0, "pops": 0}
-    alignment = {"audio_s": 300.0, "wall_s": 2.6, "cpu_s": 2.6, "coverage": 1.0}
-    alignment |= {"jumps": 3, "jumps_of_expected_size": 3, "jumps_expected": 3}
-    summary = summarise_pops({"detector": detector, "alignment": alignment}, collect_provenance())
+    detector = DetectorTime(audio_s=60.0, wall_s=0.5, cpu_s=0.5, x_realtime=120.0, pops=0)
+    jumps = {"jumps": 3, "jumps_of_expected_size": 3, "jumps_expected": 3}
+    alignment = AlignmentTime(audio_s=300.0, wall_s=2.6, cpu_s=2.6, coverage=1.0, **jumps)
+    summary = summarise_pops(PopsBench(detector, alignment), collect_provenance())
     assert [(target.limit, target.held) for target in summary.targets] == [(100.0, True), (2.5, False)]
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from scipy.stats import binom
 from ttsctl.cli.main import run
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
-from ttsctl.engine.bench.random_talker import random_talker, released_talker
-from ttsctl.engine.bench.trace_bench import LEVELS, TraceBench, _level_time, _Run, bench_trace, median_interval
+from ttsctl.engine.bench.random_networks import random_talker, released_talker
+from ttsctl.engine.bench.results import TraceBench
+from ttsctl.engine.bench.trace_bench import LEVELS, _level_time, _Run, bench_trace, median_interval
 from ttsctl.engine.model.checkpoint import open_checkpoint
-from ttsctl.engine.model.meta_init import blank
+from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.talker import Codegen
 from ttsctl.report.bench_trace import BenchTraceSummary, summarise_trace
 
@@ -81,7 +82,7 @@ def test_the_released_size_is_that_of_the_released_checkpoint() -> None:
     from released import released_shapes
 
     sizes = released_talker(open_checkpoint("builtin").sizes.text_vocab_size)
-    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    ours = {n: tuple(t.shape) for n, t in build_on_meta(lambda: Codegen(sizes)).state_dict().items()}
     wanted = {n: s for n, s in released_shapes("0.6B-CustomVoice").items() if n.startswith("talker.")}
     vocabulary = "talker.model.text_embedding.weight"
     assert ours.pop(vocabulary)[1] == wanted.pop(vocabulary)[1]
@@ -103,10 +104,9 @@ def test_nothing_to_do_is_refused() -> None:
 
 
 def test_targets_are_judged(result: TraceBench) -> None:
-    facts = asdict(result)
-    for level, cost in zip(facts["levels"], (1.0, 1.02, 1.1, 1.6), strict=True):
-        level["relative_cost"] = cost
-    summary = summarise_trace(facts, Config(), result.provenance)
+    costs = zip(result.levels, (1.0, 1.02, 1.1, 1.6), strict=True)
+    levels = tuple(replace(level, relative_cost=cost) for level, cost in costs)
+    summary = summarise_trace(replace(result, levels=levels), Config())
     assert [target.held for target in summary.targets] == [True, False]
     assert "modules / none 1.60 (target <= 1.5)" in summary.headline
     assert summary.notes == ["2 rounds: too few for an interval, which takes 6"]

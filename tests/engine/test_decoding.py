@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 
 from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.config import Config, DecoderConfig, StreamConfig
-from ttsctl.engine.decode.decoding import (
-    DecodeSession,
-    IncrementalSession,
-    OneshotSession,
-    WindowedSession,
-    new_session,
-)
+from ttsctl.engine.decode.session import Session
+from ttsctl.engine.decode.sessions import IncrementalSession, OneshotSession, WindowedSession, new_session
 from ttsctl.engine.model.checkpoint import load_module
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
 from ttsctl.engine.model.sizes import CodecSizes
@@ -51,7 +46,7 @@ def expected(name: str, what: str) -> np.ndarray:
 
 
 @torch.inference_mode()
-def decode(session: DecodeSession, codes: np.ndarray, splits: list[int]) -> PcmArray:
+def decode(session: Session, codes: np.ndarray, splits: list[int]) -> PcmArray:
     """Push ``codes`` in pieces of ``splits`` frames, the rest as the last, and flush."""
     pieces = np.split(codes, np.cumsum(splits))
     pcm = [session.push(torch.from_numpy(piece)) for piece in pieces if len(piece)]
@@ -203,7 +198,7 @@ def test_a_changed_code_is_heard_from_its_frame_on_and_not_before(
 
 
 class TestStages:
-    def decoded(self, mode: str, stages: str, legacy: bool = False) -> tuple[PcmArray, DecodeSession]:
+    def decoded(self, mode: str, stages: str, legacy: bool = False) -> tuple[PcmArray, Session]:
         session = new_session(loaded("projected", legacy), config(mode, stages=stages))
         codes = expected("projected", "codes")
         return decode(session, codes, packets(len(codes), 4)), session

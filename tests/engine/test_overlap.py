@@ -19,7 +19,7 @@ from ttsctl.core.request import End, Packet, Request, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.trace import Prints
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.recording.probes import CodegenTaps, DecodeTaps
+from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
 
 SEEDED = ("sampling.policy=seeded", "sampling.seed=7")
 
@@ -153,7 +153,7 @@ def test_another_stream_while_the_worker_is_busy(process_engine: tuple[LocalEngi
 
 def test_own_taps_cannot_look_into_a_worker(process_engine: tuple[LocalEngine, bool]) -> None:
     with pytest.raises(CannotJudge, match="overlap 'none' or 'thread'"):
-        process_engine[0].stream_with(REQUEST, CodegenTaps(), DecodeTaps())
+        process_engine[0].stream_with(REQUEST, CodegenProbes(), DecodeProbes())
 
 
 def oracle_case(name: str) -> dict[str, Any]:

@@ -18,11 +18,10 @@ from overlap_help import REQUEST, SHORT, bits, codegen_threads
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Packet
 from ttsctl.core.trace import no_draws, no_prints
-from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.sources import PACKETS_AHEAD, ThreadSource
-from ttsctl.engine.codegen.stage import CodeEnd, CodegenStage, CodePacket, Leave
+from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket, Permit
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.recording.probes import CodegenTaps
+from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.switches import InForce, snapshot
 
 
@@ -36,10 +35,12 @@ class FakeStage:
         self.begun: list[int] = []
         self._packets = packets
 
-    def packets(self, request: Any, clock: Clock, taps: CodegenTaps, leave: Leave) -> Iterator[CodePacket | CodeEnd]:
+    def packets(
+        self, request: Any, clock: Clock, probes: CodegenProbes, permit: Permit
+    ) -> Iterator[CodePacket | CodeEnd]:
         for index in range(self._packets):
             self.asked = index
-            leave.wait_for(index)
+            permit.wait_for(index)
             self.begun.append(index)
             yield CodePacket(np.full((1, 16), index), 0.0, clock.now_ms())
         yield CodeEnd(self._packets, False, None, (), no_draws(), no_prints())
@@ -53,11 +54,11 @@ def make_config(prefill: int) -> Any:
 
 def source_of(stage: FakeStage) -> ThreadSource:
     fake: Any = stage
-    return ThreadSource(fake, REQUEST, Clock.start(), CodegenTaps())
+    return ThreadSource(fake, REQUEST, Clock.start(), CodegenProbes())
 
 
 def begun_when_asking(stage: FakeStage, packet: int) -> int:
-    """How many packets were begun once leave is asked for this one, and a little later, for it might not wait."""
+    """How many packets were begun once the permit is asked for this one, and a little later, for it might not wait."""
     until = time.monotonic() + 20
     while stage.asked < packet and time.monotonic() < until:
         time.sleep(0.001)

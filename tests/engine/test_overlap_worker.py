@@ -42,6 +42,11 @@ def worker_of(engine: LocalEngine) -> CodegenWorker:
     return engine.worker
 
 
+def is_busy(engine: LocalEngine) -> bool:
+    """Whether a request's codes are being generated."""
+    return worker_of(engine)._busy
+
+
 def pid_of(engine: LocalEngine) -> int:
     pid = worker_of(engine).pid
     assert pid is not None
@@ -55,7 +60,7 @@ def test_a_closed_stream_leaves_the_worker_idle(engine: LocalEngine) -> None:
         for _ in range(taken):
             next(stream)
         stream.close()
-        assert not worker_of(engine).busy
+        assert not is_busy(engine)
     assert bits(engine) == wanted and pid_of(engine) == pid
 
 
@@ -79,7 +84,7 @@ def test_errors_cross_with_their_class(engine: LocalEngine) -> None:
         list(engine.stream(Request("word " * 40_000, REQUEST.voice)))
     with pytest.raises(InputError, match="nobody"):
         engine.offline(Request("Hello.", Voice("nobody", "nobody")))
-    assert not worker_of(engine).busy and pid_of(engine) == pid
+    assert not is_busy(engine) and pid_of(engine) == pid
     broken: Any = 5
     with pytest.raises(EngineError, match=r"in its worker: [A-Za-z]+Error"):
         engine.offline(Request(broken, REQUEST.voice))
@@ -102,7 +107,7 @@ def test_one_that_does_not_stop_is_killed(engine: LocalEngine, monkeypatch: pyte
     next(stream)
     os.kill(pid, signal.SIGSTOP)
     stream.close()
-    assert gone(pid) and not worker_of(engine).busy
+    assert gone(pid) and not is_busy(engine)
 
 
 def test_a_checkpoint_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:

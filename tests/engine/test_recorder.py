@@ -21,7 +21,8 @@ from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.model.codec import Codebook, RowProjection, SnakeBeta
 from ttsctl.engine.model.layers import LayerScale, RMSNorm
 from ttsctl.engine.model.streaming import CausalConv, CausalTransposedConv
-from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
+from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
+from ttsctl.engine.recording.recorder import Recorder
 
 REQUEST = Request("Call a taxi.", Voice("v", "vivian"))
 FRAMES = 4
@@ -36,10 +37,17 @@ def engine() -> LocalEngine:
 
 
 def run(engine: LocalEngine, level: TraceLevel = "none") -> tuple[np.ndarray, np.ndarray, End]:
-    codegen = codegen_taps(level, engine.generator.talker)
-    *packets, end = engine.stream_with(REQUEST, codegen, decode_taps(level, engine.decoder), level)
+    *packets, end = engine.stream_with(*probed(engine, REQUEST, level))
     assert isinstance(end, End)
     return np.concatenate([p.codes for p in packets]), np.concatenate([p.pcm for p in packets]), end
+
+
+def probed(
+    engine: LocalEngine, request: Request, level: TraceLevel
+) -> tuple[Request, CodegenProbes, DecodeProbes, TraceLevel]:
+    """The arguments of ``stream_with`` that record a request at a level."""
+    recorder = Recorder(level)
+    return request, recorder.codegen(engine.generator.talker), recorder.decode(engine.decoder), level
 
 
 def traced(engine: LocalEngine, level: TraceLevel) -> Trace:
@@ -68,9 +76,7 @@ def test_recording_changes_no_bit(policy: str) -> None:
 
 def test_no_hook_stays(engine: LocalEngine) -> None:
     traced(engine, "modules")
-    stream = engine.stream_with(
-        REQUEST, codegen_taps("modules", engine.generator.talker), decode_taps("modules", engine.decoder), "modules"
-    )
+    stream = engine.stream_with(*probed(engine, REQUEST, "modules"))
     next(stream)
     stream.close()
     for root in (engine.generator.talker, engine.decoder):
@@ -186,11 +192,7 @@ def test_interleaved_streams_do_not_mix(engine: LocalEngine) -> None:
     """Two recorded streams and one that is not, packet by packet on one engine: each trace is as alone."""
     other = Request("Seven boats in the harbour.", Voice("v", "ryan"))
     alone = traced(engine, "modules")
-    talker, decoder = engine.generator.talker, engine.decoder
-    streams = [
-        engine.stream_with(r, codegen_taps("modules", talker), decode_taps("modules", decoder), "modules")
-        for r in (REQUEST, other)
-    ]
+    streams = [engine.stream_with(*probed(engine, r, "modules")) for r in (REQUEST, other)]
     streams.append(engine.stream(other))
     events: list[list[object]] = [[], [], []]
     live = list(range(3))

@@ -16,11 +16,11 @@ from ttsctl.engine.codegen.sampling import (
     Group0Rules,
     Sampler,
     _running_sums,
+    decide,
     keep_top_k,
     keep_top_p,
     new_generator,
     penalise,
-    pick,
     plan_sampling,
     request_seed,
 )
@@ -77,14 +77,14 @@ def test_group0_rules() -> None:
 
 def test_greedy_ignores_the_warpers() -> None:
     logits = torch.tensor([0.0, 3.0, 1.0])
-    assert pick(logits, Sampler(False, 0.1, 1, 0.1, 1.0), None) == 1
+    assert decide(logits, Sampler(False, 0.1, 1, 0.1, 1.0), None)[0] == 1
 
 
 def test_draws_follow_the_probabilities() -> None:
     """Chi-squared, 3 degrees of freedom: 21 is passed by chance once in 10,000, and the seed is fixed."""
     logits = torch.tensor([0.0, 1.0, 2.0, -1.0])
     generator = torch.Generator().manual_seed(3)
-    drawn = torch.stack([pick(logits, Sampler(True, 0.8, 0, 1.0, 1.0), generator) for _ in range(4000)])
+    drawn = torch.stack([decide(logits, Sampler(True, 0.8, 0, 1.0, 1.0), generator)[0] for _ in range(4000)])
     wanted = (logits / 0.8).softmax(-1) * 4000
     assert float((((drawn.bincount(minlength=4) - wanted) ** 2) / wanted).sum()) < 21
     flat = torch.full((4,), 1000.0)

@@ -30,7 +30,7 @@ from planted import (
 )
 from torch import Tensor
 
-from ttsctl.engine.decode.sessions_stateful import STEP_FRAMES
+from ttsctl.engine.decode.sessions import STEP_FRAMES
 
 PREDICTOR = "talker.code_predictor"
 LAYER = (

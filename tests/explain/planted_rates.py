@@ -23,11 +23,10 @@ from ttsctl.core.forensic import Site, Value, Values
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.trace import Draws, TraceLevel
-from ttsctl.engine.clock import Clock
-from ttsctl.engine.codegen.stage import Always, CodegenStage
+from ttsctl.engine.codegen.stage import Clock, CodegenStage, NoLimit
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.recording.recorder import codegen_taps
+from ttsctl.engine.recording.recorder import Recorder
 from ttsctl.explain.compare_traces import Side, compare
 from ttsctl.explain.divergence import Divergence
 from ttsctl.explain.graft import ladder
@@ -126,7 +125,7 @@ class Bench:
         stage = self.engine.codegen_stage
 
         packets = list(
-            stage.packets(REQUEST, Clock.start(), codegen_taps(self.level, stage.generator.talker), Always())
+            stage.packets(REQUEST, Clock.start(), Recorder(self.level).codegen(stage.generator.talker), NoLimit())
         )
 
         def replay(*_: Any) -> Iterator[Any]:

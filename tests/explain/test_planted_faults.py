@@ -18,7 +18,7 @@ from planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outco
 from ttsctl.core.delivery import with_delivered
 from ttsctl.core.request import End
 from ttsctl.core.trace import STAGES
-from ttsctl.engine.decode.sessions_stateful import STEP_FRAMES
+from ttsctl.engine.decode.sessions import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine

@@ -123,11 +123,11 @@ def test_a_prompt_in_two_pieces_has_other_bits(plain: LocalEngine) -> None:
     with torch.inference_mode():
         embeds = torch.randn(9, 128, generator=torch.Generator().manual_seed(0))
         talker = plain.generator.talker
-        whole = talker.step(embeds, talker.new_state(9))[1]
-        assert torch.equal(whole, talker.step(embeds, talker.new_state(9))[1])
+        whole = talker.codec_head(talker.run(embeds, talker.new_state(9)))
+        assert torch.equal(whole, talker.codec_head(talker.run(embeds, talker.new_state(9))))
         state = talker.new_state(9)
-        talker.step(embeds[:4], state)
-        pieces = talker.step(embeds[4:], state)[1]
+        talker.run(embeds[:4], state)
+        pieces = talker.codec_head(talker.run(embeds[4:], state))
     assert torch.allclose(whole, pieces, atol=1e-4)
     if torch.equal(whole, pieces):
         pytest.skip("9 rows have the same bits as 4 and 5 on this machine")

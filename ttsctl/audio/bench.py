@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,43 @@ FORMANTS_HZ = ((500, 80), (1500, 120), (2500, 160), (3600, 250))
 PACKET, LOST = 7680, 555
 # The first run pays for imports and memory; the fastest is reported.
 REPEATS = 3
+# How pydantic holds the results in a summary: no unknown key, no NaN or infinity.
+_CHECKED: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False, "revalidate_instances": "always"}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DetectorTime:
+    """The pop detector's time on ``audio_s`` of sound; ``x_realtime`` is seconds of sound per second of CPU time."""
+
+    __pydantic_config__ = _CHECKED
+    audio_s: float
+    wall_s: float
+    cpu_s: float
+    x_realtime: float
+    pops: int
+
+
+@dataclass(frozen=True)
+class AlignmentTime:
+    """The alignment's time on ``audio_s`` of sound, and how many of the jumps made in it were found."""
+
+    __pydantic_config__ = _CHECKED
+    audio_s: float
+    wall_s: float
+    cpu_s: float
+    coverage: float
+    jumps: int
+    jumps_of_expected_size: int
+    jumps_expected: int
+
+
+@dataclass(frozen=True)
+class PopsBench:
+    """The times of the detector and of the alignment."""
+
+    detector: DetectorTime
+    alignment: AlignmentTime
 
 
 def speech_like(seconds: float, seed: int, sample_rate: int = DETECTOR_RATE) -> PcmArray:
@@ -59,37 +98,30 @@ def without_packet_ends(pcm: PcmArray, packet: int = PACKET, lost: int = LOST) -
     return np.concatenate([pcm[s : s + packet - lost] if s + packet <= len(pcm) else pcm[s:] for s in starts])
 
 
-def bench_pops(seconds: float = 60.0, align_seconds: float = 600.0, seed: int = 0) -> dict[str, Any]:
-    """Time the detector on ``seconds`` of sound and the alignment of ``align_seconds`` against itself less packet ends.
-
-    -> wall and CPU seconds, and seconds of sound per second of CPU time (x real time); jumps found of those made.
-    """
+def bench_pops(seconds: float = 60.0, align_seconds: float = 600.0, seed: int = 0) -> PopsBench:
+    """Time the detector on ``seconds`` of sound, and aligning ``align_seconds`` of it with itself less packet ends."""
     unit = speech_like(min(align_seconds, 60.0), seed)
     sound = np.tile(unit, int(np.ceil(seconds * DETECTOR_RATE / len(unit))))[: round(seconds * DETECTOR_RATE)]
     runs = [_timed(lambda: detect_pops(sound, DETECTOR_RATE)) for _ in range(REPEATS)]
-    report, detector = min(runs, key=lambda run: run[1]["cpu_s"])
+    report, wall_s, cpu_s = min(runs, key=lambda run: run[2])
+    detector = DetectorTime(seconds, wall_s, cpu_s, seconds / max(cpu_s, 1e-9), len(report.pops))
     parts = [speech_like(60.0, seed + 1 + k) for k in range(int(np.ceil(align_seconds / 60.0)))]
     whole = np.concatenate(parts)[: round(align_seconds * DETECTOR_RATE)]
-    path, alignment = _timed(lambda: find_lag_path(whole, without_packet_ends(whole)))
-    return {
-        "detector": {
-            "audio_s": seconds,
-            **detector,
-            "x_realtime": seconds / max(detector["cpu_s"], 1e-9),
-            "pops": len(report.pops),
-        },
-        "alignment": {
-            "audio_s": align_seconds,
-            **alignment,
-            "coverage": path.coverage,
-            "jumps": len(path.jumps),
-            "jumps_of_expected_size": sum(jump.samples == -LOST for jump in path.jumps),
-            "jumps_expected": len(whole) // PACKET,
-        },
-    }
+    path, wall_s, cpu_s = _timed(lambda: find_lag_path(whole, without_packet_ends(whole)))
+    alignment = AlignmentTime(
+        audio_s=align_seconds,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        coverage=path.coverage,
+        jumps=len(path.jumps),
+        jumps_of_expected_size=sum(jump.samples == -LOST for jump in path.jumps),
+        jumps_expected=len(whole) // PACKET,
+    )
+    return PopsBench(detector, alignment)
 
 
-def _timed(work: Any) -> tuple[Any, dict[str, float]]:
+def _timed(work: Callable[[], T]) -> tuple[T, float, float]:
+    """What ``work`` gives, and the wall and CPU seconds that it takes."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
-    return result, {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    return result, time.perf_counter() - wall, time.process_time() - cpu

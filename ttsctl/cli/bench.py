@@ -1,13 +1,21 @@
-"""``ttsctl bench``: how fast the decode modes, the detector and alignment of pops, and recording are here."""
+"""``ttsctl bench``: times the decode modes, the detector and alignment of pops, and recording on this machine."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption, SetOption
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ttsctl.report.summary import Summary
+
+S = TypeVar("S", bound="Summary")
 app = typer.Typer(help="Time decode modes, pops, or recording.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -26,23 +34,16 @@ def decode(
 ) -> None:
     """Time every decode mode on the same codes, and how a packet's cost grows with its position."""
     # Imported here so that --help does not pay for them.
-    from dataclasses import asdict
-
-    from ttsctl.cli.finish import finish
     from ttsctl.engine.bench.decode_bench import bench_decode
-    from ttsctl.report.bench import render_decode, summarise_decode
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
+    from ttsctl.report.bench import BenchDecodeSummary, render_decode, summarise_decode
     from ttsctl.runs.resolve_config import resolve_config
 
     config = resolve_config(None, None, sets or [])
-    with run_folder(out, "bench-decode") as run:
-        result = bench_decode(config, checkpoint, frames, rounds, seed, _tell)
-        summary = summarise_decode(asdict(result), config, result.provenance)
-        write_summary(summary, run.path)
-    render_decode(summary, open_console())
-    finish(summary, run.home, as_json)
+
+    def measure() -> BenchDecodeSummary:
+        return summarise_decode(bench_decode(config, checkpoint, frames, rounds, seed, _tell), config)
+
+    _report("bench-decode", measure, render_decode, out, as_json)
 
 
 @app.command("pops")
@@ -55,18 +56,13 @@ def pops(
 ) -> None:
     """Time the pop detector and the alignment of two recordings, on speech-like sound made here."""
     from ttsctl.audio.bench import bench_pops
-    from ttsctl.cli.finish import finish
     from ttsctl.core.machine import collect_provenance
-    from ttsctl.report.bench import render_pops, summarise_pops
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
+    from ttsctl.report.bench import BenchPopsSummary, render_pops, summarise_pops
 
-    with run_folder(out, "bench-pops") as run:
-        summary = summarise_pops(bench_pops(seconds, align_seconds, seed), collect_provenance())
-        write_summary(summary, run.path)
-    render_pops(summary, open_console())
-    finish(summary, run.home, as_json)
+    def measure() -> BenchPopsSummary:
+        return summarise_pops(bench_pops(seconds, align_seconds, seed), collect_provenance())
+
+    _report("bench-pops", measure, render_pops, out, as_json)
 
 
 @app.command("trace")
@@ -83,22 +79,32 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Time code generation and decoding at every trace level: what recording costs."""
-    from dataclasses import asdict
-
-    from ttsctl.cli.finish import finish
     from ttsctl.engine.bench.trace_bench import bench_trace
-    from ttsctl.report.bench_trace import render_trace, summarise_trace
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
+    from ttsctl.report.bench_trace import BenchTraceSummary, render_trace, summarise_trace
     from ttsctl.runs.resolve_config import resolve_config
 
     config = resolve_config(None, None, sets or [])
-    with run_folder(out, "bench-trace") as run:
-        result = bench_trace(config, checkpoint, frames, rounds, seed, _tell)
-        summary = summarise_trace(asdict(result), config, result.provenance)
+
+    def measure() -> BenchTraceSummary:
+        return summarise_trace(bench_trace(config, checkpoint, frames, rounds, seed, _tell), config)
+
+    _report("bench-trace", measure, render_trace, out, as_json)
+
+
+def _report(
+    command: str, measure: Callable[[], S], render: Callable[[S, Console], None], out: Path, as_json: bool
+) -> NoReturn:
+    """Measure into a run folder, show the table, print the summary and exit with its status."""
+    from ttsctl.cli.finish import finish
+    from ttsctl.report.console import open_console
+    from ttsctl.report.run_folder import run_folder
+    from ttsctl.report.summary import write_summary
+
+    # The folder comes first: that it cannot be written is said before the minutes that a bench takes.
+    with run_folder(out, command) as run:
+        summary = measure()
         write_summary(summary, run.path)
-    render_trace(summary, open_console())
+    render(summary, open_console())
     finish(summary, run.home, as_json)
 
 

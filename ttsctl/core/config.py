@@ -1,7 +1,7 @@
 """The one configuration: frozen tables with their defaults and the values they take.
 
-The tables are plain dataclasses; ``__pydantic_config__`` tells the validator in ``runs.resolve_config`` to refuse unknown keys and
-wrong types, and ``Annotated`` bounds come from ``annotated_types``, which has no code of its own.
+The tables are plain dataclasses; ``__pydantic_config__`` tells the validator in ``runs.resolve_config`` to refuse
+unknown keys and wrong types, and ``Annotated`` bounds come from ``annotated_types``, which has no code of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ttsctl.core.trace import TraceLevel
 
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
+DecodeMode = Literal["oneshot", "windowed", "cached", "incremental"]
 DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
 NonNegative = Annotated[int, Ge(0)]
 Positive = Annotated[int, Ge(1)]
@@ -85,7 +86,7 @@ class DecoderConfig:
     """How codes become audio."""
 
     __pydantic_config__ = STRICT
-    mode: Literal["oneshot", "windowed", "cached", "incremental"] = "incremental"
+    mode: DecodeMode = "incremental"
     transformer: Literal["cache", "window", "full"] = "cache"
     stages: Literal["full", "pre_transformer", "conv_only", "noop"] = "full"
     padding: Literal["causal", "legacy"] = "causal"

@@ -1,11 +1,11 @@
 """Fingerprints: 64 bits over an array's bytes and their order. Engines compute the same bits on their device.
 
 The bytes are padded with zeros to whole words of 8 and read as little-endian integers. Word i adds
-``mix(word) · weight(i)``. The fingerprint is that sum, modulo 2^64, plus SplitMix64 of the number of bytes. ``mix`` is a
-bijection, and so is the product with an odd weight: a change inside one word always shows. ``mix`` folds upper bits into
-lower ones before and after its multiplication, because a product never carries a bit downwards: two words with flipped
-signs would otherwise differ in few bits of the sum. The first shift is not half a word, because the two signs in a word
-would then cancel. ``weight`` is SplitMix64 of the index (Steele, Lea & Flood, 2014), made odd.
+``mix(word) · weight(i)``. The fingerprint is that sum, modulo 2^64, plus SplitMix64 of the number of bytes. ``mix`` is
+a bijection, and so is the product with an odd weight: a change inside one word always shows. ``mix`` folds upper bits
+into lower ones before and after its multiplication, because a product never carries a bit downwards: two words with
+flipped signs would otherwise differ in few bits of the sum. The first shift is not half a word, because the two signs
+in a word would then cancel. ``weight`` is SplitMix64 of the index (Steele, Lea & Flood, 2014), made odd.
 """
 
 from __future__ import annotations

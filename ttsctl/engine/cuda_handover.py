@@ -1,4 +1,4 @@
-"""From code generation to the decoder on one GPU: codes that carry an event, and the decoder's own stream."""
+"""Codes from code generation to the decoder on one GPU: with a CUDA event, and on the decoder's own stream."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ttsctl.engine.placement import Placement
 
 @dataclass(frozen=True, eq=False)
 class DeviceCodes:
-    """Codes (n, Q) int64 still on the device, the event after which they are there, and the stream they come from."""
+    """Codes (n, Q) int64 on the device, the event after which they are complete, and the stream that computes them."""
 
     codes: Tensor
     event: torch.cuda.Event
     stream: torch.cuda.Stream
 
 
-def device_codes(codes: Tensor) -> DeviceCodes:
-    """Mark codes on a CUDA device with an event on the stream that computes them."""
+def with_event(codes: Tensor) -> DeviceCodes:
+    """Codes on a CUDA device, with an event recorded on the current stream, which computes them."""
     stream = torch.cuda.current_stream(codes.device)
     event = torch.cuda.Event()
     event.record(stream)
@@ -32,7 +32,7 @@ def device_codes(codes: Tensor) -> DeviceCodes:
 
 
 def refuse_sync(config: Config, placement: Placement) -> None:
-    """InputError where ``stream.sync`` asks for something that these devices and this overlap do not have."""
+    """InputError if ``stream.sync`` is not possible with these devices and this ``stream.overlap``."""
     sync = config.stream.sync
     if sync == "none":
         return
@@ -57,16 +57,16 @@ def refuse_sync(config: Config, placement: Placement) -> None:
 
 
 def decoder_stream(config: Config, placement: Placement) -> torch.cuda.Stream | None:
-    """The decoder's own CUDA stream, one an engine, under ``event`` and ``phase``; else None: the current one."""
+    """The engine's own CUDA stream for its decoder under ``stream.sync`` event and phase; None = the current stream."""
     return torch.cuda.Stream(placement.decoder_device) if config.stream.sync in ("event", "phase") else None
 
 
 class DecoderStream:
-    """One request's use of the decoder's stream. Code generation stays on the stream that is current where it runs."""
+    """One request's use of the decoder's own CUDA stream. Code generation stays on its thread's current stream."""
 
     def __init__(self, stream: torch.cuda.Stream) -> None:
         self.stream = stream
-        # Weights may still be on their way on the stream that loaded them.
+        # Weights may still be being copied on the stream that loads them.
         stream.wait_stream(torch.cuda.current_stream(stream.device))
         self._source: torch.cuda.Stream | None = None
 
@@ -77,14 +77,14 @@ class DecoderStream:
             yield
 
     def receive(self, handed: DeviceCodes) -> Tensor:
-        """The codes, once this stream has been told to wait for them."""
+        """The codes (n, Q) on the device; what this stream does next waits for them."""
         self.stream.wait_event(handed.event)
-        # Their memory must not be given to others before this stream has read it.
+        # The allocator must not reuse their memory before this stream has read it.
         handed.codes.record_stream(self.stream)
         self._source = handed.stream
         return handed.codes
 
     def wait_for_source(self) -> None:
-        """This stream goes on after all that code generation has queued so far."""
+        """What this stream does next waits for all that code generation has queued so far."""
         if self._source is not None:
             self.stream.wait_stream(self._source)

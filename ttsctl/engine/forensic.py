@@ -1,8 +1,8 @@
-"""The in-process engine, looked into: ``core.forensic.Forensic`` around a LocalEngine."""
+"""``core.forensic.Forensic`` for the in-process engine: traces, captures, grafts and forced codes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,25 +17,23 @@ from ttsctl.core.request import End, Packet, Request
 from ttsctl.core.run import Run
 from ttsctl.core.timing import packet_timing, stream_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel
-from ttsctl.engine.recording.interventions import Edits, Wanted
-from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
+from ttsctl.engine.recording.interventions import Alterations, Capture
+from ttsctl.engine.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from ttsctl.engine.local import LocalEngine
 
-CODEC_PREFIXES = ("codec.", "decoder.")
-V = TypeVar("V")
-
 
 class LocalForensics:
-    """Records, takes values out and puts values in. ``alter`` changes values in every run: planted faults.
+    """Records runs of an engine, captures their values and replaces them.
 
-    Not for ``stream.overlap`` process, where code generation is out of reach: CannotJudge.
+    ``alterations`` change values in every run: planted faults. CannotJudge under ``stream.overlap`` process, where code
+    generation cannot be recorded.
     """
 
-    def __init__(self, engine: LocalEngine, alter: Edits | None = None) -> None:
+    def __init__(self, engine: LocalEngine, alterations: Alterations | None = None) -> None:
         self._engine = engine
-        self._alter_codegen, self._alter_decode = _split(dict(alter or {}))
+        self._alterations = alterations or {}
 
     @property
     def config(self) -> Config:
@@ -50,23 +48,24 @@ class LocalForensics:
 
         CannotJudge if a site was never reached, or a value does not have its place's number of elements.
         """
-        recorded, unmet = self._run(request, level, dict(grafts or {}), None)
-        if unmet:
+        recorder = Recorder(level, self._alterations, grafts or {})
+        recorded, unreached = self._run(request, recorder)
+        if unreached:
             raise CannotJudge(
-                f"{len(unmet)} of {len(grafts or {})} grafts: the run never came by {unmet[0]}",
+                f"{len(unreached)} of {len(recorder.grafts)} grafts: the run never came by {unreached[0]}",
                 "name a point, frame and codebook that a trace of this run holds",
             )
         return recorded
 
     def capture(self, request: Request, point: str, first_frame: int = 0) -> dict[Site, Value]:
         """One streamed run; every output of ``point`` from ``first_frame`` on, in the order of execution."""
-        wanted = Wanted(point, first_frame)
-        self._run(request, "none", {}, wanted)
-        return wanted.values
+        capture = Capture(point, first_frame)
+        self._run(request, Recorder("none", self._alterations, capture=capture))
+        return capture.values
 
     @torch.inference_mode()
     def force(self, request: Request, codes: CodeArray, jitter_seed: int | None = None) -> Draws:
-        """At every draw what this engine would take after the codes (T, Q) before it, and their end.
+        """Teacher forcing: what this engine takes at every draw after the codes (T, Q) before it, and at their end.
 
         ``jitter_seed`` moves the last bit of every module's output up or down at random. InputError if the codes do not
         fit the checkpoint.
@@ -74,35 +73,17 @@ class LocalForensics:
         self._check(codes)
         forced = torch.from_numpy(np.ascontiguousarray(codes))
         stage = self._engine.codegen_stage
-        taps = codegen_taps(
-            "codes", stage.generator.talker, alter=self._alter_codegen, forced=forced, jitter_seed=jitter_seed
-        )
+        probes = Recorder("codes", self._alterations).codegen(stage.generator.talker, forced, jitter_seed)
         with stage.in_force:
-            generation, _ = stage.begin(request, taps)
+            generation, _ = stage.begin(request, probes)
             for _ in stage.generator.frames(generation):
                 pass
-            return taps.finish()[0]
+            return probes.finish()[0]
 
-    def _run(
-        self, request: Request, level: TraceLevel, grafts: dict[Site, Value], wanted: Wanted | None
-    ) -> tuple[Run, tuple[Site, ...]]:
-        """A streamed run, and the sites of grafts that it never came by."""
-        codegen_grafts, decode_grafts = _split(grafts)
-        in_codec = wanted is not None and _is_codec(wanted.point)
-        codegen = codegen_taps(
-            level,
-            self._engine.generator.talker,
-            alter=self._alter_codegen,
-            grafts=codegen_grafts,
-            wanted=None if in_codec else wanted,
-        )
-        decode = decode_taps(
-            level,
-            self._engine.decoder,
-            alter=self._alter_decode,
-            grafts=decode_grafts,
-            wanted=wanted if in_codec else None,
-        )
+    def _run(self, request: Request, recorder: Recorder) -> tuple[Run, tuple[Site, ...]]:
+        """A streamed run, and the sites of grafts that it did not reach."""
+        codegen, decode = recorder.codegen(self._engine.generator.talker), recorder.decode(self._engine.decoder)
+        level = recorder.level
         *packets, end = self._engine.stream_with(request, codegen, decode, "codes" if level == "none" else level)
         assert isinstance(end, End) and end.trace is not None, "a stream ends with End, which has the trace asked for"
         pieces = [packet for packet in packets if isinstance(packet, Packet)]
@@ -123,7 +104,7 @@ class LocalForensics:
             notes=end.notes,
             clamped=end.clamped,
         )
-        return run, (*codegen.unmet, *decode.unmet)
+        return run, (*codegen.unreached, *decode.unreached)
 
     def _check(self, codes: CodeArray) -> None:
         books, size = self.info.num_codebooks, self.info.codebook_size
@@ -136,13 +117,3 @@ class LocalForensics:
                 f"codes: expected ids in 0..{size - 1}, got {codes.min()} to {codes.max()}",
                 "give this checkpoint's codes",
             )
-
-
-def _is_codec(point: str) -> bool:
-    return point.startswith(CODEC_PREFIXES)
-
-
-def _split(sites: dict[Site, V]) -> tuple[dict[Site, V], dict[Site, V]]:
-    """What is put at sites of code generation, and what at those of the codec."""
-    codec = {site: given for site, given in sites.items() if _is_codec(site.point)}
-    return {site: given for site, given in sites.items() if site not in codec}, codec

@@ -1,4 +1,4 @@
-"""Loading the two stages of an engine, each where the config places it and no more than that stage needs."""
+"""Loads the two stages of an engine, each on its device and with only the weights that it needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ttsctl.engine.cuda_handover import decoder_stream
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
-from ttsctl.engine.model.meta_init import blank
+from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.talker import Codegen
 from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place
@@ -18,7 +18,7 @@ from ttsctl.engine.switches import InForce, Switches
 
 
 def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | None = None) -> CodegenStage:
-    """Talker, code predictor and tokenizer."""
+    """Load talker, code predictor and tokenizer. ``checkpoint`` None = open that of the config."""
     checkpoint = open_checkpoint(config.engine.checkpoint) if checkpoint is None else checkpoint
     placement = place(config)
     generator = open_generator(checkpoint, placement)
@@ -26,7 +26,7 @@ def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | Non
 
 
 def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> DecodeStage:
-    """The codec's decoder, padded as the config says."""
+    """Load the codec's decoder, padded as ``decoder.padding`` says."""
     placement = place(config)
     decoder = open_decoder(checkpoint, placement)
     decoder.set_legacy(config.decoder.padding == "legacy")
@@ -34,20 +34,20 @@ def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> D
 
 
 def open_generator(checkpoint: Checkpoint, placement: Placement) -> CodeGenerator:
-    """The weights of talker and code predictor where they are placed, with the tokenizer."""
-    codegen = blank(lambda: Codegen(checkpoint.sizes))
+    """Load talker and code predictor on their device, and the tokenizer."""
+    codegen = build_on_meta(lambda: Codegen(checkpoint.sizes))
     load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
     return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
 
 
 def open_decoder(checkpoint: Checkpoint, placement: Placement) -> CodecDecoder:
-    """The weights of the codec's decoder where they are placed, padded causally."""
-    codec = blank(lambda: SpeechTokenizer(checkpoint.codec_sizes))
+    """Load the codec's decoder on its device, padded causally."""
+    codec = build_on_meta(lambda: SpeechTokenizer(checkpoint.codec_sizes))
     load_module(codec, checkpoint.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
     return codec.decoder
 
 
 def both_in_force(codegen: Switches, decoder: Switches) -> tuple[InForce, InForce]:
-    """One object for both stages where they run under the same switches, for then they may be inside at once."""
+    """An InForce for each stage; the same one for both if their switches are equal, as both may then run at once."""
     first = InForce(codegen)
     return first, first if codegen == decoder else InForce(decoder)

@@ -1,4 +1,4 @@
-"""The in-process engine: one checkpoint, loaded once, that serves requests one after another."""
+"""The in-process engine: one checkpoint, loaded once, which serves requests one after another."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from ttsctl.core.request import End, Packet, Request
 from ttsctl.core.run import Run
 from ttsctl.core.timing import whole_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel, no_prints
-from ttsctl.engine.clock import Clock
-from ttsctl.engine.codegen.generator import CodeGenerator, Generation
+from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.sources import CodeSource, InlineSource, ThreadSource
-from ttsctl.engine.codegen.stage import CodeEnd, CodegenStage, CodePacket, joined
+from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket
 from ttsctl.engine.codegen.worker import CodegenWorker
 from ttsctl.engine.cuda_handover import refuse_sync
 from ttsctl.engine.decode.deliver import deliver
@@ -35,8 +34,8 @@ from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
 from ttsctl.engine.model.checkpoint import Checkpoint, open_checkpoint
 from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance
-from ttsctl.engine.recording.probes import CodegenTaps, DecodeTaps
-from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
+from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
+from ttsctl.engine.recording.recorder import Recorder
 from ttsctl.engine.switches import (
     codegen_switches,
     decoder_switches,
@@ -50,8 +49,9 @@ from ttsctl.engine.switches import (
 def load_engine(config: Config) -> LocalEngine:
     """Open the checkpoint and load both networks where the config places them.
 
-    With ``stream.overlap = "process"`` code generation is loaded by a worker process, and only there. Process-wide
-    switches are left as found: the engine sets its own for the time of its calls (see ``switches``).
+    With ``stream.overlap = "process"`` a worker process loads code generation, and this process does not. Process-wide
+    switches stay as they are: the engine puts its own in force only during its calls (see ``switches``). InputError for
+    settings that this engine or machine does not have, and for a checkpoint that is incomplete or damaged.
     """
     refuse_unavailable(config)
     set_workspace(config)
@@ -73,7 +73,7 @@ def load_engine(config: Config) -> LocalEngine:
 
 
 class LocalEngine:
-    """The engine of kind ``local``, with every capability. Holds weights only; every request has its own state."""
+    """The engine of kind ``local``, with every capability. It holds weights only; every request has its own state."""
 
     def __init__(
         self, config: Config, checkpoint: Checkpoint, codegen: CodegenStage | CodegenWorker, decode_stage: DecodeStage
@@ -89,27 +89,27 @@ class LocalEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """All of them, one request at a time."""
+        """All of them, with one request at a time."""
         return Capabilities(codes=True, decoding=True, offline=True, traces=True, seeds=True)
 
     @property
     def codegen_stage(self) -> CodegenStage:
-        """Code generation in this process. CannotJudge if a worker process has it."""
+        """Code generation in this process. CannotJudge if it is in a worker process."""
         if isinstance(self._codegen, CodegenWorker):
             raise CannotJudge(
-                "stream.overlap = 'process': code generation is in a worker process, where it cannot be looked into",
+                "stream.overlap = 'process': code generation is in a worker process, out of a recorder's reach",
                 "use overlap 'none' or 'thread', which give the same codes",
             )
         return self._codegen
 
     @property
     def generator(self) -> CodeGenerator:
-        """Talker, predictor and tokenizer. Use it inside ``codegen_stage.in_force``. CannotJudge in ``process``."""
+        """Talker, predictor and tokenizer, for use inside ``codegen_stage.in_force``. Raises as ``codegen_stage``."""
         return self.codegen_stage.generator
 
     @property
     def worker(self) -> CodegenWorker | None:
-        """The process that generates codes, if one does."""
+        """The worker process that generates codes; None if code generation is in this process."""
         return self._codegen if isinstance(self._codegen, CodegenWorker) else None
 
     def close(self) -> None:
@@ -118,50 +118,55 @@ class LocalEngine:
             self.worker.close()
 
     def stream(self, request: Request) -> Iterator[Packet | End]:
-        """Packets of ``stream.packet_tokens`` frames, decoded as ``stream`` says, then End; traced as ``record`` says.
+        """Packets of ``stream.packet_tokens`` frames, then End, with the trace that ``record.trace`` asks for.
 
-        Closing the iterator ends code generation, drops the request's state and decodes nothing more.
+        Closing the iterator ends code generation, drops the request's state and decodes nothing more. InputError, at
+        the first packet, for a request that does not fit the checkpoint.
         """
         level = self.config.record.trace
-        looking = None if self.worker is not None else codegen_taps(level, self.generator.talker)
-        return self._stream(request, looking, decode_taps(level, self.decoder), level)
+        return self._stream(request, self._codegen_probes(level), Recorder(level).decode(self.decoder), level)
 
     def stream_with(
-        self, request: Request, into_codegen: CodegenTaps, into_decoder: DecodeTaps, level: TraceLevel | None = None
+        self,
+        request: Request,
+        codegen_probes: CodegenProbes,
+        decode_probes: DecodeProbes,
+        level: TraceLevel | None = None,
     ) -> Iterator[Packet | End]:
-        """As ``stream``, with the caller's own taps, one of each a request. End's trace is marked with ``level``.
+        """As ``stream``, with the caller's own probes, which serve one request. End's trace is marked with ``level``.
 
         ``level`` None = ``record.trace``; "none" leaves the trace out. CannotJudge with overlap ``process``.
         """
         # Asked for now, so that the error comes with the call and not with the first packet.
         _ = self.codegen_stage
-        return self._stream(request, into_codegen, into_decoder, self.config.record.trace if level is None else level)
+        level = self.config.record.trace if level is None else level
+        return self._stream(request, codegen_probes, decode_probes, level)
 
     @torch.inference_mode()
     def _stream(
-        self, request: Request, into_codegen: CodegenTaps | None, into_decoder: DecodeTaps, level: TraceLevel
+        self, request: Request, codegen_probes: CodegenProbes, decode_probes: DecodeProbes, level: TraceLevel
     ) -> Iterator[Packet | End]:
         clock = Clock.start()
         every, num_codebooks = self.config.stream.decode_every, self.info.num_codebooks
-        with self._held_switches(), contextlib.closing(self._source(request, clock, into_codegen)) as source:
-            decoding = Decoding(self.decode_stage, into_decoder)
+        with self._held_switches(), contextlib.closing(self._source(request, clock, codegen_probes)) as source:
+            decoding = Decoding(self.decode_stage, decode_probes)
             for item in deliver(source, decoding, clock, every, num_codebooks):
                 if isinstance(item, CodeEnd):
-                    yield _end(item, decoding, into_decoder, level)
+                    yield _end(item, decoding, decode_probes, level)
                 else:
                     yield item
 
     def generate(self, request: Request) -> Iterator[Packet | End]:
-        """As ``stream``, but for the decoder: packets of codes without audio, then End."""
+        """As ``stream``, without decoding: packets of codes without audio, then End."""
         level = self.config.record.trace
-        return self._generate(request, None if self.worker else codegen_taps(level, self.generator.talker), level)
+        return self._generate(request, self._codegen_probes(level), level)
 
     @torch.inference_mode()
-    def _generate(self, request: Request, taps: CodegenTaps | None, level: TraceLevel) -> Iterator[Packet | End]:
+    def _generate(self, request: Request, probes: CodegenProbes, level: TraceLevel) -> Iterator[Packet | End]:
         index, silence = 0, np.empty(0, np.float32)
-        with contextlib.closing(self._codes_alone(request, Clock.start(), taps or CodegenTaps())) as source:
+        with contextlib.closing(self._codes_alone(request, Clock.start(), probes)) as source:
             while isinstance(item := source.next(), CodePacket):
-                codes = item.codes if isinstance(item.codes, np.ndarray) else item.codes.codes.cpu().numpy()
+                codes = item.on_host()
                 source.decoded()
                 yield Packet(index, codes, silence, item.code_ms, 0.0, None, item.ready_ms, None, 0)
                 index += 1
@@ -185,7 +190,7 @@ class LocalEngine:
 
     @torch.inference_mode()
     def decode_offline(self, codes: CodeArray) -> PcmArray:
-        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call."""
+        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call. InputError for an id out of range."""
         return self.decode_stage.offline(codes)[0]
 
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
@@ -204,37 +209,35 @@ class LocalEngine:
     def first_logits(self, request: Request) -> NDArray[np.float32]:
         """Group-0 logits (codec vocabulary,) of the first frame, before any processor."""
         with self.codegen_stage.in_force:
-            return self._begin(request)[0].logits.float().cpu().numpy()
+            return self.codegen_stage.begin(request)[0].logits.float().cpu().numpy()
 
-    def _begin(self, request: Request) -> tuple[Generation, int | None]:
-        return self.codegen_stage.begin(request)
+    def _codegen_probes(self, level: TraceLevel) -> CodegenProbes:
+        """The probes of one request; a worker process makes its own, so that here they do nothing."""
+        return CodegenProbes() if self.worker is not None else Recorder(level).codegen(self.generator.talker)
 
-    def _source(self, request: Request, clock: Clock, taps: CodegenTaps | None) -> CodeSource:
-        """A request's codes, from where the config has them generated."""
-        if isinstance(self._codegen, CodegenWorker):
-            return self._codegen.source(request, clock)
-        taps = CodegenTaps() if taps is None else taps
-        form = ThreadSource if self.config.stream.overlap == "thread" else InlineSource
-        return form(self._codegen, request, clock, taps)
+    def _source(self, request: Request, clock: Clock, probes: CodegenProbes) -> CodeSource:
+        """A request's codes, generated where ``stream.overlap`` says."""
+        if isinstance(self._codegen, CodegenStage) and self.config.stream.overlap == "thread":
+            return ThreadSource(self._codegen, request, clock, probes)
+        return self._codes_alone(request, clock, probes)
 
     def _all_codes(self, request: Request, clock: Clock) -> tuple[CodeArray, CodeEnd]:
-        """Code generation alone, to its end."""
-        packets: list[CodeArray] = []
-        with contextlib.closing(self._codes_alone(request, clock, CodegenTaps())) as source:
+        """All codes (T, Q) of a request, generated without decoding, and how they ended."""
+        packets: list[CodeArray] = [np.empty((0, self.info.num_codebooks), np.int64)]
+        with contextlib.closing(self._codes_alone(request, clock, CodegenProbes())) as source:
             while isinstance(item := source.next(), CodePacket):
-                codes = item.codes
-                packets.append(codes if isinstance(codes, np.ndarray) else codes.codes.cpu().numpy())
+                packets.append(item.on_host())
                 source.decoded()
-        return joined(packets, self.info.num_codebooks), item
+        return np.concatenate(packets), item
 
-    def _codes_alone(self, request: Request, clock: Clock, taps: CodegenTaps) -> CodeSource:
-        """Codes that nothing is decoded beside: made in this thread, or in the worker."""
+    def _codes_alone(self, request: Request, clock: Clock, probes: CodegenProbes) -> CodeSource:
+        """A request's codes, generated in this thread or in the worker."""
         if isinstance(self._codegen, CodegenWorker):
             return self._codegen.source(request, clock)
-        return InlineSource(self._codegen, request, clock, taps)
+        return InlineSource(self._codegen, request, clock, probes)
 
     def _held_switches(self) -> contextlib.AbstractContextManager[object]:
-        """With two threads at work the switches stay from the request's begin to its end."""
+        """With two threads the switches stay in force from the request's start to its end."""
         held = self.config.stream.overlap == "thread"
         return self.decode_stage.in_force if held else contextlib.nullcontext()
 
@@ -256,7 +259,7 @@ class LocalEngine:
         )
 
     def _in_force(self, decoder_in_force: dict[str, object]) -> dict[str, object]:
-        """Read back, not as asked for: the switches of code generation at the top, those of the decoder apart."""
+        """What is in force, read back: the switches of code generation at the top, those of the decoder apart."""
         if isinstance(self._codegen, CodegenWorker):
             codegen_in_force = self._codegen.ready()
         else:
@@ -279,7 +282,7 @@ class LocalEngine:
         }
 
 
-def _end(end: CodeEnd, decoding: Decoding, taps: DecodeTaps, level: TraceLevel) -> End:
-    trace = None if level == "none" else Trace(level, end.draws, end.prints, taps.finish())
+def _end(end: CodeEnd, decoding: Decoding, probes: DecodeProbes, level: TraceLevel) -> End:
+    trace = None if level == "none" else Trace(level, end.draws, end.prints, probes.finish())
     notes = (*end.notes, *clamp_notes(decoding.clamped))
     return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ttsctl.audio.bench import AlignmentTime, DetectorTime, PopsBench
 from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
+from ttsctl.engine.bench.results import DecodeBench, ModeTime
 from ttsctl.report.summary import Model, Summary
 
 _DECODE = (
@@ -27,7 +28,7 @@ _DECODE = (
     "seconds_a_second",
 )
 _POPS = ("x_realtime",)
-# At released size on a CPU with packets of 4 frames and 25 of context; elsewhere they are shown, for what they say.
+# Meant for the released size on a CPU, with packets of 4 frames and a context of 25; also shown for anything else.
 INCREMENTAL_LIMIT = 1.3
 WINDOWED_LEAST = 5.0
 DETECTOR_LEAST = 100.0
@@ -35,35 +36,8 @@ ALIGNMENT_LIMIT_S = 5.0
 ALIGNMENT_AUDIO_S = 600.0
 
 
-class Growth(Model):
-    """How a packet's cost changes with its position."""
-
-    slope_ms_a_packet: float
-    slope_low: float
-    slope_high: float
-    first_quartile_ms: float
-    last_quartile_ms: float
-    ratio: float
-
-
-class ModeTime(Model):
-    """One decode mode; ``relative_cost`` is its ``frame_ms`` over oneshot's."""
-
-    mode: str
-    calls: int
-    samples: int
-    samples_expected: int
-    wall_s: float
-    seconds_a_second: float
-    frame_ms: float | None
-    relative_cost: float | None
-    packet_ms: list[float]
-    growth: Growth | None
-    reason: str | None = Field(description="why a value is null")
-
-
 class Target(Model):
-    """A figure beside what it should reach; ``held`` is null, with a reason, where the figure is missing."""
+    """A figure and the limit that it should keep; ``held`` is null, with a reason, if the figure is missing."""
 
     name: str
     value: float | None
@@ -82,26 +56,8 @@ class BenchDecodeSummary(Summary):
     rounds: int
     packet_tokens: int
     left_context: int
-    modes: list[ModeTime]
+    modes: tuple[ModeTime, ...]
     targets: list[Target]
-
-
-class DetectorTime(Model):
-    audio_s: float
-    wall_s: float
-    cpu_s: float
-    x_realtime: float
-    pops: int
-
-
-class AlignmentTime(Model):
-    audio_s: float
-    wall_s: float
-    cpu_s: float
-    coverage: float
-    jumps: int
-    jumps_of_expected_size: int
-    jumps_expected: int
 
 
 class BenchPopsSummary(Summary):
@@ -114,50 +70,59 @@ class BenchPopsSummary(Summary):
 
 
 def judge_target(name: str, value: float | None, operator: Literal["<=", ">="], limit: float) -> Target:
-    """``value operator limit``; a missing value holds nothing."""
+    """Whether ``value operator limit`` holds; null for a missing value."""
     if value is None:
         return Target(name=name, value=None, operator=operator, limit=limit, held=None, reason="not measured")
     held = value <= limit if operator == "<=" else value >= limit
     return Target(name=name, value=value, operator=operator, limit=limit, held=held)
 
 
-def summarise_decode(facts: dict[str, Any], config: Config, provenance: Provenance) -> BenchDecodeSummary:
-    """The summary of a bench as plain values: codec, frames, rounds, modes, in_force."""
-    base = next((mode["frame_ms"] for mode in facts["modes"] if mode["mode"] == "oneshot"), None)
-    costs = {mode["mode"]: _ratio(mode["frame_ms"], base) for mode in facts["modes"]}
-    modes = [ModeTime(**mode, relative_cost=costs[mode["mode"]]) for mode in facts["modes"]]
-    gain = _ratio(costs["windowed"], costs["incremental"])
-    targets = [
-        judge_target("incremental / oneshot, a frame", costs["incremental"], "<=", INCREMENTAL_LIMIT),
+def judge_decode(result: DecodeBench) -> list[Target]:
+    """The targets of ``bench decode``."""
+    costs = {mode.mode: mode.relative_cost for mode in result.modes}
+    incremental, windowed = costs["incremental"], costs["windowed"]
+    gain = windowed / incremental if windowed is not None and incremental else None
+    return [
+        judge_target("incremental / oneshot, a frame", incremental, "<=", INCREMENTAL_LIMIT),
         judge_target("windowed / incremental, a frame", gain, ">=", WINDOWED_LEAST),
     ]
+
+
+def summarise_decode(result: DecodeBench, config: Config) -> BenchDecodeSummary:
+    """The summary of a bench that ran under ``config``."""
+    targets = judge_decode(result)
     return BenchDecodeSummary(
         exit_status=0,
         headline="; ".join(map(target_sentence, targets)),
         config=config.to_dict(),
         config_sha256=config.sha256,
-        in_force=facts["in_force"],
-        provenance=provenance.to_dict(),
+        in_force=result.in_force,
+        provenance=result.provenance.to_dict(),
         definitions=definitions_of(*_DECODE),
-        notes=[f"{mode.mode}: {mode.reason}" for mode in modes if mode.reason and mode.mode != "oneshot"],
-        codec=facts["codec"],
-        frames=facts["frames"],
-        rounds=facts["rounds"],
+        notes=[f"{mode.mode}: {mode.reason}" for mode in result.modes if mode.reason and mode.mode != "oneshot"],
+        codec=result.codec,
+        frames=result.frames,
+        rounds=result.rounds,
         packet_tokens=config.stream.packet_tokens,
         left_context=config.stream.left_context,
-        modes=modes,
+        modes=result.modes,
         targets=targets,
     )
 
 
-def summarise_pops(facts: dict[str, Any], provenance: Provenance) -> BenchPopsSummary:
-    """The summary of a bench as plain values: detector and alignment."""
-    detector, alignment = DetectorTime(**facts["detector"]), AlignmentTime(**facts["alignment"])
+def judge_pops_bench(result: PopsBench) -> list[Target]:
+    """The targets of ``bench pops``; the alignment's limit goes with the length of its audio."""
+    alignment = result.alignment
     limit_s = ALIGNMENT_LIMIT_S * alignment.audio_s / ALIGNMENT_AUDIO_S
-    targets = [
-        judge_target("detector, x real time", detector.x_realtime, ">=", DETECTOR_LEAST),
+    return [
+        judge_target("detector, x real time", result.detector.x_realtime, ">=", DETECTOR_LEAST),
         judge_target(f"alignment of {alignment.audio_s:g} s, s", alignment.wall_s, "<=", limit_s),
     ]
+
+
+def summarise_pops(result: PopsBench, provenance: Provenance) -> BenchPopsSummary:
+    """The summary of a bench of the detector and the alignment."""
+    targets = judge_pops_bench(result)
     return BenchPopsSummary(
         exit_status=0,
         headline="; ".join(map(target_sentence, targets)),
@@ -165,14 +130,14 @@ def summarise_pops(facts: dict[str, Any], provenance: Provenance) -> BenchPopsSu
         config_sha256=None,
         provenance=provenance.to_dict(),
         definitions=definitions_of(*_POPS),
-        detector=detector,
-        alignment=alignment,
+        detector=result.detector,
+        alignment=result.alignment,
         targets=targets,
     )
 
 
 def render_decode(summary: BenchDecodeSummary, console: Console) -> None:
-    """A row a mode (quarters and slope are of ms a packet, by position), then the targets."""
+    """A table with a row a mode, then the targets. Quarters and slope are those of ms a packet by its position."""
     title = f"{summary.codec}: {summary.frames} frames in packets of {summary.packet_tokens}"
     title += f", context {summary.left_context}, fastest of {summary.rounds}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -207,7 +172,7 @@ def render_decode(summary: BenchDecodeSummary, console: Console) -> None:
 
 
 def render_pops(summary: BenchPopsSummary, console: Console) -> None:
-    """A row for the detector and one for the alignment, then the targets."""
+    """A table with a row for the detector and one for the alignment, then the targets."""
     table = Table(title="pops and alignment", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("what")
     for name in ("audio s", "wall s", "CPU s", "found"):
@@ -221,20 +186,16 @@ def render_pops(summary: BenchPopsSummary, console: Console) -> None:
 
 
 def say_targets(targets: Sequence[Target], notes: Sequence[str], console: Console) -> None:
-    """A line a target, then the notes."""
+    """Print a line a target, then the notes."""
     for line in [*map(target_sentence, targets), *(f"note: {note}" for note in notes)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def target_sentence(target: Target) -> str:
-    """A figure and what it should reach, in one line."""
+    """A figure and its limit, in one line."""
     if target.value is None:
         return f"{target.name}: {target.reason}"
     return f"{target.name} {target.value:.2f} (target {target.operator} {target.limit:g})"
-
-
-def _ratio(value: float | None, base: float | None) -> float | None:
-    return value / base if value is not None and base else None
 
 
 def _shown(value: float | None) -> str:

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
-from ttsctl.core.provenance import Provenance
+from ttsctl.engine.bench.results import LevelTime, TraceBench
 from ttsctl.report.bench import Target, judge_target, say_targets, target_sentence
-from ttsctl.report.summary import Model, Summary
+from ttsctl.report.summary import Summary
 
 _DEFINED = ("clock", "code_frame_ms", "decode_frame_ms", "draws", "frames", "prints", "trace_cost")
-# What recording may cost: at "codes" a twentieth more, at "modules" half as much again.
+# What recording may cost: 5 % more at "codes", 50 % more at "modules".
 LIMITS = {"codes": 1.05, "modules": 1.5}
-
-
-class LevelTime(Model):
-    """One trace level; ``relative_cost`` with its 95 % interval, null for fewer than 6 rounds."""
-
-    level: str
-    frames_a_second: float
-    frame_ms: float
-    code_frame_ms: float
-    decode_frame_ms: float
-    relative_cost: float
-    relative_low: float | None
-    relative_high: float | None
-    prints: float
-    draws: float
 
 
 class BenchTraceSummary(Summary):
@@ -42,36 +25,40 @@ class BenchTraceSummary(Summary):
     frames: int
     rounds: int
     clock: str
-    levels: list[LevelTime]
+    levels: tuple[LevelTime, ...]
     targets: list[Target]
 
 
-def summarise_trace(facts: dict[str, Any], config: Config, provenance: Provenance) -> BenchTraceSummary:
-    """The summary of a bench as plain values: network, frames, rounds, clock, levels, in_force."""
-    levels = [LevelTime(**level) for level in facts["levels"]]
-    costs = {level.level: level.relative_cost for level in levels}
-    targets = [judge_target(f"{name} / none", costs.get(name), "<=", limit) for name, limit in LIMITS.items()]
-    few = levels[0].relative_low is None
+def judge_trace(result: TraceBench) -> list[Target]:
+    """The targets of ``bench trace``."""
+    costs = {level.level: level.relative_cost for level in result.levels}
+    return [judge_target(f"{name} / none", costs.get(name), "<=", limit) for name, limit in LIMITS.items()]
+
+
+def summarise_trace(result: TraceBench, config: Config) -> BenchTraceSummary:
+    """The summary of a bench that ran under ``config``."""
+    targets = judge_trace(result)
+    few = result.levels[0].relative_low is None
     return BenchTraceSummary(
         exit_status=0,
         headline="; ".join(map(target_sentence, targets)),
         config=config.to_dict(),
         config_sha256=config.sha256,
-        in_force=facts["in_force"],
-        provenance=provenance.to_dict(),
+        in_force=result.in_force,
+        provenance=result.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
-        notes=[f"{facts['rounds']} rounds: too few for an interval, which takes 6"] if few else [],
-        network=facts["network"],
-        frames=facts["frames"],
-        rounds=facts["rounds"],
-        clock=facts["clock"],
-        levels=levels,
+        notes=[f"{result.rounds} rounds: too few for an interval, which takes 6"] if few else [],
+        network=result.network,
+        frames=result.frames,
+        rounds=result.rounds,
+        clock=result.clock,
+        levels=result.levels,
         targets=targets,
     )
 
 
 def render_trace(summary: BenchTraceSummary, console: Console) -> None:
-    """A row a level, then the targets."""
+    """A table with a row a level, then the targets."""
     title = f"{summary.network}: {summary.frames} frames, medians of {summary.rounds} rounds, {summary.clock} time"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("trace")

@@ -11,7 +11,7 @@ from ttsctl.core.errors import InputError
 from ttsctl.engine.model.build_released import build, released_codec, released_config
 from ttsctl.engine.model.checkpoint import SKIPPED
 from ttsctl.engine.model.codec import SpeechTokenizer
-from ttsctl.engine.model.meta_init import blank
+from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 from ttsctl.engine.model.talker import Codegen
 
@@ -29,18 +29,18 @@ def _needed(name: str) -> dict[str, tuple[int, ...]]:
 @pytest.mark.parametrize("name", sorted(TALKERS))
 def test_talker_names_and_shapes(name: str) -> None:
     sizes = TalkerSizes.read(talker_config(*TALKERS[name]), "config.json")
-    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    ours = {n: tuple(t.shape) for n, t in build_on_meta(lambda: Codegen(sizes)).state_dict().items()}
     assert ours == _needed(name)
 
 
 def test_codec_names_and_shapes() -> None:
-    ours = blank(lambda: SpeechTokenizer(CodecSizes.read(CODEC, "config.json"))).state_dict()
+    ours = build_on_meta(lambda: SpeechTokenizer(CodecSizes.read(CODEC, "config.json"))).state_dict()
     assert {n: tuple(t.shape) for n, t in ours.items()} == _needed("speech_tokenizer")
 
 
 def test_another_width_is_seen() -> None:
     sizes = TalkerSizes.read(talker_config(1024, 3080, "0b6", "custom_voice"), "config.json")
-    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    ours = {n: tuple(t.shape) for n, t in build_on_meta(lambda: Codegen(sizes)).state_dict().items()}
     assert ours != _needed("0.6B-CustomVoice")
 
 
@@ -56,13 +56,13 @@ def test_the_compact_form_holds_all_tensors() -> None:
 
 def test_the_built_network_has_no_memory() -> None:
     sizes = TalkerSizes.read(talker_config(*TALKERS["1.7B-CustomVoice"]), "config.json")
-    assert all(p.is_meta for p in blank(lambda: Codegen(sizes)).parameters())
+    assert all(p.is_meta for p in build_on_meta(lambda: Codegen(sizes)).parameters())
 
 
 @pytest.mark.parametrize("size", ["0.6B", "1.7B"])
 def test_a_random_checkpoint_has_the_released_shapes(size: str) -> None:
     sizes = TalkerSizes.read(released_config(1362, size), "config.json")
-    ours = {n: tuple(t.shape) for n, t in blank(lambda: Codegen(sizes)).state_dict().items()}
+    ours = {n: tuple(t.shape) for n, t in build_on_meta(lambda: Codegen(sizes)).state_dict().items()}
     text = "talker.model.text_embedding.weight"
     wanted = _needed(f"{size}-CustomVoice")
     assert ours.pop(text)[1] == wanted.pop(text)[1]

@@ -1,4 +1,4 @@
-"""How fast each decode mode is on the same codes, and whether a packet costs more the later it comes."""
+"""Times every decode mode on the same codes, and tells whether later packets cost more."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from ttsctl.core.config import Config
+from ttsctl.core.config import Config, DecodeMode
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
-from ttsctl.engine.bench.random_codec import RELEASED_CODEC, random_codec
-from ttsctl.engine.decode.decoding import SessionStats, new_session
+from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec
+from ttsctl.engine.bench.results import DecodeBench, Growth, ModeTime, with_relative_costs
+from ttsctl.engine.decode.session import SessionStats
+from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.loading import open_decoder
 from ttsctl.engine.model.checkpoint import open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder
@@ -25,60 +27,10 @@ from ttsctl.engine.placement import Placement, place, read_back, refuse_unavaila
 from ttsctl.engine.provenance import engine_provenance, with_threads
 from ttsctl.engine.switches import apply_switches
 
-Mode = Literal["oneshot", "windowed", "cached", "incremental"]
-MODES: tuple[Mode, ...] = ("oneshot", "windowed", "cached", "incremental")
+MODES: tuple[DecodeMode, ...] = get_args(DecodeMode)
 # A slope and two quartiles of fewer packets than this would be noise.
 LEAST_PACKETS = 4
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How a packet's cost changes with its position: Theil-Sen slope with its 95 % interval, and quartile medians.
-
-    ``ratio`` is the last quartile's median over the first's; 1 = no growth.
-    """
-
-    slope_ms_a_packet: float
-    slope_low: float
-    slope_high: float
-    first_quartile_ms: float
-    last_quartile_ms: float
-    ratio: float
-
-
-@dataclass(frozen=True)
-class ModeTime:
-    """One mode. ``seconds_a_second`` is wall seconds per second of audio over the fastest round.
-
-    ``frame_ms`` is what a frame costs once the stream is on its way: the median packet after the context is full,
-    over its frames; for oneshot, the whole. ``packet_ms`` is by position, the fastest of all rounds; empty for
-    oneshot. ``reason`` says why
-    ``frame_ms`` or ``growth`` is None.
-    """
-
-    mode: Mode
-    calls: int
-    samples: int
-    samples_expected: int
-    wall_s: float
-    seconds_a_second: float
-    frame_ms: float | None
-    packet_ms: tuple[float, ...]
-    growth: Growth | None
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class DecodeBench:
-    """All modes on the same codes, on one decoder, in one run."""
-
-    frames: int
-    rounds: int
-    codec: str
-    modes: tuple[ModeTime, ...]
-    in_force: dict[str, object]
-    provenance: Provenance
 
 
 @torch.inference_mode()
@@ -90,9 +42,11 @@ def bench_decode(
     seed: int = 0,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> DecodeBench:
-    """Time every mode on ``frames`` random frames, ``rounds`` times; the fastest of each time counts.
+    """Time every mode on ``frames`` random frames, ``rounds`` times; of each time the fastest round counts.
 
-    ``checkpoint`` None = random weights of the released size. Packets and context are ``config.stream``'s.
+    ``checkpoint`` None = random weights of the released size. Packets and context are those of ``config.stream``.
+    ``tell`` is called before each round with its name, number and the number of rounds. InputError for no frames or
+    rounds, or for settings that this machine does not have.
     """
     if frames < 1 or rounds < 1:
         raise InputError(f"bench: {frames} frames in {rounds} rounds", "give at least one of each")
@@ -110,7 +64,9 @@ def bench_decode(
         if tell:
             tell("round", index, rounds)
         runs.append(_round(decoder, config, codes))
-    modes = tuple(_mode_time(mode, [run[mode] for run in runs], config, decoder.sizes.sample_rate) for mode in MODES)
+    modes = with_relative_costs(
+        _mode_time(mode, [run[mode] for run in runs], config, decoder.sizes.sample_rate) for mode in MODES
+    )
     return DecodeBench(frames, rounds, name, modes, read_back(placement), provenance)
 
 
@@ -131,14 +87,14 @@ class _Run:
     stats: SessionStats
 
 
-def _round(decoder: CodecDecoder, config: Config, codes: Tensor) -> dict[Mode, _Run]:
-    """All modes over all codes, packet by packet and mode after mode.
+def _round(decoder: CodecDecoder, config: Config, codes: Tensor) -> dict[DecodeMode, _Run]:
+    """All modes over all codes: each packet through every mode, then the next packet.
 
-    In lockstep, so that whatever else the machine does falls on all modes alike.
+    What else the machine does then slows all modes alike.
     """
     tables = {mode: replace(config, decoder=replace(config.decoder, mode=mode)) for mode in MODES}
     sessions = {mode: new_session(decoder, table) for mode, table in tables.items()}
-    packet_ms: dict[Mode, list[float]] = {mode: [] for mode in MODES}
+    packet_ms: dict[DecodeMode, list[float]] = {mode: [] for mode in MODES}
     for packet in codes.split(config.stream.packet_tokens):
         for mode, session in sessions.items():
             packet_ms[mode].append(_ms(partial(session.push, packet)))
@@ -155,8 +111,8 @@ def _ms(work: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def _mode_time(mode: Mode, runs: list[_Run], config: Config, sample_rate: int) -> ModeTime:
-    """All rounds of a mode -> its figures. A packet's time is its fastest round's, for others only ever add to it."""
+def _mode_time(mode: DecodeMode, runs: list[_Run], config: Config, sample_rate: int) -> ModeTime:
+    """All rounds of a mode -> its figures. A packet's time is that of its fastest round, as noise only ever adds."""
     stats, size = runs[0].stats, config.stream.packet_tokens
     wall_s = min(run.wall_s for run in runs)
     packet_ms: tuple[float, ...] = ()
@@ -177,13 +133,14 @@ def _mode_time(mode: Mode, runs: list[_Run], config: Config, sample_rate: int) -
         wall_s=wall_s,
         seconds_a_second=wall_s * sample_rate / stats.samples_expected,
         frame_ms=frame_ms,
+        relative_cost=None,
         packet_ms=packet_ms,
         growth=growth,
         reason=_reason(mode, len(steady), growth),
     )
 
 
-def _reason(mode: Mode, packets: int, growth: Growth | None) -> str | None:
+def _reason(mode: DecodeMode, packets: int, growth: Growth | None) -> str | None:
     if mode == "oneshot":
         return "one call has no packets"
     if growth is None:
@@ -198,7 +155,7 @@ def full_packets(packet_ms: Sequence[float], frames: int, size: int, left_contex
 
 
 def growth_of(packet_ms: Sequence[float]) -> Growth | None:
-    """Growth over packets of equal work; None for fewer than ``LEAST_PACKETS``."""
+    """Growth of the times of packets of equal work, in order; None for fewer than ``LEAST_PACKETS``."""
     if len(packet_ms) < LEAST_PACKETS:
         return None
     from scipy.stats import theilslopes

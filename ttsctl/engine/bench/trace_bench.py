@@ -1,4 +1,4 @@
-"""What recording costs: the same speech at every trace level, code generation and decoding timed apart."""
+"""Times the same speech at every trace level: what recording costs in code generation and in decoding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import comb
 from statistics import median
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -17,11 +17,11 @@ from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.trace import TraceLevel
-from ttsctl.engine.bench.random_codec import RELEASED_CODEC, random_codec
-from ttsctl.engine.bench.random_talker import random_talker, released_talker
+from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec, random_talker, released_talker
+from ttsctl.engine.bench.results import LevelTime, TraceBench
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import SamplingPlan, new_generator, plan_sampling, request_seed
-from ttsctl.engine.decode.decoding import new_session
+from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.loading import open_decoder, open_generator
 from ttsctl.engine.model.checkpoint import open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder
@@ -29,57 +29,20 @@ from ttsctl.engine.model.sizes import TalkerSizes
 from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place, read_back, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance, with_threads
-from ttsctl.engine.recording.recorder import codegen_taps, decode_taps
+from ttsctl.engine.recording.recorder import Recorder
 from ttsctl.engine.switches import apply_switches
 
 Clock = Literal["cpu", "wall"]
-# The least number of rounds in which the extremes bound the median at 95 %: 1 - 2 / 2^6.
+# The least number of rounds whose extremes bound the median with 95 % or more: 1 - 2 / 2^6 is 97 %.
 LEAST_ROUNDS = 6
 CONFIDENCE = 0.95
-LEVELS: tuple[TraceLevel, ...] = ("none", "codes", "stages", "modules")
+LEVELS: tuple[TraceLevel, ...] = get_args(TraceLevel)
 _TEXT = "Please call a taxi for half past seven tomorrow morning, and ask the driver to wait at the gate."
 
 
 @dataclass(frozen=True)
-class LevelTime:
-    """One level, in medians over the rounds, by the bench's clock; ``frames_a_second`` by the wall's.
-
-    ``relative_cost`` is the median of each round's time over that round's time at "none", ``relative_low`` and
-    ``relative_high`` its 95 % interval, None for too few rounds. ``prints`` and ``draws``: what was recorded a frame.
-    """
-
-    level: TraceLevel
-    frames_a_second: float
-    frame_ms: float
-    code_frame_ms: float
-    decode_frame_ms: float
-    relative_cost: float
-    relative_low: float | None
-    relative_high: float | None
-    prints: float
-    draws: float
-
-
-@dataclass(frozen=True)
-class TraceBench:
-    """All levels on one engine, in turn, round after round.
-
-    ``clock``: "cpu", the process's own time, where all is computed on the CPU, for other processes do not lengthen it;
-    else "wall".
-    """
-
-    network: str
-    frames: int
-    rounds: int
-    clock: Clock
-    levels: tuple[LevelTime, ...]
-    in_force: dict[str, object]
-    provenance: Provenance
-
-
-@dataclass(frozen=True)
 class _Network:
-    """What is timed."""
+    """The networks that are timed, and what they speak."""
 
     name: str
     generator: CodeGenerator
@@ -91,7 +54,7 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Run:
-    """One round of one level; seconds by the bench's clock, with what it takes to finish the trace."""
+    """One round of one level: seconds by the bench's clock, including those that finish the trace."""
 
     frames: int
     wall_s: float
@@ -114,9 +77,10 @@ def bench_trace(
     seed: int = 0,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> TraceBench:
-    """Speak up to ``frames`` frames at every level, ``rounds`` times; in turns.
+    """Speak up to ``frames`` frames at every level in turn, ``rounds`` times, after a round that only warms up.
 
-    ``checkpoint`` None = random weights of the released 0.6B size. A first round that is not counted warms up.
+    ``checkpoint`` None = random weights of the released 0.6B size. ``tell`` is called before each round with its name,
+    number and the number of rounds. InputError for no frames or rounds, or for settings that this machine lacks.
     """
     if frames < 1 or rounds < 1:
         raise InputError(f"bench: {frames} frames in {rounds} rounds", "give at least one of each")
@@ -130,7 +94,7 @@ def bench_trace(
     for index in range(-1, rounds):
         if tell and index >= 0:
             tell("round", index, rounds)
-        for level in _turns(index):
+        for level in _levels_of_round(index):
             run = _speak(network, config, level, clock)
             if index >= 0:
                 runs[level].append(run)
@@ -140,11 +104,11 @@ def bench_trace(
     )
 
 
-def _turns(index: int) -> Sequence[TraceLevel]:
-    """The levels in the order of a round: each comes first in turn, and backwards as often as forwards."""
+def _levels_of_round(index: int) -> Sequence[TraceLevel]:
+    """The order of the levels in a round: each level is first equally often, and every second round goes backwards."""
     shift = index // 2 % len(LEVELS)
-    turned = LEVELS[shift:] + LEVELS[:shift]
-    return turned if index % 2 else turned[::-1]
+    rotated = LEVELS[shift:] + LEVELS[:shift]
+    return rotated if index % 2 else rotated[::-1]
 
 
 def _random(config: Config, placement: Placement, seed: int) -> _Network:
@@ -178,27 +142,28 @@ def _loaded(config: Config, placement: Placement, checkpoint: str) -> _Network:
 
 
 def _request(sizes: TalkerSizes) -> Request:
-    """A text by the first speaker, or by a voice in words where there is none."""
+    """A text by the first speaker, or by a described voice if the checkpoint has no speakers."""
     speaker = min(sizes.speakers, default=None)
     return Request(_TEXT, Voice("bench", speaker, instruct=None if speaker else "A calm voice."))
 
 
 def _speak(network: _Network, config: Config, level: TraceLevel, clock: Clock) -> _Run:
-    """One request: all codes, then their decoding packet by packet, each with what its trace takes."""
+    """One request: generate all codes, then decode them packet by packet, each with its part of the trace."""
     device = network.generator.device
     random, _ = new_generator(config.sampling, request_seed(config.sampling, network.request), device)
     wall, started = time.perf_counter(), _now(clock)
-    looks, listens = codegen_taps(level, network.generator.talker), decode_taps(level, network.decoder)
-    generation = network.generator.begin(network.request, network.plan, random, looks)
+    recorder = Recorder(level)
+    codegen_probes, decode_probes = recorder.codegen(network.generator.talker), recorder.decode(network.decoder)
+    generation = network.generator.begin(network.request, network.plan, random, codegen_probes)
     codes = torch.stack(list(network.generator.frames(generation)))
-    draws, prints = looks.finish()
+    draws, prints = codegen_probes.finish()
     generated = _now(clock)
     codes = codes.to(network.decoder.pre_conv.conv.weight.device)
-    session = new_session(network.decoder, config, listens)
+    session = new_session(network.decoder, config, decode_probes)
     for packet in codes.split(config.stream.packet_tokens):
         session.push(packet)
     session.flush()
-    decoded = listens.finish()
+    decoded = decode_probes.finish()
     done = _now(clock)
     return _Run(
         frames=len(codes),
@@ -211,7 +176,7 @@ def _speak(network: _Network, config: Config, level: TraceLevel, clock: Clock) -
 
 
 def _now(clock: Clock) -> float:
-    """The time in s, on the wall once all that is queued on CUDA is done."""
+    """The time in s; by the wall clock only once all that is queued on CUDA is done."""
     if clock == "cpu":
         return time.process_time()
     torch.cuda.synchronize()
@@ -237,9 +202,10 @@ def _level_time(level: TraceLevel, runs: Sequence[_Run], plain: Sequence[_Run]) 
 
 
 def median_interval(ordered: Sequence[float]) -> tuple[float | None, float | None]:
-    """The values, of at least ``LEAST_ROUNDS`` in order, between which the median lies with 95 % or more.
+    """Sorted values -> the closest two of them that have the median between them with a probability of 95 % or more.
 
-    By the sign test (Hettmansperger & McKean, 2011): k from either end leaves out 2 · P(Binomial(n, 1/2) < k).
+    By the sign test (Hettmansperger & McKean, 2011): the kth value from either end leaves out 2 · P(Binomial(n, 1/2) <
+    k). (None, None) for fewer than ``LEAST_ROUNDS`` values.
     """
     count = len(ordered)
     if count < LEAST_ROUNDS:

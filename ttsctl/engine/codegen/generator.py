@@ -15,7 +15,7 @@ from ttsctl.engine.codegen.sampling import Group0Rules, SamplingPlan, decide, pe
 from ttsctl.engine.model.layers import KVState
 from ttsctl.engine.model.prompt import Position, Prompt, build_prompt
 from ttsctl.engine.model.talker import Talker
-from ttsctl.engine.recording.probes import CodegenTaps
+from ttsctl.engine.recording.probes import CodegenProbes
 
 # Room for the prompt and this many frames at once; the state doubles when a text runs longer.
 FRAMES_AHEAD = 256
@@ -23,7 +23,7 @@ FRAMES_AHEAD = 256
 
 @dataclass
 class Generation:
-    """The state of one request between frames; owned by whoever drives it.
+    """The state of one request between frames; the caller owns it.
 
     ``codes`` are the frames so far. ``ended`` is set by the end token, ``truncated`` by the cap.
     """
@@ -39,7 +39,7 @@ class Generation:
     hidden: Tensor
     logits: Tensor
     codes: list[Tensor]
-    taps: CodegenTaps
+    probes: CodegenProbes
     ended: bool = False
     truncated: bool = False
 
@@ -55,25 +55,32 @@ class CodeGenerator:
         self.rules = Group0Rules(self.sizes.codec_vocab_size, self.sizes.ids.codec_eos, self.device)
 
     def begin(
-        self, request: Request, plan: SamplingPlan, generator: torch.Generator | None, taps: CodegenTaps | None = None
+        self,
+        request: Request,
+        plan: SamplingPlan,
+        generator: torch.Generator | None,
+        probes: CodegenProbes | None = None,
     ) -> Generation:
-        """Tokenise, run the prompt through the talker, and stand before the draw of frame 0."""
-        taps = CodegenTaps() if taps is None else taps
+        """Tokenise and run the prompt through the talker -> the state before the draw of frame 0.
+
+        ``generator`` None = nothing is drawn. InputError for text, voice or forced codes that do not fit the model.
+        """
+        probes = CodegenProbes() if probes is None else probes
         prompt = build_prompt(request, self.sizes, self.tokenizer)
         limit = self._limit(prompt, plan.max_new_tokens)
         state = self.talker.new_state(len(prompt.positions) + min(limit, FRAMES_AHEAD))
-        if taps.forced is not None:
-            limit = self._forced_limit(prompt, len(taps.forced))
-        with taps.watching():
-            taps.at("text", 0)
-            taps.value("text", torch.tensor([*prompt.instruct_ids, *prompt.input_ids], device=self.device))
-            taps.at("prompt", 0)
-            embeds = taps.value("prompt", self._embed(prompt.positions))
+        if probes.forced is not None:
+            limit = self._forced_limit(prompt, len(probes.forced))
+        with probes.attached():
+            probes.at("text", 0)
+            probes.value("text", torch.tensor([*prompt.instruct_ids, *prompt.input_ids], device=self.device))
+            probes.at("prompt", 0)
+            embeds = probes.value("prompt", self._embed(prompt.positions))
             ids = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
-            texts = taps.value("prompt", self.talker.embed_text(ids))
-            taps.at("talker", 0)
-            hidden, logits = self._step(embeds, state, taps)
-            taps.rest()
+            texts = probes.value("prompt", self.talker.embed_text(ids))
+            probes.at("talker", 0)
+            hidden, logits = self._step(embeds, state, probes)
+            probes.pause()
         return Generation(
             prompt=prompt,
             plan=plan,
@@ -86,7 +93,7 @@ class CodeGenerator:
             hidden=hidden,
             logits=logits,
             codes=[],
-            taps=taps,
+            probes=probes,
         )
 
     def frames(self, generation: Generation) -> Iterator[Tensor]:
@@ -95,7 +102,7 @@ class CodeGenerator:
         A cap of N tokens gives at most N - 1 whole frames: the last token is drawn to see whether it ends the speech.
         """
         seen = torch.empty(0, dtype=torch.int64, device=self.device)
-        with generation.taps.watching():
+        with generation.probes.attached():
             for token in range(generation.limit):
                 code = self._draw_group0(generation, seen, token)
                 if int(code) == self.rules.end_token:
@@ -107,16 +114,16 @@ class CodeGenerator:
                 frame = self._predict(generation, code, token)
                 generation.codes.append(frame)
                 seen = torch.cat([seen, code[None]])
-                generation.taps.rest()
-                # The frame is handed out before the talker moves on, so that a packet need not wait for a step it
-                # does not contain.
+                generation.probes.pause()
+                # The frame is yielded before the talker's next step, so that a packet does not wait for a step that it
+                # does not need.
                 yield frame
                 self._advance(generation, frame, token)
 
     def _limit(self, prompt: Prompt, max_new_tokens: int) -> int:
-        """Tokens that may be drawn. InputError if the text, at a token a frame where it trails, outlasts the model."""
+        """Tokens that may be drawn. InputError if prompt and trailing text need more positions than the model has."""
         most, taken = self.sizes.talker.max_position_embeddings, len(prompt.positions)
-        # Even a text that is all in the prompt needs a position to speak from and one to end at.
+        # A text that is all in the prompt still needs one position for a frame and one for the end token.
         if taken + max(len(prompt.trailing), 2) > most:
             raise InputError(
                 f"text: {len(prompt.input_ids)} tokens and an instruction of {len(prompt.instruct_ids)} take "
@@ -126,7 +133,7 @@ class CodeGenerator:
         return min(max_new_tokens, most - taken)
 
     def _forced_limit(self, prompt: Prompt, frames: int) -> int:
-        """Tokens of that many forced frames and their end. InputError if the model has no room for them."""
+        """Tokens of that many forced frames and the end token. InputError if the model has no room for them."""
         limit = self._limit(prompt, frames + 1)
         if limit <= frames:
             raise InputError(f"codes: {frames} frames to force, but this model has room for {limit - 1}", "give fewer")
@@ -141,32 +148,32 @@ class CodeGenerator:
         embeds = self.talker.embed_text(texts)
         return torch.where(has_codec[:, None], embeds + self.talker.embed_codec(codec), embeds)
 
-    def _step(self, x: Tensor, state: KVState, taps: CodegenTaps) -> tuple[Tensor, Tensor]:
+    def _step(self, x: Tensor, state: KVState, probes: CodegenProbes) -> tuple[Tensor, Tensor]:
         """Inputs x (n, hidden) -> last hidden state (hidden,) and group-0 logits (vocab,)."""
-        hidden = taps.value("talker.hidden", self.talker.run(x, state))
-        return hidden, taps.value("talker.logits", self.talker.codec_head(hidden))
+        hidden = probes.value("talker.hidden", self.talker.run(x, state))
+        return hidden, probes.value("talker.logits", self.talker.codec_head(hidden))
 
     def _draw_group0(self, generation: Generation, seen: Tensor, token: int) -> Tensor:
         """The id of group 0 of frame ``token``, or the end token."""
         sampler = generation.plan.talker
-        generation.taps.at("draw", token)
+        generation.probes.at("draw", token)
         logits = self.rules.apply(generation.logits, seen, token, sampler.repetition_penalty)
         code, scores = decide(logits, sampler, generation.generator)
-        return generation.taps.drawn(code, logits, scores, sampler)
+        return generation.probes.drawn(code, logits, scores, sampler)
 
     def _predict(self, generation: Generation, code: Tensor, token: int) -> Tensor:
         """Group 0 of frame ``token`` -> the whole frame (groups,), drawn group after group."""
-        predictor, taps = self.talker.code_predictor, generation.taps
+        predictor, probes = self.talker.code_predictor, generation.probes
         drawn = [code]
         for group in range(1, self.sizes.num_code_groups):
-            taps.at("predictor", token, group)
+            probes.at("predictor", token, group)
             if group == 1:
                 embedded = self.talker.embed_codec(code)
                 logits = predictor.begin(generation.hidden, embedded, generation.predictor_state)
             else:
                 logits = predictor.step(group - 1, drawn[-1], generation.predictor_state)
-            logits = taps.value("predictor.logits", logits)
-            taps.at("draw", token, group)
+            logits = probes.value("predictor.logits", logits)
+            probes.at("draw", token, group)
             drawn.append(self._draw(logits, drawn[1:], generation))
         return torch.stack(drawn)
 
@@ -178,12 +185,12 @@ class CodeGenerator:
         if seen and sampler.repetition_penalty != 1.0:
             logits = penalise(logits, torch.stack(seen), sampler.repetition_penalty)
         code, scores = decide(logits, sampler, generation.generator)
-        return generation.taps.drawn(code, logits, scores, sampler)
+        return generation.probes.drawn(code, logits, scores, sampler)
 
     def _advance(self, generation: Generation, frame: Tensor, index: int) -> None:
-        """The talker's next step: the frame's embeddings plus the text that trails it."""
-        taps = generation.taps
-        taps.at("talker", index + 1)
+        """The talker's next step: the frame's embeddings plus that of the next trailing text id."""
+        probes = generation.probes
+        probes.at("talker", index + 1)
         text = generation.trailing[index] if index < len(generation.trailing) else generation.pad
-        step = taps.value("talker.input", (self.talker.embed_frame(frame) + text)[None])
-        generation.hidden, generation.logits = self._step(step, generation.talker_state, taps)
+        step = probes.value("talker.input", (self.talker.embed_frame(frame) + text)[None])
+        generation.hidden, generation.logits = self._step(step, generation.talker_state, probes)

@@ -57,10 +57,10 @@ class SamplingPlan:
 
 
 def plan_sampling(config: SamplingConfig, generation: Mapping[str, Any]) -> SamplingPlan:
-    """The config where it speaks, else generation_config.json, else the public package's own defaults.
+    """Each setting from the config if set there, else from generation_config.json, else the public package's default.
 
-    Greedy is greedy in both samplers, unless ``predictor_policy`` says other. (The public package's
-    ``do_sample=False`` leaves its predictor sampling.)
+    The policy greedy holds for both samplers unless ``predictor_policy`` is set. (In the public package the predictor
+    goes on sampling under ``do_sample=False``.)
     """
 
     def value(name: str, key: str) -> Any:
@@ -87,14 +87,15 @@ def policies(config: SamplingConfig) -> tuple[Policy, Policy]:
 
 
 def generator_policy(config: SamplingConfig) -> Policy:
-    """Of the one generator that both samplers draw from: free if either is, else seeded if either is."""
+    """The policy of the one generator that both samplers draw from: free if either is, else seeded if either is."""
     both = policies(config)
     return "free" if "free" in both else "seeded" if "seeded" in both else "greedy"
 
 
 def request_seed(config: SamplingConfig, request: Request) -> int | None:
-    """Seed of a request: None if nothing is drawn, or freely; the config's; or, for ``content``, the first 63 bits of
-    a sha256 of text and voice.
+    """The seed of a request; None if nothing is drawn, or under the policy free.
+
+    ``seed_mode`` fixed: the config's seed. ``content``: the first 63 bits of a sha256 of text and voice.
     """
     if generator_policy(config) != "seeded":
         return None
@@ -109,7 +110,7 @@ def request_seed(config: SamplingConfig, request: Request) -> int | None:
 def new_generator(
     config: SamplingConfig, seed: int | None, device: torch.device
 ) -> tuple[torch.Generator | None, int | None]:
-    """The request's own generator and the seed it started from; (None, None) if nothing is drawn.
+    """The request's own generator and its seed; (None, None) if nothing is drawn.
 
     ``free`` takes a fresh seed from the operating system and reports it, so that a run can be repeated as ``seeded``.
     """
@@ -127,13 +128,11 @@ def penalise(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     return logits.index_put((seen,), torch.where(chosen < 0, chosen * penalty, chosen / penalty))
 
 
-def pick(logits: Tensor, sampler: Sampler, generator: torch.Generator | None) -> Tensor:
-    """Processed logits (vocab,) float32 -> the id, int64 scalar: the best one, or a draw after the three warpers."""
-    return decide(logits, sampler, generator)[0]
-
-
 def decide(logits: Tensor, sampler: Sampler, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """As ``pick``, with the scores (vocab,) whose best is taken: the logits, or the runners of the race."""
+    """Processed logits (vocab,) float32 -> the id, int64 scalar, and the scores (vocab,) of which it is the best.
+
+    The scores are the logits themselves or, if the sampler draws, those of ``race`` after temperature, top_k and top_p.
+    """
     if not sampler.draw:
         return logits.argmax(), logits
     logits = keep_top_p(keep_top_k(logits / sampler.temperature, sampler.top_k), sampler.top_p)
@@ -142,23 +141,23 @@ def decide(logits: Tensor, sampler: Sampler, generator: torch.Generator | None) 
 
 
 def race(probabilities: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Probabilities (vocab,) over exponential noise of rate 1: the largest is a draw from them.
+    """Probabilities (vocab,) divided by exponential noise of rate 1: the index of the largest is a draw from them.
 
-    That is what ``torch.multinomial`` does for one draw, so it takes the same ids from the same generator; here the
-    runner-up can be told too. The logarithm of a score is log p plus Gumbel noise (Maddison et al., 2014).
+    ``torch.multinomial`` does the same for one draw, so the ids are the same for the same generator; the scores also
+    tell the runner-up. The logarithm of a score is log p plus Gumbel noise (Maddison et al., 2014).
     """
     return probabilities / torch.empty_like(probabilities).exponential_(1, generator=generator)
 
 
 def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
-    """Everything below the k-th best logit out; 0 = all stay."""
+    """Rule out every logit (vocab,) below the k-th best; 0 = keep all."""
     if top_k == 0 or top_k >= logits.numel():
         return logits
     return logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
 
 
 def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """The smallest set of best ids whose probabilities reach ``top_p`` stays (Holtzman et al., 2020); 1 = all."""
+    """Keep the smallest set of best ids whose probabilities reach ``top_p`` (Holtzman et al., 2020); 1 = keep all."""
     if top_p >= 1.0:
         return logits
     ordered, order = logits.sort(descending=False)
@@ -168,8 +167,10 @@ def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
 
 
 def _running_sums(values: Tensor) -> Tensor:
-    """Sums (n,) of all values up to each. On the host where torch insists on deterministic algorithms: CUDA has none
-    for this sum, and torch would refuse it (see ``torch.use_deterministic_algorithms``).
+    """values (n,) -> the sums (n,) up to each.
+
+    On the host if torch requires deterministic algorithms: CUDA has none for this sum, and torch would raise (see
+    ``torch.use_deterministic_algorithms``).
     """
     if values.is_cuda and torch.are_deterministic_algorithms_enabled():
         return values.cpu().cumsum(-1).to(values.device)
@@ -177,7 +178,7 @@ def _running_sums(values: Tensor) -> Tensor:
 
 
 class Group0Rules:
-    """The talker's processors, with their masks made once: penalty, minimum length, reserved ids."""
+    """The talker's logit processors: repetition penalty, minimum length, reserved ids. Their masks are made once."""
 
     def __init__(self, vocab_size: int, end_token: int, device: torch.device) -> None:
         reserved = torch.zeros(vocab_size, dtype=torch.bool, device=device)
@@ -187,7 +188,7 @@ class Group0Rules:
         self.end_token = end_token
 
     def apply(self, logits: Tensor, seen: Tensor, tokens: int, penalty: float) -> Tensor:
-        """Logits (vocab,) of token number ``tokens`` (from 0), with the group-0 ids ``seen`` so far."""
+        """Logits (vocab,) of token number ``tokens`` (from 0) -> processed. ``seen`` (n,): the group-0 ids so far."""
         processed = penalise(logits.float(), seen, penalty).masked_fill(self.reserved, -torch.inf)
         if tokens < MIN_TOKENS:
             processed[self.end_token] = -torch.inf

@@ -1,6 +1,6 @@
-"""Where a stream's codes come from: the same thread, another one, or another process.
+"""Where a stream's codes come from: this thread, another thread, or (in ``worker``) another process.
 
-A source is asked for packets and told when one is decoded; closing it ends code generation and frees its state.
+The consumer asks a source for packets and tells it when one is decoded. Closing the source ends code generation.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Protocol, cast
 import torch
 
 from ttsctl.core.request import Request
-from ttsctl.engine.clock import Clock
-from ttsctl.engine.codegen.stage import Always, CodeEnd, CodegenStage, CodePacket, Stopped
-from ttsctl.engine.recording.probes import CodegenTaps
+from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket, NoLimit, Stopped
+from ttsctl.engine.recording.probes import CodegenProbes
 
-# Packets that code generation may be ahead of the decoder, the one in the making included. With two, one is ready
-# whenever the decoder is; more would only make a closed stream throw more away.
+# How many packets code generation may be ahead of the decoder, with the one that is being generated. With two, one is
+# ready whenever the decoder is; with more, a closed stream would only throw more away.
 PACKETS_AHEAD = 2
 # The name of the thread or process that generates.
 CODEGEN_NAME = "ttsctl-codegen"
@@ -29,24 +28,24 @@ class CodeSource(Protocol):
     """One request's codes."""
 
     def next(self) -> CodePacket | CodeEnd:
-        """The next packet, as soon as it is there; after the last one CodeEnd. Raises what code generation raised."""
+        """Wait for the next packet or, after the last one, CodeEnd. Raises what code generation raised."""
         ...
 
     def decoded(self) -> None:
-        """Said once the packet last taken is decoded, or put aside to be decoded with others."""
+        """Called once the packet last taken is decoded, or put aside to be decoded with others."""
         ...
 
     def close(self) -> None:
-        """End code generation, wherever it stands. Closing twice is harmless."""
+        """End code generation and free its state. Harmless twice."""
         ...
 
 
 class InlineSource:
     """Generates a packet when it is asked for one, in the thread that asks."""
 
-    def __init__(self, stage: CodegenStage, request: Request, clock: Clock, taps: CodegenTaps) -> None:
+    def __init__(self, stage: CodegenStage, request: Request, clock: Clock, probes: CodegenProbes) -> None:
         self._in_force = stage.in_force
-        packets = stage.packets(request, clock, taps, Always())
+        packets = stage.packets(request, clock, probes, NoLimit())
         self._packets = cast("Generator[CodePacket | CodeEnd, None, None]", packets)
 
     def next(self) -> CodePacket | CodeEnd:
@@ -61,8 +60,8 @@ class InlineSource:
 
 
 class AheadSource(ABC):
-    """Generates while the decoder works. The first ``prefill`` packets go in lock-step: none of them, nor the one
-    after them, is begun before the packet before it is decoded. From then on ``PACKETS_AHEAD`` bounds the lead.
+    """Generates while the decoder works. The first ``prefill`` packets go in lock-step: packets 1 to ``prefill``
+    begin only once the packet before them is decoded. From then on ``PACKETS_AHEAD`` bounds the lead.
     """
 
     def __init__(self, prefill: int) -> None:
@@ -73,7 +72,7 @@ class AheadSource(ABC):
 
     @property
     def allowed(self) -> int:
-        """How many packets may have been begun so far."""
+        """How many packets may be begun so far."""
         return self._decoded + 1 if self._decoded < self._prefill else self._taken + PACKETS_AHEAD
 
     def next(self) -> CodePacket | CodeEnd:
@@ -92,15 +91,15 @@ class AheadSource(ABC):
 
     @abstractmethod
     def _receive(self) -> CodePacket | CodeEnd:
-        """What comes next, waiting for it."""
+        """Wait for the next item."""
 
     @abstractmethod
     def _allow(self, packets: int) -> None:
-        """Let the generator begin all packets below this number."""
+        """Permit code generation to begin all packets below this number."""
 
 
-class ThreadLeave:
-    """``Leave`` for a thread: a number of packets that only grows, and a flag that stops it."""
+class ThreadPermit:
+    """The permit of a thread: a number of packets, which only grows, and a flag that stops it."""
 
     def __init__(self, allowed: int) -> None:
         self._allowed = allowed
@@ -133,23 +132,23 @@ _Item = CodePacket | CodeEnd | BaseException
 class ThreadSource(AheadSource):
     """Generates in a thread of its own, which ends with the request.
 
-    Both stages run under one set of switches, for these belong to the process; whoever decodes holds them.
+    Both stages run under the same switches, which belong to the process; the thread that decodes puts them in force.
     """
 
-    def __init__(self, stage: CodegenStage, request: Request, clock: Clock, taps: CodegenTaps) -> None:
+    def __init__(self, stage: CodegenStage, request: Request, clock: Clock, probes: CodegenProbes) -> None:
         super().__init__(stage.config.stream.prefill_packets)
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._leave = ThreadLeave(self.allowed)
+        self._permit = ThreadPermit(self.allowed)
         self._thread = threading.Thread(
             target=_generate,
-            args=(stage, request, clock, taps, self._leave, self._items),
+            args=(stage, request, clock, probes, self._permit, self._items),
             name=CODEGEN_NAME,
             daemon=True,
         )
         self._thread.start()
 
     def close(self) -> None:
-        self._leave.stop()
+        self._permit.stop()
         self._thread.join()
 
     def _receive(self) -> CodePacket | CodeEnd:
@@ -158,28 +157,28 @@ class ThreadSource(AheadSource):
             try:
                 raise item
             finally:
-                # The error's traceback holds this frame, which must not hold the error.
+                # The error's traceback refers to this frame, so this frame must not refer to the error.
                 del item
         return item
 
     def _allow(self, packets: int) -> None:
-        self._leave.allow(packets)
+        self._permit.allow(packets)
 
 
 def _generate(
     stage: CodegenStage,
     request: Request,
     clock: Clock,
-    taps: CodegenTaps,
-    leave: ThreadLeave,
+    probes: CodegenProbes,
+    permit: ThreadPermit,
     items: queue.SimpleQueue[_Item],
 ) -> None:
-    """The thread's work: every packet and the end, or what was raised, into the queue."""
+    """The thread's work: put every packet and the end, or what was raised, into the queue."""
     try:
         with torch.inference_mode(), stage.in_force:
-            # The count belongs to the thread, and with it the order in which sums are formed.
+            # The number of threads is set for each thread apart, and decides the order in which sums are formed.
             torch.set_num_threads(stage.in_force.switches.threads)
-            for item in stage.packets(request, clock, taps, leave):
+            for item in stage.packets(request, clock, probes, permit):
                 items.put(item)
     except Stopped:
         pass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,20 +14,37 @@ from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.request import Request
 from ttsctl.core.trace import Draws, Prints
-from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.codegen.sampling import SamplingPlan, new_generator, request_seed
-from ttsctl.engine.cuda_handover import DeviceCodes, device_codes
+from ttsctl.engine.cuda_handover import DeviceCodes, with_event
 from ttsctl.engine.placement import Placement
-from ttsctl.engine.recording.probes import CodegenTaps
+from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.switches import InForce
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Milliseconds since a request began, the same in every thread and process that works for the request.
+
+    ``time.monotonic`` and not ``perf_counter``: Python promises that it is one clock for the whole system (since 3.5),
+    so a worker process can go on counting from the ``started_ns`` that it was sent.
+    """
+
+    started_ns: int
+
+    @classmethod
+    def start(cls) -> Clock:
+        return cls(time.monotonic_ns())
+
+    def now_ms(self) -> float:
+        return (time.monotonic_ns() - self.started_ns) / 1e6
 
 
 @dataclass(frozen=True, eq=False)
 class CodePacket:
     """Up to ``packet_tokens`` frames: (n, Q) int64 on the host or, where a CUDA event carries them, on the device.
 
-    ``code_ms`` is the time it took to generate them, without waiting for leave to begin; ``ready_ms`` counts from the
+    ``code_ms`` is the time it took to generate them, without the wait for a permit; ``ready_ms`` counts from the
     request to the moment they were handed over. On the device both mean that the work is queued, not that it is done.
     """
 
@@ -35,10 +52,14 @@ class CodePacket:
     code_ms: float
     ready_ms: float
 
+    def on_host(self) -> CodeArray:
+        """The codes (n, Q) int64 on the host; waits for the device if they are still there."""
+        return self.codes.codes.cpu().numpy() if isinstance(self.codes, DeviceCodes) else self.codes
+
 
 @dataclass(frozen=True, eq=False)
 class CodeEnd:
-    """After the last packet: how code generation ended, and what its taps saw."""
+    """After the last packet: how code generation ended, and what its probes recorded."""
 
     frames: int
     truncated: bool
@@ -48,15 +69,15 @@ class CodeEnd:
     prints: Prints
 
 
-class Leave(Protocol):
-    """Who code generation asks before it goes on. Both raise ``Stopped`` once nobody wants the codes any more."""
+class Permit(Protocol):
+    """The back-pressure on code generation. Both methods raise ``Stopped`` once the consumer has closed the stream."""
 
     def wait_for(self, packet: int) -> None:
-        """Come back when this packet, counted from 0, may be begun."""
+        """Return when code generation may begin this packet, counted from 0."""
         ...
 
     def check(self) -> None:
-        """Asked before every frame."""
+        """Called before every frame."""
         ...
 
 
@@ -64,8 +85,8 @@ class Stopped(Exception):
     """The consumer has closed the stream."""
 
 
-class Always:
-    """Leave for one who generates only when asked to."""
+class NoLimit:
+    """The permit of a source that generates a packet only when it is asked for one."""
 
     def wait_for(self, packet: int) -> None:
         pass
@@ -84,52 +105,47 @@ class CodegenStage:
     placement: Placement
     in_force: InForce
 
-    def begin(self, request: Request, taps: CodegenTaps | None = None) -> tuple[Generation, int | None]:
-        """A request's state before its first draw, and the seed it draws from."""
+    def begin(self, request: Request, probes: CodegenProbes | None = None) -> tuple[Generation, int | None]:
+        """A request's state before its first draw, and the seed of its draws (None if nothing is drawn)."""
         sampling, device = self.config.sampling, self.placement.codegen_device
         generator, seed = new_generator(sampling, request_seed(sampling, request), device)
-        return self.generator.begin(request, self.plan, generator, taps), seed
+        return self.generator.begin(request, self.plan, generator, probes), seed
 
     def packets(
-        self, request: Request, clock: Clock, taps: CodegenTaps, leave: Leave
+        self, request: Request, clock: Clock, probes: CodegenProbes, permit: Permit
     ) -> Iterator[CodePacket | CodeEnd]:
         """Packets of ``stream.packet_tokens`` frames, then CodeEnd. The first ``code_ms`` begins with the request."""
         since = 0.0
-        leave.check()
-        generation, seed = self.begin(request, taps)
+        permit.check()
+        generation, seed = self.begin(request, probes)
         frames, index = self.generator.frames(generation), 0
-        while taken := self._take(frames, leave):
+        while taken := self._take(frames, permit):
             codes = self._hand_over(taken)
             ready = clock.now_ms()
             yield CodePacket(codes, ready - since, ready)
             index += 1
-            leave.wait_for(index)
-            # Time spent waiting, or kept by the consumer for itself, is not code generation's.
+            permit.wait_for(index)
+            # Time spent waiting, or spent by the consumer, is not code generation's.
             since = clock.now_ms()
-        draws, prints = taps.finish()
+        draws, prints = probes.finish()
         yield CodeEnd(len(generation.codes), generation.truncated, seed, generation.prompt.notes, draws, prints)
 
-    def _take(self, frames: Iterator[Tensor], leave: Leave) -> list[Tensor]:
-        """The next ``packet_tokens`` frames, or what is left."""
+    def _take(self, frames: Iterator[Tensor], permit: Permit) -> list[Tensor]:
+        """The next ``packet_tokens`` frames, or as many as are left."""
         taken: list[Tensor] = []
-        leave.check()
+        permit.check()
         for frame in frames:
             taken.append(frame)
             if len(taken) == self.config.stream.packet_tokens:
                 break
-            leave.check()
+            permit.check()
         return taken
 
     def _hand_over(self, frames: list[Tensor]) -> CodeArray | DeviceCodes:
         codes = torch.stack(frames)
         if self.config.stream.sync in ("event", "phase"):
-            return device_codes(codes)
+            return with_event(codes)
         host: CodeArray = codes.cpu().numpy()
         if self.config.stream.sync == "sync" and codes.is_cuda:
             torch.cuda.synchronize(codes.device)
         return host
-
-
-def joined(packets: list[CodeArray], num_codebooks: int) -> CodeArray:
-    """All codes (T, Q) of some packets on the host; no packets are (0, Q)."""
-    return np.concatenate(packets) if packets else np.empty((0, num_codebooks), np.int64)

@@ -13,16 +13,15 @@ from ttsctl.core.config import Config
 from ttsctl.core.errors import EngineError
 from ttsctl.core.processes import interrupts_held
 from ttsctl.core.request import Request
-from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.sources import CODEGEN_NAME, AheadSource
-from ttsctl.engine.codegen.stage import CodeEnd, CodePacket
+from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodePacket
 from ttsctl.engine.codegen.worker_main import Allow, Job, JobFailed, JobStopped, Ready, Stop, serve
 from ttsctl.engine.switches import Switches
 
-# A worker that is told to stop looks up at the next frame; released sizes take 3 s for one on a single slow core. One
-# that takes longer than this is killed.
+# A worker that is told to stop checks for it before the next frame. With a released size a frame takes up to 3 s on a
+# single slow core. A worker that takes longer than this is killed.
 STOP_S = 10.0
-# An idle worker ends at once. One that loads or generates has nothing that would be lost by killing it.
+# An idle worker ends at once. One that loads or generates is killed after this time; nothing is lost.
 END_S = 2.0
 # What reading a message from a dead or dying process can raise.
 BROKEN = (EOFError, OSError, pickle.UnpicklingError)
@@ -31,8 +30,8 @@ BROKEN = (EOFError, OSError, pickle.UnpicklingError)
 class CodegenWorker:
     """A resident process that generates codes, one request at a time.
 
-    It lives until ``close``, or until this object or the main process is gone; if it dies, the next request starts
-    another. It must be started from a program whose main module can be imported (start method spawn).
+    It lives until ``close``, or until this object or the main process is gone. If it dies, the next request starts
+    another one. The main module of the program must be importable (start method spawn).
     """
 
     def __init__(self, config: Config, switches: Switches) -> None:
@@ -47,13 +46,8 @@ class CodegenWorker:
         """The worker's process id."""
         return self._process.pid
 
-    @property
-    def busy(self) -> bool:
-        """Whether a request's codes are being generated."""
-        return self._busy
-
     def ready(self) -> dict[str, object]:
-        """Wait until it is loaded -> its switches as read back there. Raises what loading raised."""
+        """Wait until it is loaded -> its switches as the worker reads them back. Raises what loading raised."""
         if self._in_force is None:
             message = self.receive()
             if isinstance(message, JobFailed):
@@ -64,7 +58,7 @@ class CodegenWorker:
         return self._in_force
 
     def source(self, request: Request, clock: Clock) -> ProcessSource:
-        """Begin a request. EngineError if another one's stream is still open."""
+        """Begin a request. EngineError if the stream of another request is still open."""
         if self._busy:
             raise EngineError(
                 "the code generation worker is busy with another stream", "end or close that stream first"
@@ -78,25 +72,25 @@ class CodegenWorker:
         return source
 
     def close(self) -> None:
-        """End the process; a later request would start another."""
+        """End the process; a later request would start another one."""
         self._finalizer()
 
     def send(self, message: object) -> None:
-        """A message to the worker. EngineError if it is dead."""
+        """Send a message to the worker. EngineError if it is dead."""
         try:
             self._pipe.send(message)
         except OSError as error:
             raise self._died() from error
 
     def receive(self) -> object:
-        """Its next message. EngineError if it dies, saying how."""
+        """Wait for the worker's next message. EngineError, with the exit code, if it dies."""
         try:
             return self._pipe.recv()
         except BROKEN as error:
             raise self._died() from error
 
     def stop_job(self) -> None:
-        """Have the running job ended and everything it still sent thrown away; kill a worker that does not stop."""
+        """End the running job and drop everything that it still sends; kill a worker that does not stop."""
         try:
             self._pipe.send(Stop())
             deadline = time.monotonic() + STOP_S
@@ -109,11 +103,11 @@ class CodegenWorker:
         self._process.join(STOP_S)
 
     def idle(self) -> None:
-        """Said by the source once its job has ended."""
+        """Called by the source once its job has ended."""
         self._busy = False
 
     def _alive(self) -> bool:
-        # An idle worker says nothing, so something to read is the end of its pipe.
+        # An idle worker sends nothing: if there is something to read, it is the end of the pipe.
         loaded = self._in_force is not None
         return self._process.is_alive() and not (loaded and self._pipe.poll())
 
@@ -129,7 +123,7 @@ class CodegenWorker:
         self._process: BaseProcess = context.Process(target=serve, args=arguments, name=CODEGEN_NAME, daemon=True)
         with interrupts_held():
             self._process.start()
-        # Only the worker may hold its end, or its death would not be seen here.
+        # Only the worker may hold its end of the pipe, or its death would not be noticed here.
         theirs.close()
         self._in_force = None
         self._finalizer = weakref.finalize(self, _end, self._pipe, self._process)
@@ -151,7 +145,7 @@ class CodegenWorker:
 
 
 def _end(pipe: Connection, process: BaseProcess) -> None:
-    """Close the pipe, at which the worker ends by itself, and make sure that it does."""
+    """Close the pipe, which ends the worker; kill it if it does not end."""
     pipe.close()
     process.join(END_S)
     if process.is_alive():

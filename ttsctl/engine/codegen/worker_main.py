@@ -1,7 +1,7 @@
-"""The code generation worker, as it runs in its own process. Imported light: torch comes once Ctrl-C is out of the way.
+"""The code generation worker, as it runs in its own process. torch is imported only once Ctrl-C is ignored.
 
-One job at a time over a pipe: Job, then Allow as packets are taken; back come CodePacket and, last, CodeEnd, JobStopped
-or JobFailed. The pipe's end is the worker's: it closes when the main process closes it or dies.
+One job at a time over a pipe: the main process sends Job, then Allow as it takes packets; the worker sends CodePackets
+and then CodeEnd, JobStopped or JobFailed. The worker ends when the main process closes the pipe or dies.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ class Allow:
 
 @dataclass(frozen=True)
 class Stop:
-    """The job is not wanted any more; without one running it means nothing."""
+    """End the running job; ignored if there is none."""
 
 
 @dataclass(frozen=True)
 class JobStopped:
-    """The job ended early, as told."""
+    """The job ended because of a Stop."""
 
 
 @dataclass(frozen=True)
 class JobFailed:
-    """What code generation raised; anything but a TtsctlError as an EngineError that names it."""
+    """What code generation raised: a TtsctlError as it is, anything else as an EngineError that names it."""
 
     error: TtsctlError
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The weights are loaded; ``in_force`` as read back in this process."""
+    """The weights are loaded; ``in_force`` holds the switches as this process reads them back."""
 
     in_force: dict[str, object]
 
 
-class PipeLeave:
-    """``Leave`` over the pipe. EOFError once the main process is gone."""
+class PipePermit:
+    """The permit of the worker, which comes over the pipe. EOFError once the main process is gone."""
 
     def __init__(self, pipe: Connection, allowed: int) -> None:
         self._pipe = pipe
@@ -69,13 +69,13 @@ class PipeLeave:
 
     def wait_for(self, packet: int) -> None:
         while packet >= self._allowed:
-            self._hear()
+            self._receive()
 
     def check(self) -> None:
         while self._pipe.poll():
-            self._hear()
+            self._receive()
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         from ttsctl.engine.codegen.stage import Stopped
 
         message = self._pipe.recv()
@@ -86,8 +86,8 @@ class PipeLeave:
 
 
 def serve(pipe: Connection, config: Config, switches: Switches) -> None:
-    """The process's work: load code generation, then one job after another until the pipe closes."""
-    # Ctrl-C reaches the whole process group; the main process decides what it means and closes the pipe.
+    """The process's work: load code generation, then do one job after another until the pipe closes."""
+    # Ctrl-C reaches the whole process group; the main process handles it and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         stage = _load(pipe, config, switches)
@@ -96,12 +96,12 @@ def serve(pipe: Connection, config: Config, switches: Switches) -> None:
             if isinstance(message, Job) and not _work(pipe, stage, message):
                 return
     except (EOFError, OSError):
-        # The other end is gone, and with it anyone to tell.
+        # The main process is gone, so there is no one to tell.
         return
 
 
 def _load(pipe: Connection, config: Config, switches: Switches) -> CodegenStage | None:
-    """The loaded stage, and Ready or JobFailed to the main process."""
+    """Load code generation and send Ready; send JobFailed and return None if that raises."""
     try:
         from ttsctl.engine.loading import load_codegen
         from ttsctl.engine.switches import InForce, describe_switches, restore, set_workspace, snapshot
@@ -118,21 +118,20 @@ def _load(pipe: Connection, config: Config, switches: Switches) -> CodegenStage 
 
 
 def _work(pipe: Connection, stage: CodegenStage, job: Job) -> bool:
-    """One job: every packet and the end; if it is stopped or fails, that instead of the end.
+    """Do one job: send every packet, then the end, or that it was stopped or failed.
 
-    False if the process can do no other: CUDA does not recover from what a kernel did wrong.
+    False if the process cannot do another job: CUDA does not recover from a kernel's error.
     """
     import torch
 
-    from ttsctl.engine.clock import Clock
-    from ttsctl.engine.codegen.stage import Stopped
-    from ttsctl.engine.recording.recorder import codegen_taps
+    from ttsctl.engine.codegen.stage import Clock, Stopped
+    from ttsctl.engine.recording.recorder import Recorder
 
     try:
-        taps = codegen_taps(stage.config.record.trace, stage.generator.talker)
-        leave = PipeLeave(pipe, job.allowed)
+        probes = Recorder(stage.config.record.trace).codegen(stage.generator.talker)
+        permit = PipePermit(pipe, job.allowed)
         with torch.inference_mode(), stage.in_force:
-            for item in stage.packets(job.request, Clock(job.started_ns), taps, leave):
+            for item in stage.packets(job.request, Clock(job.started_ns), probes, permit):
                 pipe.send(item)
     except Stopped:
         pipe.send(JobStopped())

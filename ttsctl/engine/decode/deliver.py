@@ -1,4 +1,4 @@
-"""A stream from codes to audio: packets are taken from a source as they come, decoded, and handed out."""
+"""From codes to audio: takes packets from a source as they come, decodes them, and yields them with their audio."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.request import Packet
-from ttsctl.engine.clock import Clock
 from ttsctl.engine.codegen.sources import CodeSource
-from ttsctl.engine.codegen.stage import CodeEnd, CodePacket
+from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodePacket
 from ttsctl.engine.cuda_handover import DeviceCodes
 from ttsctl.engine.decode.stage import Decoding
 
@@ -18,10 +17,10 @@ from ttsctl.engine.decode.stage import Decoding
 def deliver(
     source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, num_codebooks: int
 ) -> Iterator[Packet | CodeEnd]:
-    """Every packet of ``source`` with its audio, then what the decoder held back, then the source's end.
+    """Every packet of ``source`` with its audio, then the audio that the decoder held back, then the source's end.
 
-    Only each ``decode_every``-th packet is decoded, together with those before it, whose PCM is empty and
-    ``decode_ms`` None. What is left at the end comes, as what the decode mode held back, in a packet without codes.
+    Only every ``decode_every``-th packet is decoded, together with those before it, whose PCM is empty and
+    ``decode_ms`` None. Audio that is left at the end comes in a packet without codes.
     """
     index = 0
     while isinstance(item := source.next(), CodePacket):
@@ -39,12 +38,13 @@ def deliver(
 def _next_packet(
     source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, index: int, item: CodePacket
 ) -> Packet:
-    """One packet taken and, if it is its turn, decoded with all that wait."""
+    """Take one packet; if ``decode_every`` packets are put aside now, decode them all."""
     taken_ms, calls = clock.now_ms(), decoding.calls
     codes = decoding.take(item.codes)
-    # Codes that came with an event are there only now that the host could read them.
+    # Codes with an event are complete only now that the host could read them.
     codes_at_ms = clock.now_ms() if isinstance(item.codes, DeviceCodes) else item.ready_ms
-    started, pcm, done_ms = clock.now_ms(), _NO_PCM, None
+    started, done_ms = clock.now_ms(), None
+    pcm: PcmArray = np.empty(0, np.float32)
     if decoding.held == decode_every:
         pcm = decoding.decode()
         done_ms = clock.now_ms()
@@ -60,6 +60,3 @@ def _next_packet(
         pcm_at_ms=done_ms,
         decode_calls=decoding.calls - calls,
     )
-
-
-_NO_PCM: PcmArray = np.empty(0, np.float32)

@@ -1,141 +1,39 @@
-"""Decode sessions: one stream's decoding each, and what they share; those that keep nothing but codes.
-
-A session takes codes packet by packet and gives PCM back; it counts its decoder calls, its time and its samples.
-"""
+"""The decode modes: a session for each, and the one mapping from ``decoder.mode`` to its session."""
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ttsctl.core.config import Config, DecodeMode
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.engine.decode.session import Session, Stages, join, last
 from ttsctl.engine.model.codec import CodecDecoder
-from ttsctl.engine.model.streaming import StreamState
-from ttsctl.engine.recording.probes import DecodeTaps
+from ttsctl.engine.recording.probes import DecodeProbes
 
-Stages = Literal["full", "pre_transformer", "conv_only", "noop"]
+TransformerMode = Literal["cache", "window", "full"]
 
-
-@dataclass(frozen=True)
-class SessionStats:
-    """What a session did so far. ``samples_expected`` is ``samples_per_frame`` for every frame; times are wall ms.
-
-    ``ms_a_call`` is None before the first decoder call.
-    """
-
-    frames: int
-    samples: int
-    samples_expected: int
-    calls: int
-    decode_ms: float
-    ms_a_call: float | None
-
-
-class StagedDecoder:
-    """The decoder with some of its stages left out, so that a difference can be attributed to one of them.
-
-    ``pre_transformer`` stops after the transformer and gives no audio; ``conv_only`` hands the convolutions what the
-    transformer would have got; ``noop`` runs the transformer and gives silence of the right length.
-    """
-
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", taps: DecodeTaps | None = None) -> None:
-        self.decoder = decoder
-        self.stages = stages
-        self.taps = DecodeTaps() if taps is None else taps
-        self.samples_per_frame = decoder.sizes.samples_per_frame
-        # Called before the convolutions are queued: streaming makes them wait for another CUDA stream here.
-        self.before_audio: Callable[[], None] | None = None
-
-    def new_state(self) -> StreamState:
-        return self.decoder.new_state()
-
-    def silence(self, samples: int = 0) -> Tensor:
-        return self.decoder.silence(samples)
-
-    def transform(self, embedded: Tensor, state: StreamState | None = None) -> Tensor:
-        """Latents before the transformer (n, latent_dim) -> those after it, or the same if it is skipped."""
-        return embedded if self.stages == "conv_only" else self.decoder.pre_transformer(embedded, state)
-
-    def latents(self, codes: Tensor, state: StreamState | None = None) -> Tensor:
-        """codes (n, Q) -> what the convolutions take, (n, latent_dim)."""
-        return self.transform(self.decoder.embed(codes, state), state)
-
-    def audio(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
-        """latents (n, latent_dim) -> pcm: n frames, less ``lost_samples`` at the start of a sequence or stream."""
-        if self.before_audio is not None:
-            self.before_audio()
-        if self.stages in ("full", "conv_only"):
-            return self.taps.value("codec.pcm", self.decoder.waveform(latents, state))
-        if self.stages == "pre_transformer":
-            return self.silence()
-        first = state is None or state.position == 0
-        return self.silence(len(latents) * self.samples_per_frame - (self.decoder.lost_samples if first else 0))
-
-
-class Session(ABC):
-    """One stream: codes (n, Q) int64 on the decoder's device -> pcm (samples,) in the decoder's dtype."""
-
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", taps: DecodeTaps | None = None) -> None:
-        self.decoder = decoder
-        self.staged = StagedDecoder(decoder, stages, taps)
-        self.taps = self.staged.taps
-        self.calls = 0
-        self._frames = 0
-        self._samples = 0
-        self._seconds = 0.0
-
-    def push(self, codes: Tensor) -> Tensor:
-        """The next frames -> the PCM that they complete."""
-        self._frames += len(codes)
-        return self._timed(lambda: self._push(codes))
-
-    def flush(self) -> Tensor:
-        """What the mode still holds back, once the last codes are in."""
-        return self._timed(self._flush)
-
-    @property
-    def stats(self) -> SessionStats:
-        """Frames, samples, calls and time so far."""
-        decode_ms = self._seconds * 1e3
-        return SessionStats(
-            frames=self._frames,
-            samples=self._samples,
-            samples_expected=self._frames * self.staged.samples_per_frame,
-            calls=self.calls,
-            decode_ms=decode_ms,
-            ms_a_call=decode_ms / self.calls if self.calls else None,
-        )
-
-    @abstractmethod
-    def _push(self, codes: Tensor) -> Tensor: ...
-
-    def _flush(self) -> Tensor:
-        return self.staged.silence()
-
-    def _timed(self, work: Callable[[], Tensor]) -> Tensor:
-        started = time.perf_counter()
-        with self.taps.watching():
-            pcm = work()
-            self.taps.rest()
-        if pcm.is_cuda:
-            # Without this the time would be that of queueing the work. The caller copies the PCM next and waits anyway.
-            torch.cuda.current_stream(pcm.device).synchronize()
-        self._seconds += time.perf_counter() - started
-        self._samples += len(pcm)
-        return pcm
+# Frames of a step. Every step has this shape, as kernels give other last bits for other shapes.
+# Measured at released size on one core, as CPU time a frame over that of one-shot: with packets of 4 frames a step of
+# 1, 2 and 4 costs 1.57, 1.23 and 1.01, as every step reads the same 450 MB of weights; with packets of 1 it costs 1.57,
+# 2.5 and 4.1, as a step is run again for every frame in it. 4 is the default packet.
+STEP_FRAMES = 4
 
 
 class OneshotSession(Session):
-    """All frames at once, when the last is in: the true offline."""
+    """All frames at once, after the last one: true offline decoding."""
 
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", taps: DecodeTaps | None = None) -> None:
-        super().__init__(decoder, stages, taps)
+    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", probes: DecodeProbes | None = None) -> None:
+        super().__init__(decoder, stages, probes)
         self._codes: list[Tensor] = []
+
+    @classmethod
+    def configured(cls, decoder: CodecDecoder, config: Config, probes: DecodeProbes | None) -> OneshotSession:
+        return cls(decoder, config.decoder.stages, probes)
 
     def _push(self, codes: Tensor) -> Tensor:
         self._codes.append(codes)
@@ -146,23 +44,27 @@ class OneshotSession(Session):
         if not sum(map(len, codes)):
             return self.staged.silence()
         self.calls += 1
-        self.taps.step(0, 0, self._frames, self._frames)
+        self.probes.step(0, 0, self._frames, self._frames)
         return self.staged.audio(self.staged.latents(torch.cat(codes)))
 
 
 class WindowedSession(Session):
-    """Each packet decoded anew with up to ``left_context`` frames before it, whose audio is cut off.
+    """Each packet is decoded from its codes and those of up to ``left_context`` frames before it, whose audio is cut.
 
-    A packet whose start is not past the context takes all frames before it. The cut is counted from the start
-    of what came out, so under legacy padding every packet is short of ``lost_samples`` at its end.
+    The cut is counted from the start of the audio, so under legacy padding every packet is ``lost_samples`` short at
+    its end.
     """
 
     def __init__(
-        self, decoder: CodecDecoder, left_context: int, stages: Stages = "full", taps: DecodeTaps | None = None
+        self, decoder: CodecDecoder, left_context: int, stages: Stages = "full", probes: DecodeProbes | None = None
     ) -> None:
-        super().__init__(decoder, stages, taps)
+        super().__init__(decoder, stages, probes)
         self.left_context = left_context
         self._context: Tensor | None = None
+
+    @classmethod
+    def configured(cls, decoder: CodecDecoder, config: Config, probes: DecodeProbes | None) -> WindowedSession:
+        return cls(decoder, config.stream.left_context, config.decoder.stages, probes)
 
     def _push(self, codes: Tensor) -> Tensor:
         if not len(codes):
@@ -171,16 +73,126 @@ class WindowedSession(Session):
         self._context = last(joined, self.left_context)
         self.calls += 1
         new = self._frames - len(codes)
-        self.taps.step(new, new, self._frames, self._frames)
+        self.probes.step(new, new, self._frames, self._frames)
         pcm = self.staged.audio(self.staged.latents(joined))
         return pcm[held * self.staged.samples_per_frame :]
 
 
-def join(past: Tensor | None, new: Tensor) -> tuple[Tensor, int]:
-    """Rows kept from before, if any, and the new ones -> both together, and how many were kept."""
-    return (new, 0) if past is None else (torch.cat([past, new]), len(past))
+class CachedSession(Session):
+    """``pre_conv`` and the transformer keep their state; the convolutions after them run again over a window.
+
+    The window is the packet and the last ``left_context`` latents before it, whose audio is cut off.
+    """
+
+    def __init__(
+        self, decoder: CodecDecoder, left_context: int, stages: Stages = "full", probes: DecodeProbes | None = None
+    ) -> None:
+        super().__init__(decoder, stages, probes)
+        self.left_context = left_context
+        self._state = decoder.new_state()
+        self._context: Tensor | None = None
+
+    @classmethod
+    def configured(cls, decoder: CodecDecoder, config: Config, probes: DecodeProbes | None) -> CachedSession:
+        return cls(decoder, config.stream.left_context, config.decoder.stages, probes)
+
+    def _push(self, codes: Tensor) -> Tensor:
+        if not len(codes):
+            return self.staged.silence()
+        new = self._frames - len(codes)
+        self.probes.step(new, new, self._frames, self._frames)
+        joined, held = join(self._context, self.staged.latents(codes, self._state))
+        self._state.advance(len(codes))
+        self._context = last(joined, self.left_context)
+        self.calls += 1
+        return self.staged.audio(joined)[held * self.staged.samples_per_frame :]
 
 
-def last(rows: Tensor, count: int) -> Tensor:
-    """The last ``count`` rows, or all if there are fewer; a slice from -0 would be all of them."""
-    return rows[max(0, len(rows) - count) :]
+class IncrementalSession(Session):
+    """All state kept, nothing recomputed at step boundaries, and one shape of step whatever the packet.
+
+    Steps lie on a grid of ``step_frames``. A step that is not full yet is run with zeros in the missing places and
+    leaves the state alone, so its frames come out with the bits that the full step gives them: the PCM depends on
+    the codes before a sample, never on how they were split. Legacy padding cuts the stream's start alone, so nothing
+    is held back for the end.
+
+    ``transformer``: cache keeps keys and values; window and full run it again over the last ``sliding_window``
+    frames, or all, up to the step's end. Their shapes grow at the start of a stream, but with the grid, not the packet.
+    """
+
+    def __init__(
+        self,
+        decoder: CodecDecoder,
+        step_frames: int = STEP_FRAMES,
+        transformer: TransformerMode = "cache",
+        stages: Stages = "full",
+        probes: DecodeProbes | None = None,
+    ) -> None:
+        super().__init__(decoder, stages, probes)
+        self.step_frames = step_frames
+        self.transformer = transformer
+        self._state = decoder.new_state()
+        self._open: Tensor | None = None
+        self._embedded: Tensor | None = None
+
+    @classmethod
+    def configured(cls, decoder: CodecDecoder, config: Config, probes: DecodeProbes | None) -> IncrementalSession:
+        return cls(decoder, STEP_FRAMES, config.decoder.transformer, config.decoder.stages, probes)
+
+    def _push(self, codes: Tensor) -> Tensor:
+        pieces = []
+        while len(codes):
+            held = 0 if self._open is None else len(self._open)
+            block = join(self._open, codes[: self.step_frames - held])[0]
+            codes = codes[len(block) - held :]
+            pieces.append(self._step(block, held))
+        return torch.cat(pieces) if pieces else self.staged.silence()
+
+    def _step(self, block: Tensor, emitted: int) -> Tensor:
+        """Run one grid step whose first ``emitted`` frames are out already -> the PCM of the others."""
+        missing = self.step_frames - len(block)
+        self._state.commit = missing == 0
+        self._open = None if missing == 0 else block
+        lost = self.decoder.lost_samples if self._state.position == 0 else 0
+        shaped = torch.cat([block, block.new_zeros((missing, block.shape[1]))]) if missing else block
+        self.calls += 1
+        grid = self._state.position
+        self.probes.step(grid, grid + emitted, grid + len(block), grid + self.step_frames)
+        pcm = self.staged.audio(self._latents(shaped), self._state)
+        self._state.advance(self.step_frames)
+        per_frame = self.staged.samples_per_frame
+        return pcm[max(0, emitted * per_frame - lost) : max(0, len(block) * per_frame - lost)]
+
+    def _latents(self, codes: Tensor) -> Tensor:
+        """One step's codes (step_frames, Q) -> the latents of the same frames."""
+        if self.transformer == "cache":
+            return self.staged.latents(codes, self._state)
+        joined, held = join(self._embedded, self.decoder.embed(codes, self._state))
+        if self._state.commit:
+            self._embedded = last(joined, self._frames_before()) if self.transformer == "window" else joined
+        return self.staged.transform(joined)[held:]
+
+    def _frames_before(self) -> int:
+        """How many frames before a step the window still holds."""
+        return max(0, (self.decoder.sizes.transformer.sliding_window or 1) - self.step_frames)
+
+
+SESSIONS: Mapping[DecodeMode, type[Session]] = MappingProxyType(
+    {
+        "oneshot": OneshotSession,
+        "windowed": WindowedSession,
+        "cached": CachedSession,
+        "incremental": IncrementalSession,
+    }
+)
+
+
+def new_session(decoder: CodecDecoder, config: Config, probes: DecodeProbes | None = None) -> Session:
+    """A fresh session of the mode ``decoder.mode``, recorded by ``probes``. InputError for an unknown mode.
+
+    ``decoder.padding`` is a property of the decoder itself: see ``CodecDecoder.set_legacy``.
+    """
+    mode = config.decoder.mode
+    if mode not in SESSIONS:
+        raise InputError(f"decoder.mode = {mode!r}: no such decode mode", nearest(mode, list(SESSIONS)))
+    return SESSIONS[mode].configured(decoder, config, probes)

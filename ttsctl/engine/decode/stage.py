@@ -1,4 +1,4 @@
-"""Decoding as a stage of a stream: packets of codes in, PCM out, with every id looked at before the decoder sees it."""
+"""Decoding as a stage of a stream: packets of codes in, PCM out. Every id is checked before it is decoded."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ttsctl.core.codes import CodeArray, code_range
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.engine.cuda_handover import DecoderStream, DeviceCodes
-from ttsctl.engine.decode.decoding import OneshotSession, new_session
+from ttsctl.engine.decode.sessions import OneshotSession, new_session
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.placement import Placement
-from ttsctl.engine.recording.probes import DecodeTaps
+from ttsctl.engine.recording.probes import DecodeProbes
 from ttsctl.engine.switches import InForce
 
 
 @dataclass(frozen=True)
 class DecodeStage:
-    """The decoder's weights and how they are used; holds no request. ``own_stream``: see ``handover``."""
+    """The decoder's weights and how they are used; holds no request. ``own_stream``: see ``cuda_handover``."""
 
     decoder: CodecDecoder
     config: Config
@@ -37,7 +37,10 @@ class DecodeStage:
         return self.decoder.sizes.codebook_size
 
     def offline(self, codes: CodeArray) -> tuple[PcmArray, int]:
-        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call; and how many ids were clamped."""
+        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call; and how many ids were clamped.
+
+        InputError for an id out of range, as ``check_codes``.
+        """
         checked, clamped = check_codes(codes, 0, self.codebook_size, self.config)
         with self.in_force:
             session = OneshotSession(self.decoder)
@@ -48,14 +51,14 @@ class DecodeStage:
 class Decoding:
     """One request's decoding: its session, how many frames it took, and how many ids were moved into range."""
 
-    def __init__(self, stage: DecodeStage, taps: DecodeTaps) -> None:
+    def __init__(self, stage: DecodeStage, probes: DecodeProbes) -> None:
         self._stage = stage
         self._stream = None if stage.own_stream is None else DecoderStream(stage.own_stream)
         self._held: list[Tensor] = []
         self.frames = 0
         self.clamped = 0
-        with self._at_work():
-            self._session = new_session(stage.decoder, stage.config, taps)
+        with self._working():
+            self._session = new_session(stage.decoder, stage.config, probes)
         if self._stream is not None and stage.config.stream.sync == "phase":
             self._session.staged.before_audio = self._stream.wait_for_source
 
@@ -70,8 +73,8 @@ class Decoding:
         return len(self._held)
 
     def take(self, codes: CodeArray | DeviceCodes) -> CodeArray:
-        """Check a packet and put it aside for ``decode``; -> the codes as generated, (n, Q) on the host."""
-        with self._at_work():
+        """Check a packet and put it aside for ``decode`` -> the codes as generated, (n, Q) on the host."""
+        with self._working():
             on_device, host = self._receive(codes)
             checked, clamped = check_codes(host, self.frames, self._stage.codebook_size, self._stage.config)
             if on_device is None or clamped:
@@ -82,7 +85,7 @@ class Decoding:
         return host
 
     def _receive(self, codes: CodeArray | DeviceCodes) -> tuple[Tensor | None, CodeArray]:
-        """The codes on the device, if they came so, and on the host."""
+        """The codes on the device, if they came on it, and on the host."""
         if not isinstance(codes, DeviceCodes):
             return None, codes
         if self._stream is None:
@@ -91,20 +94,20 @@ class Decoding:
         return on_device, on_device.cpu().numpy()
 
     def decode(self) -> PcmArray:
-        """Decode all packets put aside, at once -> the PCM (m,) float32 that they complete."""
+        """Decode all packets put aside in one push -> the PCM (m,) float32 that they complete."""
         held, self._held = self._held, []
-        with self._at_work():
+        with self._working():
             return _to_pcm(self._session.push(held[0] if len(held) == 1 else torch.cat(held)))
 
     def flush(self) -> PcmArray:
-        """What is put aside, and what the decode mode held back until the end."""
+        """The PCM (m,) float32 of the packets put aside, and what the decode mode held back until the end."""
         pieces = [self.decode()] if self._held else []
-        with self._at_work():
+        with self._working():
             pieces.append(_to_pcm(self._session.flush()))
         return np.concatenate(pieces)
 
     @contextlib.contextmanager
-    def _at_work(self) -> Iterator[None]:
+    def _working(self) -> Iterator[None]:
         """The decoder's switches and stream, and under ``sync`` a wait for the device."""
         with self._stage.in_force, contextlib.nullcontext() if self._stream is None else self._stream.current():
             yield
@@ -116,8 +119,8 @@ class Decoding:
 def check_codes(codes: CodeArray, first_frame: int, codebook_size: int, config: Config) -> tuple[CodeArray, int]:
     """Codes (n, Q) as the decoder may see them, and how many ids were moved into 0..codebook_size - 1.
 
-    InputError names the first id out of range by its frame in the stream, where the packet starts at
-    ``first_frame``, and its codebook: on CUDA it would be a device assert that takes the process down.
+    InputError names the first id out of range, its codebook, and its frame in the stream, in which the packet starts
+    at ``first_frame``. On CUDA such an id would be a device assert that ends the process.
     """
     determinism = config.determinism
     if not (determinism.clamp_codes or determinism.validate_codes):
@@ -135,7 +138,7 @@ def check_codes(codes: CodeArray, first_frame: int, codebook_size: int, config: 
 
 
 def clamp_notes(clamped: int) -> tuple[str, ...]:
-    """What a run says of the ids that ``clamp_codes`` moved."""
+    """The notes of a run about ids that ``clamp_codes`` moved; none if it moved none."""
     return (f"determinism.clamp_codes: {clamped} ids were moved into range",) if clamped else ()
 
 

@@ -1,4 +1,4 @@
-"""Given codes through a decode mode on a loaded decoder: what comes out, packet by packet, and how long each takes."""
+"""Decodes given codes in any decode mode on a loaded decoder, packet by packet, and times each packet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.run import Run
 from ttsctl.core.timing import PacketTiming, decode_timing
-from ttsctl.engine.decode.decoding import new_session
+from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.codec import CodecDecoder
 
@@ -23,8 +23,8 @@ from ttsctl.engine.model.codec import CodecDecoder
 def decode_variant(stage: DecodeStage, codes: CodeArray, config: Config, sample_rate: int) -> Run:
     """Decode codes (T, Q) int64 as ``config.decoder`` and ``config.stream`` say, on the stage's loaded decoder.
 
-    The first packet is decoded once before the clock starts, so that no variant pays for warming up. Codes come at once
-    and wait for nothing; the last entry of ``packets`` is the flush, without frames, if that gave any audio.
+    The first packet is decoded once before the clock starts, so that no variant pays for warming up. No packet waits
+    for its codes. The last entry of ``packets`` is the flush, without frames, if that gave any audio.
     """
     checked = codes
     if stage.config.determinism.clamp_codes:
@@ -51,7 +51,7 @@ def _packet_times(frames: list[int], pieces: list[PcmArray], times: list[float])
 
 @contextlib.contextmanager
 def _padding(decoder: CodecDecoder, legacy: bool, before: bool) -> Iterator[None]:
-    """One loaded decoder serves all variants, so each leaves the padding as it was."""
+    """Sets the padding for the length of the block: all variants share one loaded decoder."""
     decoder.set_legacy(legacy)
     try:
         yield
@@ -62,7 +62,7 @@ def _padding(decoder: CodecDecoder, legacy: bool, before: bool) -> Iterator[None
 def _decode(
     decoder: CodecDecoder, config: Config, packets: tuple[torch.Tensor, ...]
 ) -> tuple[list[PcmArray], list[float], int]:
-    """PCM and ms of each packet, then of the flush if it gave anything; and the decoder calls in all."""
+    """PCM and ms of each packet, then of the flush if it gave any audio; and the number of decoder calls."""
     session = new_session(decoder, config)
     pieces: list[PcmArray] = []
     times: list[float] = []

@@ -22,7 +22,7 @@ class _NoInit(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def blank(build: Callable[[], M]) -> M:
+def build_on_meta(build: Callable[[], M]) -> M:
     """``build()`` on the meta device: names and shapes, no memory, every weight still to be loaded."""
     with torch.device("meta"), _NoInit():
         return build()

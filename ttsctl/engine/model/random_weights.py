@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ttsctl.core.files import read_json, written_whole
 from ttsctl.engine.model.codec import SpeechTokenizer
-from ttsctl.engine.model.meta_init import blank
+from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 from ttsctl.engine.model.talker import Codegen
 
@@ -36,9 +36,9 @@ def write_weights(folder: Path, seed: int, end_head: float) -> None:
     own, codec = folder / "config.json", folder / "speech_tokenizer" / "config.json"
     sizes = TalkerSizes.read(read_json(own), str(own))
     codec_sizes = CodecSizes.read(read_json(codec), str(codec))
-    codegen = blank(lambda: Codegen(sizes))
+    codegen = build_on_meta(lambda: Codegen(sizes))
     write_tensors(folder / "model.safetensors", codegen_weights(codegen, sizes, seed, end_head))
-    tokenizer = blank(lambda: SpeechTokenizer(codec_sizes))
+    tokenizer = build_on_meta(lambda: SpeechTokenizer(codec_sizes))
     write_tensors(folder / "speech_tokenizer" / "model.safetensors", codec_weights(tokenizer, seed))
 
 

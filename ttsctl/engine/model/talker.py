@@ -57,20 +57,16 @@ class Talker(nn.Module):
 
     def embed_frame(self, frame: Tensor) -> Tensor:
         """One frame of codes (groups,) int64 -> the sum of its embeddings (hidden,)."""
-        rows = [self.model.codec_embedding(frame[0])]
-        rows += [table(frame[k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
-        return torch.stack(rows).sum(0)
+        embeddings = [self.model.codec_embedding(frame[0])]
+        embeddings += [table(frame[k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
+        return torch.stack(embeddings).sum(0)
 
     def run(self, x: Tensor, state: KVState) -> Tensor:
-        """Inputs x (n, hidden) -> the last hidden state (hidden,), after the final norm; ``codec_head`` takes it to
-        group-0 logits (vocab,).
+        """Inputs x (n, hidden) -> the last hidden state (hidden,), after the final norm.
+
+        ``codec_head`` of it are the group-0 logits (vocab,).
         """
         return self.model.run(x, state)[-1]
-
-    def step(self, x: Tensor, state: KVState) -> tuple[Tensor, Tensor]:
-        """Inputs x (n, hidden) -> the last hidden state (hidden,) and group-0 logits (vocab,)."""
-        hidden = self.run(x, state)
-        return hidden, self.codec_head(hidden)
 
 
 class Codegen(nn.Module):

@@ -1,4 +1,4 @@
-"""The book of a run's draws: what each took, its best two and the gap between them."""
+"""The log of a run's draws: the id that each took, its best two and the gap between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ttsctl.engine.codegen.sampling import Sampler
 
 @dataclass
 class _Batch:
-    """Draws of one sampler over one vocabulary that are not judged yet."""
+    """Draws of one sampler over one vocabulary whose best two are not known yet."""
 
     sampler: Sampler
     rows: list[int] = field(default_factory=list)
@@ -24,12 +24,12 @@ class _Batch:
     scores: list[Tensor] = field(default_factory=list)
 
 
-# Draws judged at once: the frames of two packets cost little more than one draw.
+# Draws evaluated at once: those of two packets of 4 frames cost little more than one draw.
 BATCH = 128
 
 
-class DrawBook:
-    """One stream's draws, judged in batches and read back at the end. Logits and scores are kept, not copied."""
+class DrawLog:
+    """One stream's draws, evaluated in batches and read back at the end. Logits and scores are kept, not copied."""
 
     def __init__(self) -> None:
         self._places: list[tuple[int, int]] = []
@@ -47,7 +47,7 @@ class DrawBook:
         scores: Tensor,
         sampler: Sampler,
     ) -> None:
-        """The draw at (frame, codebook): ``scores`` decided for the id ``decided``, and ``taken`` was taken."""
+        """The draw at (frame, codebook): ``scores`` decided on the id ``decided``, and the id ``taken`` was taken."""
         kind = (id(sampler), len(scores))
         batch = self._batches.get(kind)
         if batch is None:
@@ -59,10 +59,10 @@ class DrawBook:
         batch.scores.append(scores)
         self._places.append(place)
         if len(self._places) % BATCH == 0:
-            self._judge()
+            self._evaluate()
 
-    def _judge(self) -> None:
-        """Judge what is pending."""
+    def _evaluate(self) -> None:
+        """Find the best two of all pending draws."""
         for batch in self._batches.values():
             sampler = batch.sampler
             logits = torch.stack(batch.logits)
@@ -76,7 +76,7 @@ class DrawBook:
 
     def draws(self) -> Draws:
         """All draws so far, in their order."""
-        self._judge()
+        self._evaluate()
         if not self._places:
             return no_draws()
         order = np.argsort(np.array(self._order))
@@ -96,11 +96,11 @@ class DrawBook:
 def best_two(scores: Tensor, decided: Tensor, sampler: Sampler) -> tuple[Tensor, Tensor]:
     """scores (n, vocab) and the ids (n, 1) they decided for -> best (n, 2) int64 and gap (n, 1) in logits.
 
-    Scores are logits, or those of a race, whose logarithm is a logit over the temperature plus noise. The gap is
-    infinite where nothing else could win: all other ids were ruled out.
+    Scores are logits, or those of ``sampling.race``, whose logarithm is a logit over the temperature plus noise. The
+    gap is infinite where all other ids were ruled out.
     """
     top = scores.topk(2, dim=1)
-    # Of equal scores topk may name another first than argmax did.
+    # Among equal scores topk may put another id first than argmax did.
     second = torch.where(top.indices[:, :1] == decided, top.indices[:, 1:], top.indices[:, :1])
     high, low = top.values[:, :1], top.values[:, 1:]
     gap = sampler.temperature * (high / low).log() if sampler.draw else high - low

@@ -1,7 +1,7 @@
-"""The contract's fingerprint where the values are: many at once, in few operations, and no read-back.
+"""``core.fingerprint`` on the device that holds the values: many at once, in few operations, without a read-back.
 
-On the CPU the contract's own functions run over the memory of the tensors. Elsewhere int64 arithmetic does the same,
-for it wraps as uint64 does, and a logical shift is an arithmetic one with the copies of the sign masked off.
+On the CPU the functions of ``core.fingerprint`` run over the memory of the tensors. Elsewhere int64 arithmetic gives
+the same bits: it wraps as uint64 does, and a logical shift is an arithmetic shift with the sign's copies masked off.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# One call into C++ for any number of values; the public way is a Python loop over them, which took most of the time.
+# One call into C++ for any number of values. The public functions need a Python loop, which took most of the time.
 from torch._utils import _flatten_dense_tensors
 from torch.nn import functional as F
 
 from ttsctl.core.fingerprint import FIRST_SHIFT, GOLDEN, SECOND_SHIFT, WORD_BYTES, length_term, mix, weights
 
 _GOLDEN = GOLDEN - (1 << 64)
-# In words. On a CPU a block stays in the cache over all passes; elsewhere it bounds the memory taken.
+# In words. On a CPU a block stays in the cache through all passes; elsewhere it bounds the memory taken.
 _CPU_BLOCK = 1 << 14
 _DEVICE_BLOCK = 1 << 24
 
 
 class Fingerprints:
-    """Prints values that lie on one device; keeps the weights, which are the same for every value.
+    """Fingerprints of values on one device. Keeps the weights, which are the same for every value.
 
     ``in_numpy`` False computes on a CPU as on any other device.
     """
@@ -39,11 +39,11 @@ class Fingerprints:
         self._lengths: dict[int, int] = {}
 
     def one(self, value: Tensor) -> int:
-        """The print of one value of any shape, read back, as ``contract.fingerprint`` gives it."""
+        """The fingerprint of one value of any shape, read back: what ``core.fingerprint.fingerprint`` gives."""
         return int(self.rows(value.reshape(1, -1)).cpu().numpy().view(np.uint64)[0])
 
     def rows(self, values: Tensor) -> Tensor:
-        """values (n, elements) -> the print of each row, (n,) int64 by its bits."""
+        """values (n, elements) -> the fingerprint of each row, (n,), its uint64 bits as int64."""
         values = _widened(values)
         words = _words(values)
         count, size = words.shape
@@ -60,23 +60,23 @@ class Fingerprints:
         return total + self._length(values.shape[1] * values.element_size())
 
     def each(self, values: list[Tensor], parts: int = 1) -> Tensor:
-        """Values of one dtype and any shapes -> the print of each of their ``parts`` equal parts, (n · parts,) int64.
+        """Values of one dtype and any shapes -> the fingerprint of each of their ``parts`` equal parts.
 
-        The parts must be ``whole_words``. All are one vector for as long as it takes; weights are kept for every
-        sequence of sizes, for frame after frame it is the same.
+        (n · parts,), uint64 bits as int64. The parts must be ``whole_words``. All values are joined into one vector;
+        the layout of every sequence of sizes is kept, as it is the same frame after frame.
         """
         flat = _widened(_flatten_dense_tensors(values))
         sizes = (parts, flat.element_size(), *[value.numel() for value in values])
         layout = self._layouts.get(sizes)
         if layout is None:
-            layout = self._layouts[sizes] = self._lay_out(*sizes)
+            layout = self._layouts[sizes] = self._layout(*sizes)
         words = _aligned(flat).view(torch.int64)
         if self._numpy:
             weighted = _mixed_on_host(words)
             weighted *= layout.weights.numpy().view(np.uint64)
             summed = np.add.reduceat(weighted, layout.first.numpy())
             return torch.from_numpy(summed.view(np.int64)) + layout.lengths
-        # The sum of a value is the difference of two running sums, exactly, for they wrap around.
+        # The sum of a value is the difference of two running sums; it is exact, as both wrap around.
         running = F.pad((_mixed(words) * layout.weights).cumsum(0), (1, 0))
         return running[layout.first + layout.words] - running[layout.first] + layout.lengths
 
@@ -102,7 +102,7 @@ class Fingerprints:
             self._weights = torch.from_numpy(grown).to(self._device)
         return self._weights[:size]
 
-    def _lay_out(self, parts: int, element_size: int, *sizes: int) -> _Layout:
+    def _layout(self, parts: int, element_size: int, *sizes: int) -> _Layout:
         lengths = [size * element_size // parts for size in sizes for _ in range(parts)]
         counts = [length // WORD_BYTES for length in lengths]
         words = torch.tensor(counts)
@@ -117,8 +117,9 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Values of certain sizes, one after another: all their weights, where each begins and how many words it has, and
-    what its length adds.
+    """How values of certain sizes lie one after another.
+
+    ``weights`` of all words; of each part its ``first`` word, its number of ``words``, and the term of its length.
     """
 
     weights: Tensor
@@ -128,18 +129,18 @@ class _Layout:
 
 
 def _widened(values: Tensor) -> Tensor:
-    """bfloat16 as the float32 that it equals, so that the first value to differ between the two is one of rounding."""
+    """bfloat16 as the equal float32: a bfloat16 and a float32 run then differ first where a value was rounded."""
     return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def whole_words(value: Tensor, parts: int = 1) -> bool:
-    """Whether each of its equal parts has whole words and at least one, so that ``each`` can print it with others."""
+    """Whether each of its equal parts is one whole word or more, as ``Fingerprints.each`` needs it."""
     size = value.numel() * value.element_size()
     return size > 0 and size % (WORD_BYTES * parts) == 0
 
 
 def _words(values: Tensor) -> Tensor:
-    """values (n, elements) -> (n, words) int64, filled up with zeros."""
+    """values (n, elements) -> (n, words) int64, padded with zeros."""
     if not values.shape[1]:
         return values.new_empty((len(values), 0), dtype=torch.int64)
     missing = -values.shape[1] * values.element_size() % WORD_BYTES
@@ -149,7 +150,7 @@ def _words(values: Tensor) -> Tensor:
 
 
 def _aligned(values: Tensor) -> Tensor:
-    """Contiguous values that begin at a whole word of their memory: themselves, or else a copy."""
+    """Contiguous values that begin at a whole word of their memory: the same, or a copy if they do not."""
     return values if values.storage_offset() * values.element_size() % WORD_BYTES == 0 else values.clone()
 
 
@@ -158,7 +159,7 @@ def _mixed_on_host(words: Tensor) -> np.ndarray:
 
 
 def _mixed(words: Tensor) -> Tensor:
-    """``contract.fingerprint.mix`` in int64."""
+    """``core.fingerprint.mix`` in int64."""
     product = (words ^ _shifted(words, FIRST_SHIFT)).mul_(_GOLDEN)
     return product ^ _shifted(product, SECOND_SHIFT)
 

@@ -1,4 +1,4 @@
-"""The book of a run's fingerprints: values go in one by one, are printed in batches, and come out as ``Prints``."""
+"""The log of a run's fingerprints: takes values one by one, fingerprints them in batches, and gives ``Prints``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from torch import Tensor
 from ttsctl.core.trace import STAGES, Prints
 from ttsctl.engine.recording.fingerprint import Fingerprints, whole_words
 
-# A value larger than this, in elements, is printed at once: keeping it would cost more than one batch less saves.
+# A value of more elements than this is fingerprinted at once: keeping it would cost more than a batch saves.
 LARGE = 1 << 14
-# Elements printed in one batch at the most: on a CPU what stays in its cache, elsewhere what is worth a launch.
+# Most elements of one batch: on a CPU as many as stay in its cache, elsewhere as many as are worth a launch.
 CPU_BATCH, DEVICE_BATCH = 1 << 16, 1 << 22
-# Queries, keys and values share their input, with their own outputs and norms between: it is found among the last 8.
+# Queries, keys and values share one input. With their outputs and norms in between it is among the last 8 tensors.
 RECENT = 8
 
 
-class Ledger:
-    """One stream's prints. ``flush`` once a frame or a decoder call; nothing is read back before ``prints``.
+class FingerprintLog:
+    """One stream's fingerprints. ``flush`` once a frame or a decoder call; nothing is read back before ``prints``.
 
-    Values are kept until the flush, not copied: give a clone of one that is written to before then.
+    Values are kept until the flush, not copied: add a clone of a value that is written to before then.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._print = Fingerprints(device)
+        self._fingerprints = Fingerprints(device)
         self._points: dict[str, int] = {}
-        # Value by value: twice the point, plus one for an input. Places only where they change: first value, stage,
-        # frame, codebook, number of frames.
+        # A mark a value: twice the point's number, plus one for an input. A place only where it changes: number of its
+        # first value, stage, frame, codebook, number of frames.
         self._marks = array("q")
         self._places = array("q")
         self._frames = 1
@@ -43,33 +43,33 @@ class Ledger:
         self._order: list[int] = []
 
     def point(self, name: str) -> int:
-        """The number of a point; rows name it by that."""
+        """The number under which values of a point are added."""
         return self._points.setdefault(name, len(self._points))
 
-    def here(self, stage: int, frame: int, codebook: int, frames: int = 1) -> None:
-        """Where the values are that come now; each has that many frames from ``frame`` on, and so many rows."""
+    def at(self, stage: int, frame: int, codebook: int, frames: int = 1) -> None:
+        """The place of all values added from now on: each holds ``frames`` frames, the first of which is ``frame``."""
         if frames != self._frames:
             self.flush()
             self._frames = frames
         self._places.extend((len(self._marks), stage, frame, codebook, frames))
 
     def add(self, point: int, is_input: bool, value: Tensor) -> None:
-        """One value of any shape, whose elements belong to its frames in equal parts, one after another."""
+        """Add one value of any shape; its elements belong to its frames in equal parts, in order."""
         marks, size = self._marks, value.numel()
-        # A multiple of 8 elements a frame has whole words whatever the dtype, and nearly every value is one.
+        # 8 elements, or a multiple, are whole words in any dtype, and nearly every value has as many a frame.
         if 0 < size <= LARGE and (size % (8 * self._frames) == 0 or whole_words(value, self._frames)):
             self._pending.append(value)
             self._pending_values.append(len(marks))
             self._waiting += size
         else:
-            self._printed.append(self._print.rows(value.reshape(self._frames, size // self._frames)))
+            self._printed.append(self._fingerprints.rows(value.reshape(self._frames, size // self._frames)))
             self._order.append(len(marks))
         marks.append(2 * point + is_input)
         if self._waiting > self._batch:
             self.flush()
 
     def flush(self) -> None:
-        """Print what is pending: one batch for each dtype."""
+        """Fingerprint all pending values: one batch for each dtype."""
         if not self._pending:
             return
         groups: dict[torch.dtype, tuple[list[Tensor], list[int]]] = {}
@@ -80,14 +80,14 @@ class Ledger:
             group[0].append(value)
             group[1].append(number)
         for values, numbers in groups.values():
-            self._printed.append(self._print.each(values, self._frames))
+            self._printed.append(self._fingerprints.each(values, self._frames))
             self._order.extend(numbers)
         self._pending.clear()
         self._pending_values.clear()
         self._waiting = 0
 
     def prints(self, by_frame: bool = False) -> Prints:
-        """Everything so far, read back in one go: in the order it came, or frame by frame, in that order within."""
+        """Everything so far, read back at once: in the order of ``add``, or frame by frame and in that order within."""
         self.flush()
         printed = torch.cat(self._printed).cpu().numpy() if self._printed else np.empty(0, np.int64)
         places = np.array(self._places, np.int64).reshape(-1, 5)
@@ -112,7 +112,7 @@ class Ledger:
 
 
 def _runs(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """start, start + 1, … of each run, one run after another."""
+    """start, start + 1, …, ``counts`` numbers from each start, one run after another."""
     before = np.cumsum(counts) - counts
     return np.repeat(starts - before, counts) + np.arange(counts.sum())
 
@@ -122,8 +122,8 @@ def stage_number(stage: str) -> int:
     return STAGES.index(stage)
 
 
-class Recent:
-    """The last tensors that were printed, by identity; they are kept, so that no other can take their place."""
+class RecentTensors:
+    """The last tensors that were logged, by identity. They are kept alive, so that no other tensor takes their id."""
 
     def __init__(self) -> None:
         self.ids: deque[int] = deque(maxlen=RECENT)

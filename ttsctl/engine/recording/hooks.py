@@ -1,4 +1,4 @@
-"""Which modules of a network are looked into, and the hooks that do it."""
+"""The modules of a network that can be probed, and the hooks on them."""
 
 from __future__ import annotations
 
@@ -13,60 +13,61 @@ from torch import Tensor, nn
 from ttsctl.engine.model.codec import CodecDecoder, ResidualUnit
 from ttsctl.engine.model.streaming import CausalConv, CausalTransposedConv
 
-# Told of a module's call: its first input and its output -> another output, or None for the same.
+# Called after a module with its first input and its output -> another output, or None for the same.
 Hook = Callable[[Tensor, Tensor], "Tensor | None"]
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A module to look into. ``path`` is its name in the checkpoint's tensors, less the tensor.
+class ProbedModule:
+    """A module that can be hooked. ``path`` is the name of its tensors in the checkpoint, without the tensor's own.
 
-    ``leaf``: it computes by itself, not through other modules. ``overwritten``: its output is written to afterwards.
-    Rows a frame at its input and output; both 1 outside of the codec. ``stage_point``: its output ends a codec stage.
+    ``is_leaf``: it computes by itself, not through other modules. ``is_overwritten``: its output is written to
+    afterwards. ``rows_in`` and ``rows_out``: rows a frame of its input and output, both 1 outside of the codec.
+    ``stage_point``: the name of the codec stage that its output ends.
     """
 
     path: str
     module: nn.Module
-    leaf: bool
-    overwritten: bool = False
+    is_leaf: bool
+    is_overwritten: bool = False
     rows_in: int = 1
     rows_out: int = 1
     stage_point: str | None = None
 
 
-def watched_talker(talker: nn.Module) -> list[Watched]:
+def talker_modules(talker: nn.Module) -> list[ProbedModule]:
     """Every module of the talker and its predictor, under paths that start with ``talker.``"""
-    return [Watched(path, module, _is_leaf(module)) for path, module in _named(talker, "talker")]
+    return [ProbedModule(path, module, _is_leaf(module)) for path, module in _named(talker, "talker")]
 
 
-def watched_codec(decoder: CodecDecoder) -> list[Watched]:
+def codec_modules(decoder: CodecDecoder) -> list[ProbedModule]:
     """Every module of the codec decoder, under paths that start with ``decoder.``"""
     rows, stages = _rows_a_frame(decoder), _stage_points(decoder)
     added_to = {id(unit.conv2) for unit in decoder.modules() if isinstance(unit, ResidualUnit)}
     return [
-        Watched(path, module, _is_leaf(module), id(module) in added_to, *rows[module], stages.get(module))
+        ProbedModule(path, module, _is_leaf(module), id(module) in added_to, *rows[module], stages.get(module))
         for path, module in _named(decoder, "decoder")
     ]
 
 
 @contextmanager
-def hooked(hooks: Collection[tuple[Watched, Hook]]) -> Iterator[None]:
+def hooked(hooks: Collection[tuple[ProbedModule, Hook]]) -> Iterator[None]:
     """Each hook is called after every call of its module, for the length of the block.
 
-    Torch's own forward hooks do this too, but take a third of the time that a small module takes.
+    Torch's own forward hooks would cost a third of the time that a small module takes.
     """
-    watches = [(_watch_of(each.module), hook) for each, hook in hooks]
-    for watch, hook in watches:
-        watch.add(hook)
+    hooked_forwards = [(_hooked_forward(probed.module), hook) for probed, hook in hooks]
+    for hooked_forward, hook in hooked_forwards:
+        hooked_forward.add(hook)
     try:
         yield
     finally:
-        for watch, hook in watches:
-            watch.remove(hook)
+        for hooked_forward, hook in hooked_forwards:
+            hooked_forward.remove(hook)
 
 
-class _Watch:
-    """What looks at one module, by standing in for its ``forward`` as long as anyone looks."""
+class _HookedForward:
+    """The hooks of one module. It replaces the module's ``forward`` for as long as there are any."""
 
     def __init__(self, module: nn.Module) -> None:
         self._own = vars(module)
@@ -79,7 +80,7 @@ class _Watch:
         with self._lock:
             if not self._hooks:
                 self._before = self._own.get("forward")
-                self._own["forward"] = self._standing_in(self._module.forward)
+                self._own["forward"] = self._calling_hooks(self._module.forward)
             self._hooks = (*self._hooks, hook)
 
     def remove(self, hook: Hook) -> None:
@@ -92,9 +93,9 @@ class _Watch:
             else:
                 self._own["forward"] = self._before
 
-    def _standing_in(self, usual: Callable[..., Any]) -> Callable[..., Any]:
+    def _calling_hooks(self, plain_forward: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*args: Any, **kwargs: Any) -> Any:
-            output = usual(*args, **kwargs)
+            output = plain_forward(*args, **kwargs)
             for hook in self._hooks:
                 changed = hook(args[0], output)
                 if changed is not None:
@@ -104,14 +105,14 @@ class _Watch:
         return forward
 
 
-def _watch_of(module: nn.Module) -> _Watch:
-    """The module's watch, kept with the module so that all streams share it."""
-    watch: _Watch = vars(module).setdefault("_watch", _Watch(module))
-    return watch
+def _hooked_forward(module: nn.Module) -> _HookedForward:
+    """Kept with the module, so that all streams share it."""
+    shared: _HookedForward = vars(module).setdefault("_hooked_forward", _HookedForward(module))
+    return shared
 
 
 def _named(root: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """Modules by path, without those that do nothing, or whose weight another module uses in their stead."""
+    """Modules by path, without those that are never called: another module uses their weight, or they do nothing."""
     inner = {id(m.conv) for m in root.modules() if isinstance(m, CausalConv | CausalTransposedConv)}
     for path, module in root.named_modules(prefix=name):
         if not isinstance(module, nn.Identity) and id(module) not in inner:
@@ -123,7 +124,7 @@ def _is_leaf(module: nn.Module) -> bool:
 
 
 def _stage_points(decoder: CodecDecoder) -> dict[nn.Module, str]:
-    """The modules with whose output a stage ends."""
+    """The modules whose output ends a stage, and the stages' names."""
     points: dict[nn.Module, str] = {decoder.pre_conv: "codec.embed", decoder.pre_transformer: "codec.transformer"}
     stage: Any
     for index, stage in enumerate(decoder.upsample):
@@ -133,10 +134,10 @@ def _stage_points(decoder: CodecDecoder) -> dict[nn.Module, str]:
 
 
 def _rows_a_frame(decoder: CodecDecoder) -> dict[nn.Module, tuple[int, int]]:
-    """Rows a frame that each module takes and gives; every transposed convolution multiplies them by its stride."""
+    """Rows a frame of every module's input and output; a transposed convolution multiplies them by its stride."""
     rows: dict[nn.Module, tuple[int, int]] = {}
     rate = 1
-    for module in decoder.modules():  # in the order of definition, which is that of execution
+    for module in decoder.modules():  # modules are defined in the order in which they run
         if isinstance(module, CausalTransposedConv):
             rows[module] = (rate, rate * module.stride)
             rate *= module.stride

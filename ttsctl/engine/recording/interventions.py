@@ -1,9 +1,10 @@
-"""Values changed on their way through a network, and values kept: what grafts, planted faults and jitter need."""
+"""Interventions: values changed or captured on their way through a network, for grafts, planted faults and jitter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -12,67 +13,73 @@ from torch import Tensor
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.forensic import Site, Value, Values
 
-Edit = Callable[[Tensor], Tensor]
-Edits = Mapping[Site, Edit]
+Alteration = Callable[[Tensor], Tensor]
+Alterations = Mapping[Site, Alteration]
+# The integers of the same size as a float, by bytes an element.
+_SAME_SIZE_INTEGER = MappingProxyType({2: torch.int16, 4: torch.int32, 8: torch.int64})
 
 
 @dataclass
-class Wanted:
-    """The outputs of one point from a frame on, as they come."""
+class Capture:
+    """The outputs of one point from ``first_frame`` on; ``values`` is filled as they come."""
 
     point: str
     first_frame: int = 0
     values: dict[Site, Value] = field(default_factory=dict)
 
 
-class Editor:
-    """Alters one stream's values, then puts grafts in, then keeps what is wanted; knows which grafts it met.
+class Interventions:
+    """Alters one stream's values, then puts grafts in their place, then captures; knows which grafts it reached.
 
-    The nth output of a point at one frame and codebook is its call n; ``restart`` counts anew, for a decoder call that
-    is run again.
+    The nth output of a point at one frame and codebook is its call n. ``restart`` begins to count again, for a decoder
+    call that is repeated.
     """
 
-    def __init__(self, alter: Edits | None = None, grafts: Values | None = None, wanted: Wanted | None = None) -> None:
-        puts = {site: replace_by(value) for site, value in (grafts or {}).items()}
-        self._edits = (dict(alter or {}), puts)
-        self._wanted = wanted
-        self._unmet = dict.fromkeys(puts)
+    def __init__(self, alterations: Alterations, grafts: Values, capture: Capture | None = None) -> None:
+        replacements = {site: replace_by(value) for site, value in grafts.items()}
+        self._alterations = (dict(alterations), replacements)
+        self._capture = capture
+        self._unreached = dict.fromkeys(replacements)
         self._calls: dict[tuple[str, int, int], int] = {}
-        points = {site.point for edits in self._edits for site in edits} | ({wanted.point} if wanted else set())
-        self.points = frozenset(points)
+        points = {site.point for by_site in self._alterations for site in by_site}
+        self.points = frozenset(points | ({capture.point} if capture else set()))
 
     @property
-    def unmet(self) -> tuple[Site, ...]:
-        """Sites of grafts that the run did not come by."""
-        return tuple(self._unmet)
+    def unreached(self) -> tuple[Site, ...]:
+        """Sites of grafts that the run did not reach."""
+        return tuple(self._unreached)
 
     def restart(self) -> None:
+        """Count the calls of every point from 0 again."""
         self._calls.clear()
 
-    def apply(self, point: str, frame: int, codebook: int, value: Tensor, keep: bool = True) -> Tensor:
-        """The value of a point at a place -> the one to go on with. ``keep`` False: it was seen before."""
+    def apply(self, point: str, frame: int, codebook: int, value: Tensor, is_new: bool = True) -> Tensor:
+        """The value of a point at a place -> the one to go on with. ``is_new`` False: do not capture it again.
+
+        CannotJudge if an alteration changes the dtype or shape, or a graft has another number of elements.
+        """
         if point not in self.points:
             return value
         place = (point, frame, codebook)
         call = self._calls.get(place, 0)
         self._calls[place] = call + 1
-        for edits in self._edits:
+        for by_site in self._alterations:
             for book in (codebook, None):
                 site = Site(point, frame, book, call)
-                edit = edits.get(site)
-                if edit is not None:
-                    self._unmet.pop(site, None)
-                    value = _fitting(edit(value), value, site)
-        wanted = self._wanted
-        if keep and wanted is not None and point == wanted.point and frame >= wanted.first_frame:
-            wanted.values[Site(point, frame, codebook, call)] = to_value(value)
+                alter = by_site.get(site)
+                if alter is not None:
+                    self._unreached.pop(site, None)
+                    value = _checked(alter(value), value, site)
+        capture = self._capture
+        if is_new and capture is not None and point == capture.point and frame >= capture.first_frame:
+            capture.values[Site(point, frame, codebook, call)] = to_value(value)
         return value
 
 
-def replace_by(value: Value) -> Edit:
-    """The edit that puts a kept value in the place of the one there."""
+def replace_by(value: Value) -> Alteration:
+    """The alteration that puts ``value`` in the place of the value that is there, in its shape and dtype."""
 
-    def edit(there: Tensor) -> Tensor:
+    def replace(there: Tensor) -> Tensor:
         given = torch.from_numpy(np.array(value))
         if given.numel() != there.numel():
             raise CannotJudge(
@@ -81,7 +88,7 @@ def replace_by(value: Value) -> Edit:
             )
         return given.to(there.device, there.dtype).reshape(there.shape)
 
-    return edit
+    return replace
 
 
 def to_value(value: Tensor) -> Value:
@@ -91,13 +98,21 @@ def to_value(value: Tensor) -> Value:
     return np.array(value.detach().cpu().numpy())
 
 
+def _checked(altered: Tensor, value: Tensor, site: Site) -> Tensor:
+    if altered.shape != value.shape or altered.dtype != value.dtype:
+        raise CannotJudge(
+            f"{site}: expected {value.dtype} {tuple(value.shape)}, the alteration gave {altered.dtype} "
+            f"{tuple(altered.shape)}",
+            "give a value of the same dtype and shape",
+        )
+    return altered
+
+
 class Jitter:
-    """Moves every element of a floating-point value by one unit in its last place, up or down at random.
+    """Moves every element of a floating-point value by one ULP, up or down at random.
 
     Zeros, infinities and NaN stay as they are.
     """
-
-    _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # noqa: RUF012
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._generator = torch.Generator(device=device).manual_seed(seed)
@@ -107,16 +122,7 @@ class Jitter:
         if not value.is_floating_point():
             return value
         sign = torch.randint(0, 2, value.shape, generator=self._generator, device=value.device) * 2 - 1
-        bits = value.contiguous().view(self._BITS[value.element_size()])
+        bits = value.contiguous().view(_SAME_SIZE_INTEGER[value.element_size()])
         # Neighbouring floats of one sign are neighbouring integers, so this is a step away from zero or towards it.
         moved = (bits + sign.to(bits.dtype)).view(value.dtype)
         return torch.where(value.isfinite() & (value != 0), moved, value)
-
-
-def _fitting(edited: Tensor, value: Tensor, site: Site) -> Tensor:
-    if edited.shape != value.shape or edited.dtype != value.dtype:
-        raise CannotJudge(
-            f"{site}: the edit made {edited.dtype} {tuple(edited.shape)} of {value.dtype} {tuple(value.shape)}",
-            "give a value of the same dtype and shape",
-        )
-    return edited

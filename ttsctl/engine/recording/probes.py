@@ -1,8 +1,8 @@
-"""What looks into a run. These look at nothing: a run that is not recorded pays for a call, and no more.
+"""Probes: the places at which a run can be recorded or changed. These do nothing, and cost a call each.
 
-Code generation and the decode sessions tell where they are (``at``, ``step``), hand every value of a stage through
-``value``, and say when they stand still (``rest``). Modules tell nothing of themselves: whoever wants their values
-hooks them for the length of ``watching``.
+Code generation and the decode sessions say where they are (``at``, ``step``), pass every value of a stage through
+``value``, and say when they pause (``pause``). Modules know nothing of probes: a recorder hooks those whose values it
+needs for as long as ``attached`` lasts.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from ttsctl.core.trace import Draws, Prints, no_draws, no_prints
 from ttsctl.engine.codegen.sampling import Sampler
 
 
-class CodegenTaps:
-    """Looks into code generation: one object a request, used by the thread that generates."""
+class CodegenProbes:
+    """The probes of code generation: one object a request, used by the thread that generates."""
 
-    # Codes (T, groups) to take instead of those drawn, with the end after them; None = as drawn.
+    # Codes (T, groups) to take in place of those drawn, then the end token; None = take what is drawn.
     forced: Tensor | None = None
 
     @property
-    def unmet(self) -> tuple[Site, ...]:
-        """Where a value was to be put in, and the run did not come by."""
+    def unreached(self) -> tuple[Site, ...]:
+        """Sites of grafts that the run did not reach."""
         return ()
 
-    def watching(self) -> AbstractContextManager[None]:
-        """Around everything that computes; a generator that is dropped leaves it too."""
+    def attached(self) -> AbstractContextManager[None]:
+        """Surrounds everything that computes; a generator that is dropped leaves it too."""
         return nullcontext()
 
     def at(self, stage: str, frame: int, codebook: int = 0) -> None:
-        """What comes now, until ``rest`` or another place, is of this stage, frame and codebook."""
+        """What is computed from now until ``pause`` or the next ``at`` is of this stage, frame and codebook."""
 
-    def rest(self) -> None:
-        """The generation stands still: what runs now on this network is another request's."""
+    def pause(self) -> None:
+        """The generation pauses: what runs now on this network belongs to another request."""
 
     def value(self, point: str, value: Tensor) -> Tensor:
         """A stage's value -> the one to go on with."""
@@ -46,30 +46,30 @@ class CodegenTaps:
         return code
 
     def finish(self) -> tuple[Draws, Prints]:
-        """What was seen, once the last frame is drawn."""
+        """What was recorded, once the last frame is drawn."""
         return no_draws(), no_prints()
 
 
-class DecodeTaps:
-    """Looks into decoding: one object a request, used by the thread that decodes."""
+class DecodeProbes:
+    """The probes of decoding: one object a request, used by the thread that decodes."""
 
     @property
-    def unmet(self) -> tuple[Site, ...]:
-        """Where a value was to be put in, and the run did not come by."""
+    def unreached(self) -> tuple[Site, ...]:
+        """Sites of grafts that the run did not reach."""
         return ()
 
-    def watching(self) -> AbstractContextManager[None]:
-        """Around everything that computes."""
+    def attached(self) -> AbstractContextManager[None]:
+        """Surrounds everything that computes."""
         return nullcontext()
 
     def step(self, grid: int, first: int, stop: int, end: int) -> None:
-        """A decoder call begins, whose rows end with frame ``end`` (excluded).
+        """A decoder call begins. Its rows end with frame ``end`` (excluded).
 
-        Frames ``first`` to ``stop`` (excluded) are decoded for the first time; those from ``grid`` to ``first`` are run
-        again with the same bits; all others are context, or padding after ``stop``.
+        Frames ``first`` to ``stop`` (excluded) are decoded for the first time; those from ``grid`` to ``first`` are
+        decoded again with the same bits; the rest is context, or padding after ``stop``.
         """
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """The decoder call is over."""
 
     def value(self, point: str, value: Tensor) -> Tensor:
@@ -77,5 +77,5 @@ class DecodeTaps:
         return value
 
     def finish(self) -> Prints:
-        """What was seen, once the last packet is decoded."""
+        """What was recorded, once the last packet is decoded."""
         return no_prints()

@@ -1,139 +1,72 @@
-"""Taps that record: draws, and fingerprints of every stage's or every module's values.
+"""Recording a run: the one place that makes the probes of both stages.
 
-Levels: ``codes`` keeps the draws; ``stages`` prints the stage points too; ``modules`` also what every leaf module took
-and gave, an input only where it is not the very tensor printed before. Values of the codec are printed frame by frame,
-each frame once, so that prints do not depend on the packet size.
+Levels: ``codes`` keeps the draws; ``stages`` also the fingerprint of every stage's value; ``modules`` also those of
+what every leaf module took and gave, an input only if it is not the very tensor recorded before. Values of the codec
+are recorded frame by frame, each frame once, so that the fingerprints do not depend on the packet size.
 """
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-import torch
 from torch import Tensor
 
-from ttsctl.core.forensic import Values
-from ttsctl.core.trace import Draws, Prints, TraceLevel, no_draws, no_prints
-from ttsctl.engine.codegen.sampling import Sampler
+from ttsctl.core.forensic import Site, Values
+from ttsctl.core.trace import TraceLevel
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.model.talker import Talker
-from ttsctl.engine.recording.decode_recorder import RecordingDecodeTaps
-from ttsctl.engine.recording.draw_log import DrawBook
-from ttsctl.engine.recording.fingerprint_log import stage_number
-from ttsctl.engine.recording.hooks import Hook, Watched, watched_talker
-from ttsctl.engine.recording.interventions import Editor, Edits, Jitter, Wanted
-from ttsctl.engine.recording.probes import CodegenTaps, DecodeTaps
-from ttsctl.engine.recording.recorder_base import Watching
+from ttsctl.engine.recording.codegen_recorder import CodegenRecorder
+from ttsctl.engine.recording.decode_recorder import DecodeRecorder
+from ttsctl.engine.recording.interventions import Alterations, Capture, Interventions
+from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
+
+# The codec's modules and stages; all other points belong to code generation.
+CODEC_PREFIXES = ("codec.", "decoder.")
+V = TypeVar("V")
 
 
-def codegen_taps(
-    level: TraceLevel,
-    talker: Talker,
-    *,
-    alter: Edits | None = None,
-    grafts: Values | None = None,
-    wanted: Wanted | None = None,
-    forced: Tensor | None = None,
-    jitter_seed: int | None = None,
-) -> CodegenTaps:
-    """Taps for one request's code generation.
+@dataclass(frozen=True)
+class Recorder:
+    """What to record of a run and what to change in it, wherever in the two stages it is.
 
-    ``alter`` changes values at sites, ``grafts`` then replaces them; ``wanted`` is filled with a point's values;
-    ``forced`` are codes (T, groups) int64 to take instead of those drawn, and the end after them; ``jitter_seed`` moves
-    the last bit of every module's output. "none" with nothing asked for gives taps that look at nothing.
+    ``alterations`` change values at their sites, ``grafts`` then replace them, and ``capture`` is filled with the
+    outputs of one point.
     """
-    editor = Editor(alter, grafts, wanted)
-    if level == "none" and not editor.points and forced is None and jitter_seed is None:
-        return CodegenTaps()
-    return RecordingCodegenTaps(level, talker, editor, forced, jitter_seed)
 
+    level: TraceLevel
+    alterations: Alterations = field(default_factory=dict)
+    grafts: Values = field(default_factory=dict)
+    capture: Capture | None = None
 
-def decode_taps(
-    level: TraceLevel,
-    decoder: CodecDecoder,
-    *,
-    alter: Edits | None = None,
-    grafts: Values | None = None,
-    wanted: Wanted | None = None,
-) -> DecodeTaps:
-    """Taps for one request's decoding; arguments as for ``codegen_taps``. At "codes" there is nothing to look at."""
-    editor = Editor(alter, grafts, wanted)
-    if level in ("none", "codes") and not editor.points:
-        return DecodeTaps()
-    return RecordingDecodeTaps(level, decoder, editor)
+    def codegen(self, talker: Talker, forced: Tensor | None = None, jitter_seed: int | None = None) -> CodegenProbes:
+        """The probes of one request's code generation; they do nothing if nothing is asked of them.
 
-
-class RecordingCodegenTaps(Watching, CodegenTaps):
-    """One request's code generation, looked into by the thread that runs it, between ``at`` and ``rest``."""
-
-    def __init__(
-        self, level: TraceLevel, talker: Talker, editor: Editor, forced: Tensor | None, jitter_seed: int | None
-    ) -> None:
-        device = talker.codec_head.weight.device
-        super().__init__(level, device, editor)
-        self._end_token = talker.sizes.ids.codec_eos
-        self.forced = None if forced is None else forced.to(device)
-        self._jitter = None if jitter_seed is None else Jitter(jitter_seed, device)
-        self._draws = DrawBook() if level != "none" else None
-        everything = level == "modules" or self._jitter is not None
-        self._place = (0, 0)
-        watched = watched_talker(talker)
-        self._hooks = [
-            (each, self._hook(each)) for each in watched if (everything and each.leaf) or each.path in editor.points
-        ]
-
-    def at(self, stage: str, frame: int, codebook: int = 0) -> None:
-        self._thread = threading.get_ident()
-        self._place = (frame, codebook)
-        if self._ledger is not None:
-            self._ledger.here(stage_number(stage), frame, codebook)
-
-    def value(self, point: str, value: Tensor) -> Tensor:
-        value = self._editor.apply(point, *self._place, value)
-        if self._ledger is not None:
-            self._ledger.add(self._ledger.point(point), False, value)
-        return value
-
-    def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
-        frame, codebook = self._place
-        taken = self._editor.apply("draw", frame, codebook, code)
-        if self._draws is not None:
-            self._draws.add((frame, codebook), taken, code, logits, scores, sampler)
-        if self._ledger is not None:
-            self._ledger.add(self._ledger.point("draw"), False, taken)
-        if self.forced is None:
-            return taken
-        if frame == len(self.forced):
-            return torch.full_like(taken, self._end_token)
-        return self.forced[frame, codebook]
-
-    def finish(self) -> tuple[Draws, Prints]:
-        draws = self._draws.draws() if self._draws is not None else no_draws()
-        return draws, self._ledger.prints() if self._ledger is not None else no_prints()
-
-    def _hook(self, each: Watched) -> Hook:
-        """Edits the module's output and, at the level of modules, books what it took and gave.
-
-        This runs at every call of every module, so it looks up beforehand what does not change.
+        ``forced``: codes (T, groups) int64 to take in place of those drawn, then the end token. ``jitter_seed`` moves
+        the last bit of every module's output.
         """
-        ledger = self._ledger if each.leaf and self._level == "modules" else None
-        point = 0 if ledger is None else ledger.point(each.path)
-        edited = self._jitter is not None or each.path in self._editor.points
-        recent, this_thread = self._recent, threading.get_ident
+        interventions = self._interventions(in_codec=False)
+        if self.level == "none" and not interventions.points and forced is None and jitter_seed is None:
+            return CodegenProbes()
+        return CodegenRecorder(self.level, talker, interventions, forced, jitter_seed)
 
-        def hook(taken: Tensor, output: Tensor) -> Tensor | None:
-            if self._thread != this_thread():
-                return None
-            result = self._edited(each.path, output) if edited else output
-            if ledger is not None:
-                if id(taken) not in recent.ids:
-                    ledger.add(point, True, taken)
-                recent.remember(taken, result)
-                ledger.add(point, False, result)
-            return None if result is output else result
+    def decode(self, decoder: CodecDecoder) -> DecodeProbes:
+        """The probes of one request's decoding; at the level "codes" there is nothing to record."""
+        interventions = self._interventions(in_codec=True)
+        if self.level in ("none", "codes") and not interventions.points:
+            return DecodeProbes()
+        return DecodeRecorder(self.level, decoder, interventions)
 
-        return hook
+    def _interventions(self, in_codec: bool) -> Interventions:
+        """Those of one of the two stages."""
+        capture = self.capture if self.capture and _is_in_codec(self.capture.point) == in_codec else None
+        return Interventions(_of_stage(self.alterations, in_codec), _of_stage(self.grafts, in_codec), capture)
 
-    def _edited(self, point: str, value: Tensor) -> Tensor:
-        moved = value if self._jitter is None else self._jitter.move(value)
-        return self._editor.apply(point, *self._place, moved)
+
+def _is_in_codec(point: str) -> bool:
+    return point.startswith(CODEC_PREFIXES)
+
+
+def _of_stage(by_site: Mapping[Site, V], in_codec: bool) -> dict[Site, V]:
+    return {site: given for site, given in by_site.items() if _is_in_codec(site.point) == in_codec}

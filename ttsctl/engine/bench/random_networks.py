@@ -1,0 +1,70 @@
+"""Networks of the released size with random weights: the same work as the released ones, without their files."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ttsctl.engine.model.build_released import released_codec, released_config
+from ttsctl.engine.model.codec import SpeechTokenizer
+from ttsctl.engine.model.meta_init import build_on_meta
+from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
+from ttsctl.engine.model.talker import Codegen, Talker
+
+RELEASED_CODEC = CodecSizes.read(released_codec(), "the released configuration")
+LAYER_SCALE = 0.01
+# Keeps the last convolution's output off the clamp at ±1, where differences would vanish.
+OUTPUT_GAIN = 0.005
+M = TypeVar("M", bound=nn.Module)
+
+
+def released_talker(text_vocab_size: int) -> TalkerSizes:
+    """The released 0.6B sizes for a text vocabulary of that size, which does not change what a look-up costs."""
+    return TalkerSizes.read(released_config(text_vocab_size, "0.6B"), "the released configuration")
+
+
+def random_talker(sizes: TalkerSizes, seed: int, device: torch.device, dtype: torch.dtype) -> Talker:
+    """Weights of variance 1 / fan-in from ``seed``, drawn on the CPU; the end token's logit is always 0, never best."""
+    codegen = build_on_meta(lambda: Codegen(sizes))
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: _codegen_weight(name, t.shape, generator) for name, t in codegen.state_dict().items()}
+    weights["talker.codec_head.weight"][sizes.ids.codec_eos] = 0.0
+    return _with_weights(codegen, weights, device, dtype).talker
+
+
+def random_codec(sizes: CodecSizes, seed: int, device: torch.device, dtype: torch.dtype) -> SpeechTokenizer:
+    """Weights of variance 1 / fan-in from ``seed``, drawn on the CPU, so that signals neither vanish nor blow up."""
+    codec = build_on_meta(lambda: SpeechTokenizer(sizes))
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: _codec_weight(name, t.shape, generator) for name, t in codec.state_dict().items()}
+    weights[f"decoder.decoder.{len(codec.decoder.decoder) - 1}.conv.weight"] *= OUTPUT_GAIN
+    return _with_weights(codec, weights, device, dtype)
+
+
+def _codegen_weight(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    if name.endswith("bias"):
+        return torch.zeros(shape)
+    if "norm" in name:
+        return torch.ones(shape)
+    scale = 1.0 if "embedding" in name else shape[-1] ** -0.5
+    return torch.empty(shape).uniform_(-(3**0.5) * scale, 3**0.5 * scale, generator=generator)
+
+
+def _codec_weight(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    if name.endswith(("scale", "gamma")):
+        return torch.full(shape, LAYER_SCALE)
+    if name.endswith("cluster_usage") or "norm" in name.split(".")[-2]:
+        return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)
+    if len(shape) == 1:
+        return torch.zeros(shape)  # biases, and the snakes' alpha and beta, which are logarithms
+    return torch.randn(shape, generator=generator) / shape[1:].numel() ** 0.5
+
+
+def _with_weights(module: M, weights: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> M:
+    """The module with these weights on ``device``, for inference."""
+    module.load_state_dict({name: weight.to(device, dtype) for name, weight in weights.items()}, assign=True)
+    module.requires_grad_(False)
+    module.eval()
+    return module

@@ -1,0 +1,148 @@
+"""What a decode session is: it decodes one stream, takes codes packet by packet and gives PCM back.
+
+It counts its decoder calls, its time and its samples. The decode modes are in ``sessions``.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ttsctl.core.config import Config
+from ttsctl.engine.model.codec import CodecDecoder
+from ttsctl.engine.model.streaming import StreamState
+from ttsctl.engine.recording.probes import DecodeProbes
+
+Stages = Literal["full", "pre_transformer", "conv_only", "noop"]
+
+
+@dataclass(frozen=True)
+class SessionStats:
+    """What a session did so far. ``samples_expected`` is ``samples_per_frame`` for every frame; times are wall ms.
+
+    ``ms_a_call`` is None before the first decoder call.
+    """
+
+    frames: int
+    samples: int
+    samples_expected: int
+    calls: int
+    decode_ms: float
+    ms_a_call: float | None
+
+
+class StagedDecoder:
+    """The decoder with some of its stages left out, so that a difference can be attributed to one of them.
+
+    ``pre_transformer`` stops after the transformer and gives no audio. ``conv_only`` skips the transformer: the
+    convolutions get its input. ``noop`` runs the transformer and gives silence of the right length.
+    """
+
+    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", probes: DecodeProbes | None = None) -> None:
+        self.decoder = decoder
+        self.stages = stages
+        self.probes = DecodeProbes() if probes is None else probes
+        self.samples_per_frame = decoder.sizes.samples_per_frame
+        # Called before the convolutions are queued: under stream.sync = phase they wait here for code generation.
+        self.before_audio: Callable[[], None] | None = None
+
+    def silence(self, samples: int = 0) -> Tensor:
+        return self.decoder.silence(samples)
+
+    def transform(self, embedded: Tensor, state: StreamState | None = None) -> Tensor:
+        """Latents before the transformer (n, latent_dim) -> those after it; the same if it is skipped."""
+        return embedded if self.stages == "conv_only" else self.decoder.pre_transformer(embedded, state)
+
+    def latents(self, codes: Tensor, state: StreamState | None = None) -> Tensor:
+        """codes (n, Q) -> the convolutions' input (n, latent_dim)."""
+        return self.transform(self.decoder.embed(codes, state), state)
+
+    def audio(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
+        """latents (n, latent_dim) -> pcm: n frames, less ``lost_samples`` at the start of a sequence or stream."""
+        if self.before_audio is not None:
+            self.before_audio()
+        if self.stages in ("full", "conv_only"):
+            return self.probes.value("codec.pcm", self.decoder.waveform(latents, state))
+        if self.stages == "pre_transformer":
+            return self.silence()
+        first = state is None or state.position == 0
+        return self.silence(len(latents) * self.samples_per_frame - (self.decoder.lost_samples if first else 0))
+
+
+class Session(ABC):
+    """One stream: codes (n, Q) int64 on the decoder's device -> pcm (samples,) in the decoder's dtype.
+
+    A decode mode is a subclass that says how it is configured and what it does with a packet.
+    """
+
+    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", probes: DecodeProbes | None = None) -> None:
+        self.decoder = decoder
+        self.staged = StagedDecoder(decoder, stages, probes)
+        self.probes = self.staged.probes
+        self.calls = 0
+        self._frames = 0
+        self._samples = 0
+        self._seconds = 0.0
+
+    @classmethod
+    @abstractmethod
+    def configured(cls, decoder: CodecDecoder, config: Config, probes: DecodeProbes | None) -> Session:
+        """A fresh session with the settings of ``config.decoder`` and ``config.stream`` that the mode has."""
+
+    def push(self, codes: Tensor) -> Tensor:
+        """The next frames (n, Q) -> the PCM that they complete."""
+        self._frames += len(codes)
+        return self._timed(lambda: self._push(codes))
+
+    def flush(self) -> Tensor:
+        """The PCM that the mode still holds back, once the last codes are in."""
+        return self._timed(self._flush)
+
+    @property
+    def stats(self) -> SessionStats:
+        """Frames, samples, calls and time so far."""
+        decode_ms = self._seconds * 1e3
+        return SessionStats(
+            frames=self._frames,
+            samples=self._samples,
+            samples_expected=self._frames * self.staged.samples_per_frame,
+            calls=self.calls,
+            decode_ms=decode_ms,
+            ms_a_call=decode_ms / self.calls if self.calls else None,
+        )
+
+    @abstractmethod
+    def _push(self, codes: Tensor) -> Tensor:
+        """As ``push``; ``_frames`` counts these frames already."""
+
+    def _flush(self) -> Tensor:
+        return self.staged.silence()
+
+    def _timed(self, work: Callable[[], Tensor]) -> Tensor:
+        started = time.perf_counter()
+        with self.probes.attached():
+            pcm = work()
+            self.probes.pause()
+        if pcm.is_cuda:
+            # Or only the queueing of the work would be timed. It costs nothing: the caller copies the PCM next.
+            torch.cuda.current_stream(pcm.device).synchronize()
+        self._seconds += time.perf_counter() - started
+        self._samples += len(pcm)
+        return pcm
+
+
+def join(past: Tensor | None, new: Tensor) -> tuple[Tensor, int]:
+    """Rows kept from before, if any, and new rows -> both together, and how many were kept."""
+    return (new, 0) if past is None else (torch.cat([past, new]), len(past))
+
+
+def last(rows: Tensor, count: int) -> Tensor:
+    """The last ``count`` rows, or all if there are fewer."""
+    # A slice from -0 would be all rows.
+    return rows[max(0, len(rows) - count) :]
