@@ -1,6 +1,6 @@
 """How often a comparison names a planted fault exactly. By hand, with every place struck N times:
 
-PYTHONPATH=tests:tests/forensics python tests/forensics/planted_rates.py N [frames] [seed]
+PYTHONPATH=tests:tests/explain python tests/explain/planted_rates.py N [frames] [seed]
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ttsctl.engine.codegen.stage import Clock, CodegenStage, NoLimit
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.recording.recorder import Recorder
-from ttsctl.explain.compare_traces import Side, compare
+from ttsctl.explain.compare_traces import Side, compare_traces
 from ttsctl.explain.divergence import Divergence
-from ttsctl.explain.graft import ladder
+from ttsctl.explain.graft import graft_trials
 
 REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))
 
@@ -91,28 +91,28 @@ class Bench:
 
     def blame(self, fault: Fault) -> Outcome:
         run = Faulty(self.engine, fault).record(REQUEST, self.level)
-        return Outcome(fault, compare(self.side, Side("faulty", run.codes, run.trace)).first)
+        return Outcome(fault, compare_traces(self.side, Side("faulty", run.codes, run.trace)).first)
 
     def converges(self, outcome: Outcome) -> bool:
         """Whether the clean value of the named site makes the faulty run the clean one: codes, PCM and all values.
 
-        What a module takes has no site of its own: there the ladder of grafts has to prove it.
+        What a module takes has no site of its own: there a series of grafts has to prove it.
         """
         found, clean = outcome.found, LocalForensics(self.engine)
         faulty = Faulty(self.engine, outcome.fault)
         assert found is not None
         if found.is_input or not outcome.fault.once:
-            rungs = ladder(found, self.side, lambda: clean, lambda: faulty, REQUEST)
-            if any(rung.proven for rung in rungs):
+            trials = graft_trials(found, self.side, lambda: clean, lambda: faulty, REQUEST)
+            if any(trial.proven for trial in trials):
                 return True
             # A last bit may be lost in rounding before it leaves its stage: then there is nothing to cure.
-            return rungs[-1].proven is None and self._is_clean(faulty.record(REQUEST, self.level))
+            return trials[-1].proven is None and self._is_clean(faulty.record(REQUEST, self.level))
         site = Site(found.point, found.frame, found.codebook or 0, found.call)
         value = clean.capture(REQUEST, found.point, found.frame)[site]
         run = faulty.record(REQUEST, self.level, {site: value})
         if not self._is_clean(run):
             return False
-        still = compare(self.side, Side("grafted", run.codes, run.trace)).first
+        still = compare_traces(self.side, Side("grafted", run.codes, run.trace)).first
         # A draw's record goes on to say what the draw would have taken.
         return still is None or (still.stage == "draw" and still == found)
 

@@ -12,8 +12,8 @@ from fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault
 from ttsctl.core.errors import InputError
 from ttsctl.core.run import Run
 from ttsctl.core.trace import TraceLevel
-from ttsctl.explain.alignment import kept
-from ttsctl.explain.compare_traces import Comparison, Side, compare
+from ttsctl.explain.alignment import select_rows
+from ttsctl.explain.compare_traces import Side, TraceComparison, compare_traces
 
 FRAMES = 9
 
@@ -63,7 +63,7 @@ PLANTED = [
 ]
 
 
-def blamed(found: Comparison) -> tuple[str, str, int, int]:
+def blamed(found: TraceComparison) -> tuple[str, str, int, int]:
     first = found.first
     assert first is not None
     return first.stage, first.point, first.frame, first.codebook or 0
@@ -72,7 +72,7 @@ def blamed(found: Comparison) -> tuple[str, str, int, int]:
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda p: f"{p[1]}-{p[2]}-{p[3]}")
 def test_a_planted_fault_is_named(clean: Side, planted: tuple[str, str, int, int]) -> None:
     _, point, frame, book = planted
-    found = compare(clean, run(faults=[Fault(point, frame, book, 1.0 if point in ("text", "draw") else 0.25)]))
+    found = compare_traces(clean, run(faults=[Fault(point, frame, book, 1.0 if point in ("text", "draw") else 0.25)]))
     assert blamed(found) == planted
     assert found.first is not None
     assert found.first.inputs_equal is True and found.first.reason is None
@@ -90,7 +90,7 @@ def test_a_planted_fault_is_named(clean: Side, planted: tuple[str, str, int, int
 def test_an_operation_without_a_module_is_named_by_its_neighbours(
     clean: Side, operation: str, before: str, after: str, parent: str, stage: str, book: int
 ) -> None:
-    first = compare(clean, run(faults=[Fault(operation, 4, book)])).first
+    first = compare_traces(clean, run(faults=[Fault(operation, 4, book)])).first
     assert first is not None
     assert (first.stage, first.frame, first.codebook, first.is_input) == (stage, 4, book, True)
     between, _, inside = first.culprit.partition(" in ")
@@ -100,7 +100,7 @@ def test_an_operation_without_a_module_is_named_by_its_neighbours(
 
 def test_the_line_reads_as_one_answer(clean: Side) -> None:
     module = "talker.code_predictor.model.layers.1.mlp.down_proj"
-    first = compare(clean, run(faults=[Fault(module, 5, 3)])).first
+    first = compare_traces(clean, run(faults=[Fault(module, 5, 3)])).first
     assert first is not None
     expected = f"predictor step 3, frame 5, codebook 3: {module}; its inputs were equal: it is the culprit"
     assert first.line == expected
@@ -110,7 +110,7 @@ def test_the_line_reads_as_one_answer(clean: Side) -> None:
 @pytest.mark.parametrize("level", ["codes", "stages", "modules"])
 def test_clean_pairs_blame_nothing(level: TraceLevel, settings: dict[str, Any]) -> None:
     a, b = run(level), run(level, **settings)
-    found = compare(a, b)
+    found = compare_traces(a, b)
     assert found.first is None and found.codes_equal and found.drawn is None
     assert found.values_unequal == 0 and found.largest_gap_change == 0.0
     assert (found.values_compared > 0) == (level != "codes")
@@ -119,14 +119,14 @@ def test_clean_pairs_blame_nothing(level: TraceLevel, settings: dict[str, Any]) 
 @pytest.mark.parametrize("frame", [0, 3, 6])
 @pytest.mark.parametrize("packet", [1, 3, 7])
 def test_other_packets_name_the_same_culprit(clean: Side, frame: int, packet: int) -> None:
-    found = compare(clean, run(packet=packet, faults=[Fault("decoder.decoder.0", frame)]))
+    found = compare_traces(clean, run(packet=packet, faults=[Fault("decoder.decoder.0", frame)]))
     assert blamed(found) == ("codec", "decoder.decoder.0", frame, 0)
     assert found.codegen is None and found.first is not None and found.first.label == "codec wave.0"
 
 
 def test_levels_that_differ_are_compared_at_the_lower(clean: Side) -> None:
     fault = Fault("talker.model.layers.1.mlp.up_proj", 4, 0)
-    found = compare(clean, run("stages", faults=[fault]))
+    found = compare_traces(clean, run("stages", faults=[fault]))
     assert found.level == "stages" and found.notes == (
         "A was recorded at level modules, B at stages: compared at stages",
     )
@@ -136,7 +136,7 @@ def test_levels_that_differ_are_compared_at_the_lower(clean: Side) -> None:
 
 def test_at_level_codes_the_first_draw_with_other_logits_is_told_and_nothing_claimed(clean: Side) -> None:
     fault = Fault("talker.code_predictor.model.layers.1.mlp.up_proj", 4, 2)
-    found = compare(clean, run("codes", faults=[fault]))
+    found = compare_traces(clean, run("codes", faults=[fault]))
     assert blamed(found) == ("predictor", "predictor.logits", 4, 2)
     assert found.first is not None and found.first.inputs_equal is None and "level 'codes'" in str(found.first.reason)
 
@@ -144,14 +144,14 @@ def test_at_level_codes_the_first_draw_with_other_logits_is_told_and_nothing_cla
 def test_without_traces_the_first_other_id_is_told(clean: Side) -> None:
     other = clean.codes.copy()
     other[3, 2] += 1
-    found = compare(replace(clean, trace=None), Side("B", other, None))
+    found = compare_traces(replace(clean, trace=None), Side("B", other, None))
     assert found.level == "none" and blamed(found) == ("draw", "draw", 3, 2)
     assert found.first is not None and found.first.inputs_equal is None
     assert found.draw is None and found.largest_gap_change is None and found.gap_reason
 
 
 def test_both_sides_of_the_draw_are_told(clean: Side) -> None:
-    found = compare(clean, run(faults=[Fault("talker.codec_head", 2, 0, 30.0)]))
+    found = compare_traces(clean, run(faults=[Fault("talker.codec_head", 2, 0, 30.0)]))
     assert found.drawn == (2, 0) and found.draw is not None
     a, b = found.draw.a, found.draw.b
     assert a is not None and b is not None
@@ -160,32 +160,32 @@ def test_both_sides_of_the_draw_are_told(clean: Side) -> None:
 
 
 def test_the_end_token_is_a_draw_too(clean: Side) -> None:
-    found = compare(clean, run(faults=[Fault("draw", 6, 0, 12.0 - int(clean.codes[6, 0]))]))
+    found = compare_traces(clean, run(faults=[Fault("draw", 6, 0, 12.0 - int(clean.codes[6, 0]))]))
     assert found.drawn == (6, 0) and blamed(found) == ("draw", "draw", 6, 0)
     assert not found.codes_equal and found.first is not None and found.first.label == "group-0 draw"
 
 
 def test_a_run_that_was_cut_is_told_as_such(clean: Side) -> None:
-    found = compare(clean, run(cap=5))
+    found = compare_traces(clean, run(cap=5))
     assert blamed(found)[:3] == ("draw", "draw", 5)
     assert found.first is not None and found.first.culprit == "B was cut there (sampling.max_new_tokens), A goes on"
-    swapped = compare(run(cap=5), clean).first
+    swapped = compare_traces(run(cap=5), clean).first
     assert swapped is not None and swapped.culprit.startswith("A was cut there")
 
 
 def test_other_processing_and_other_noise_are_told_apart(clean: Side) -> None:
-    warm = compare(clean, run(temperature=1.5)).first
+    warm = compare_traces(clean, run(temperature=1.5)).first
     assert warm is not None and (warm.stage, warm.frame, warm.codebook) == ("draw", 0, 0)
     assert "processing" in warm.culprit
     one, two = run(sampling_seed=1), run(sampling_seed=2)
-    noise = compare(one, two).first
+    noise = compare_traces(one, two).first
     assert noise is not None and (noise.stage, noise.frame, noise.codebook) == ("draw", 0, 0)
     assert "noise" in noise.culprit
-    assert compare(one, run(sampling_seed=1)).first is None
+    assert compare_traces(one, run(sampling_seed=1)).first is None
 
 
 def test_one_run_that_samples_and_one_that_does_not_are_told(clean: Side) -> None:
-    first = compare(clean, run(sampling_seed=1)).first
+    first = compare_traces(clean, run(sampling_seed=1)).first
     assert first is not None and "only one of the runs drew with noise" in first.culprit
 
 
@@ -194,7 +194,7 @@ def test_another_temperature_is_not_put_down_to_the_generator(clean: Side) -> No
     one = run(sampling_seed=1)
     assert one.trace is not None
     warm = replace(one.trace, draws=replace(one.trace.draws, gap=one.trace.draws.gap * np.float32(1.5)))
-    first = compare(one, replace(one, trace=warm)).first
+    first = compare_traces(one, replace(one, trace=warm)).first
     assert first is not None and "or temperature" in first.culprit
 
 
@@ -205,18 +205,18 @@ def test_at_level_codes_other_noise_is_not_called_other_logits() -> None:
     draws = one.trace.draws
     best, gap = draws.best.copy(), draws.gap.copy()
     best[5], gap[5] = [i for i in range(4) if i not in best[5]][:2], gap[5] + 1
-    first = compare(one, replace(one, trace=replace(one.trace, draws=replace(draws, best=best, gap=gap)))).first
+    first = compare_traces(one, replace(one, trace=replace(one.trace, draws=replace(draws, best=best, gap=gap)))).first
     assert first is not None and (first.stage, first.frame, first.codebook) == ("draw", *divmod(5, BOOKS))
     assert first.inputs_equal is None and "by logits or by noise" in first.culprit
 
 
 def test_a_drift_of_decoding_is_told_beside_one_of_the_codes(clean: Side) -> None:
     early, late = Fault("decoder.decoder.0", 2), Fault("draw", 6, 1, 1.0)
-    found = compare(clean, run(faults=[early, late]))
+    found = compare_traces(clean, run(faults=[early, late]))
     assert found.codegen is not None and found.codegen.frame == 6
     assert found.decode is not None and (found.decode.point, found.decode.frame) == ("decoder.decoder.0", 2)
     # From frame 6 on the codes differ, so the audio must: that is no finding.
-    only_codes = compare(clean, run(faults=[late]))
+    only_codes = compare_traces(clean, run(faults=[late]))
     assert only_codes.decode is None
 
 
@@ -228,7 +228,7 @@ def test_a_path_that_only_one_run_takes_is_not_called_equal_inputs(clean: Side) 
     decode = other.trace.decode
     gone = np.array([not name.startswith(("decoder.pre", "codec.trans")) for name in decode.points])[decode.point]
     columns = {n: getattr(decode, n)[gone] for n in ("point", "stage", "frame", "codebook", "is_input", "value")}
-    found = compare(clean, replace(other, trace=replace(other.trace, decode=replace(decode, **columns))))
+    found = compare_traces(clean, replace(other, trace=replace(other.trace, decode=replace(decode, **columns))))
     assert found.first is not None and found.first.inputs_equal is None
     assert "only one of the runs computed" in str(found.first.reason)
 
@@ -238,8 +238,8 @@ def test_a_frame_that_only_one_run_delivers_is_a_difference(clean: Side, swapped
     assert clean.trace is not None
     decode = clean.trace.decode
     last = (decode.frame == FRAMES - 1) & (decode.point == decode.points.index("packetiser"))
-    short = replace(clean, trace=replace(clean.trace, decode=kept(decode, ~last)))
-    found = compare(*((short, clean) if swapped else (clean, short)))
+    short = replace(clean, trace=replace(clean.trace, decode=select_rows(decode, ~last)))
+    found = compare_traces(*((short, clean) if swapped else (clean, short)))
     assert blamed(found) == ("packetiser", "packetiser", FRAMES - 1, 0)
     assert found.first is not None and f"only {'B' if swapped else 'A'} has this value" in found.first.culprit
 
@@ -248,8 +248,8 @@ def test_an_input_that_only_one_run_prints_is_no_difference(clean: Side) -> None
     assert clean.trace is not None
     prints = clean.trace.codegen
     inputs = np.flatnonzero(prints.is_input)[::7]
-    fewer = kept(prints, ~np.isin(np.arange(len(prints.value)), inputs))
-    found = compare(clean, replace(clean, trace=replace(clean.trace, codegen=fewer)))
+    fewer = select_rows(prints, ~np.isin(np.arange(len(prints.value)), inputs))
+    found = compare_traces(clean, replace(clean, trace=replace(clean.trace, codegen=fewer)))
     assert found.first is None and len(inputs) > 5
 
 
@@ -257,16 +257,16 @@ def test_a_trace_of_other_codes_is_refused(clean: Side) -> None:
     other = clean.codes.copy()
     other[0, 0] += 1
     with pytest.raises(InputError, match="its trace is of other codes: at frame 0, codebook 0"):
-        compare(replace(clean, codes=other), clean)
+        compare_traces(replace(clean, codes=other), clean)
     assert clean.trace is not None
     for draws, says in (
         (run(cap=5).trace.draws, "16 draws for|21 draws for"),  # type: ignore[union-attr]
         (replace(clean.trace.draws, frame=clean.trace.draws.frame - 1), "out of order"),
     ):
         with pytest.raises(InputError, match=says):
-            compare(replace(clean, trace=replace(clean.trace, draws=draws)), clean)
+            compare_traces(replace(clean, trace=replace(clean.trace, draws=draws)), clean)
     longer = replace(clean, codes=clean.codes[:5])
     with pytest.raises(InputError, match="its trace is of other codes: 37 draws for 20 ids"):
-        compare(longer, clean)
+        compare_traces(longer, clean)
     with pytest.raises(InputError, match="codebooks"):
-        compare(clean, Side("B", clean.codes[:, :2], None))
+        compare_traces(clean, Side("B", clean.codes[:, :2], None))

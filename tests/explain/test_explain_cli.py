@@ -22,7 +22,7 @@ from ttsctl.core.request import Request
 from ttsctl.core.trace import TraceLevel
 from ttsctl.dumps.meta import build_meta, read_meta
 from ttsctl.dumps.write import write_dump
-from ttsctl.explain.live import _config
+from ttsctl.explain.recorded import replay_config
 from ttsctl.explain.summary import ExplainSummary
 
 SHORT = ("--set", "sampling.max_new_tokens=6", "--set", "determinism.single_thread=true")
@@ -196,7 +196,7 @@ def test_code_generation_in_a_worker_is_repeated_where_it_can_be_looked_into(
     a = dump(tmp_path / "a")
     meta = read_meta(a.parent / "meta_run.json")
     config = Config(stream=StreamConfig(overlap="process"), sampling=SamplingConfig(predictor_policy="free"))
-    again = _config(replace(meta, config=config.to_dict(), seed=77), a, None)
+    again = replay_config(replace(meta, config=config.to_dict(), seed=77), a, None)
     assert again.stream.overlap == "none"
     assert (again.sampling.policy, again.sampling.predictor_policy, again.sampling.seed) == ("greedy", "seeded", 77)
 

@@ -11,28 +11,29 @@ from fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault, Tie
 from ttsctl.core.config import DecoderConfig
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.run import Run
-from ttsctl.explain.compare_traces import Side, compare
-from ttsctl.explain.graft import ladder
+from ttsctl.explain.compare_traces import Side, compare_traces
+from ttsctl.explain.graft import graft_trials
 from ttsctl.explain.investigate import (
-    Bench,
     Investigation,
+    Methods,
+    ReplaySetup,
     investigate,
+    investigate_files,
     record_until_different,
     recorded_side,
-    without_engine,
 )
 from ttsctl.explain.judge import conclude
-from ttsctl.explain.rounding_noise import judge
+from ttsctl.explain.rounding_noise import classify_drift
 
 # Two ids that differ by less than the last bits of the arithmetic between them.
 FRAMES = 6
 TIE = Tie(2, (4, 6), 0.0)
 
 
-def explained(a: dict[str, Any], b: dict[str, Any], **bench: Any) -> Investigation:
+def explained(a: dict[str, Any], b: dict[str, Any], **methods: Any) -> Investigation:
     engine_a, engine_b = FakeForensicEngine(**a), FakeForensicEngine(**b)
     sides = recorded_side("A", engine_a, REQUEST), recorded_side("B", engine_b, REQUEST)
-    return investigate(*sides, Bench(REQUEST, lambda: engine_a, lambda: engine_b, **bench))
+    return investigate(*sides, ReplaySetup(REQUEST, lambda: engine_a, lambda: engine_b, Methods(**methods)))
 
 
 # Three planted examples, three verdicts.
@@ -74,16 +75,18 @@ def test_a_close_flip_after_more_than_rounding_is_a_real_change() -> None:
     comparison, noise = found.comparison, found.noise
     assert noise is not None
     later = replace(comparison, largest_gap_change=10 * noise.bound)
-    assert judge(comparison, noise, None).kind == "near_tie_flip"
-    assert judge(later, noise, None).kind == "real_change" and "before it" in str(judge(later, noise, None).reason)
-    assert judge(replace(later, largest_gap_change=1.5 * noise.bound), noise, None).kind == "near_tie_flip"
+    assert classify_drift(comparison, noise, None).kind == "near_tie_flip"
+    assert classify_drift(later, noise, None).kind == "real_change" and "before it" in str(
+        classify_drift(later, noise, None).reason
+    )
+    assert classify_drift(replace(later, largest_gap_change=1.5 * noise.bound), noise, None).kind == "near_tie_flip"
 
 
 def test_a_run_that_was_cut_is_no_flip_and_has_no_proof() -> None:
     found = explained({}, {"cap": 4})
     assert found.verdict.kind == "real_change" and "was cut" in str(found.verdict.reason)
-    assert found.rungs == () and "cut" in str(found.proof_reason)
-    assert conclude(found)[1].endswith(
+    assert found.trials == () and "cut" in str(found.proof_reason)
+    assert conclude(found).headline.endswith(
         "B was cut there (sampling.max_new_tokens), A goes on; the codes are equal as far as both go"
     )
 
@@ -102,7 +105,7 @@ def test_no_calibration_no_verdict() -> None:
     assert found.verdict.kind is None and found.noise is None
     assert found.verdict.reason == found.noise_reason == "no calibration was asked for"
     a, b = (recorded_side("x", FakeForensicEngine(tie=TIE, rounding=seed), REQUEST) for seed in (None, 7))
-    files = without_engine(a, b)
+    files = investigate_files(a, b)
     assert files.verdict.kind is None and "name the text" in str(files.verdict.reason)
 
 
@@ -132,7 +135,7 @@ def test_rounding_stays_within_noise_without_cascade() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "rungs"),
+    ("fault", "trials"),
     [
         (Fault("talker.model.layers.1.mlp.down_proj", 3, 0), 1),
         (Fault("talker.model.layers.1.mlp.down_proj"), 2),
@@ -149,39 +152,39 @@ def test_rounding_stays_within_noise_without_cascade() -> None:
     ],
     ids=lambda value: getattr(value, "point", str(value)),
 )
-def test_a_graft_proves(fault: Fault, rungs: int) -> None:
+def test_a_graft_proves(fault: Fault, trials: int) -> None:
     found = explained({}, {"faults": [fault]})
     assert found.proven is True and found.proof_reason is None
-    assert [rung.proven for rung in found.rungs] == [False] * (rungs - 1) + [True]
-    assert all((rung.still is None) == bool(rung.proven) for rung in found.rungs)
-    assert found.rungs[-1].values > 0
+    assert [trial.proven for trial in found.trials] == [False] * (trials - 1) + [True]
+    assert all((trial.still is None) == bool(trial.proven) for trial in found.trials)
+    assert found.trials[-1].values > 0
 
 
 def test_two_operations_are_not_proven_by_one() -> None:
     """The negative control: behind the first, B goes on as A does, up to the second."""
     faults = [Fault(f"talker.model.layers.{layer}.self_attn.attention", 3, 0) for layer in (0, 1)]
     found = explained({}, {"faults": faults})
-    assert [rung.proven for rung in found.rungs] == [False, False, True]
-    assert found.rungs[0].still is not None and "layers.1.self_attn.o_proj" in found.rungs[0].still.point
-    assert conclude(found)[1].endswith("proven by graft of the talker as a whole")
+    assert [trial.proven for trial in found.trials] == [False, False, True]
+    assert found.trials[0].still is not None and "layers.1.self_attn.o_proj" in found.trials[0].still.point
+    assert conclude(found).headline.endswith("proven by graft of the talker as a whole")
 
 
 def test_other_noise_in_all_draws_is_proven_by_the_draws() -> None:
     found = explained({"sampling_seed": 1}, {"sampling_seed": 2})
     # A gap with noise in it moves by that, whatever the network does.
     assert found.forced is not None and found.forced.beyond_noise is None and found.noise is not None
-    assert [rung.proven for rung in found.rungs] == [False, True]
+    assert [trial.proven for trial in found.trials] == [False, True]
 
 
 def test_two_faults_take_the_stages_of_both() -> None:
     faults = [Fault("talker.model.layers.1.mlp.down_proj"), Fault("talker.code_predictor.lm_head.1")]
     found = explained({}, {"faults": faults})
-    assert [rung.proven for rung in found.rungs] == [False, False, False, True]
-    assert found.rungs[-1].what == "all that leaves talker and predictor from frame 0 on"
+    assert [trial.proven for trial in found.trials] == [False, False, False, True]
+    assert found.trials[-1].what == "all that leaves talker and predictor from frame 0 on"
     # With all that the networks say replaced, B can only be A: that is no proof of one place.
     assert found.proven is False and found.proof_reason == "the cause is spread over talker and predictor"
-    assert "spread: only a graft of all that leaves talker and predictor" in conclude(found)[1]
-    still = found.rungs[1].still
+    assert "spread: only a graft of all that leaves talker and predictor" in conclude(found).headline
+    still = found.trials[1].still
     assert still is not None and still.point == "talker.code_predictor.lm_head.1"
 
 
@@ -194,21 +197,21 @@ def test_a_wrong_graft_is_no_proof(wrong: str, frame: int) -> None:
     faulty = FakeForensicEngine(faults=[Fault("talker.model.layers.1.mlp.down_proj", 4, 0)])
     clean = FakeForensicEngine()
     a, b = (recorded_side("x", engine, REQUEST) for engine in (clean, faulty))
-    first = compare(a, b).first
+    first = compare_traces(a, b).first
     assert first is not None
     misled = replace(first, point=wrong, frame=frame, codebook=1 if "lm_head" in wrong else 0)
-    rungs = ladder(misled, a, lambda: clean, lambda: faulty, REQUEST)
-    assert rungs[0].proven is False and rungs[0].still is not None
-    assert rungs[0].still.point == "talker.model.layers.1.mlp.down_proj"
+    trials = graft_trials(misled, a, lambda: clean, lambda: faulty, REQUEST)
+    assert trials[0].proven is False and trials[0].still is not None
+    assert trials[0].still.point == "talker.model.layers.1.mlp.down_proj"
 
 
 def test_a_graft_that_reaches_nothing_is_no_proof() -> None:
     clean, faulty = FakeForensicEngine(), FakeForensicEngine(faults=[Fault("talker.hidden", 4, 0)])
     a, b = (recorded_side("x", engine, REQUEST) for engine in (clean, faulty))
-    first = compare(a, b).first
+    first = compare_traces(a, b).first
     assert first is not None
-    rungs = ladder(replace(first, point="talker.nowhere"), a, lambda: clean, lambda: faulty, REQUEST)
-    assert rungs[0].proven is None and "no value of talker.nowhere" in str(rungs[0].reason)
+    trials = graft_trials(replace(first, point="talker.nowhere"), a, lambda: clean, lambda: faulty, REQUEST)
+    assert trials[0].proven is None and "no value of talker.nowhere" in str(trials[0].reason)
 
 
 def test_a_graft_of_what_was_equal_is_no_proof() -> None:
@@ -216,18 +219,18 @@ def test_a_graft_of_what_was_equal_is_no_proof() -> None:
     found = explained({}, {"temperature": 1.0001})
     assert found.comparison.codes_equal and found.comparison.first is not None
     assert found.comparison.first.stage == "draw" and found.verdict.kind == "silent_drift"
-    assert found.proven is None and all("as it is" in str(rung.reason) for rung in found.rungs)
+    assert found.proven is None and all("as it is" in str(trial.reason) for trial in found.trials)
 
 
 def test_a_run_that_does_not_repeat_proves_nothing() -> None:
     found = explained({}, {"unsteady": True})
-    assert found.rungs == () and found.proven is None
+    assert found.trials == () and found.proven is None
     assert "B does not repeat under its own config" in str(found.proof_reason)
 
 
 def test_other_precisions_cannot_be_proven_by_a_graft() -> None:
     found = explained({}, {"precision": "bfloat16", "rounding": 7})
-    assert found.rungs == () and "bfloat16 in B" in str(found.proof_reason)
+    assert found.trials == () and "bfloat16 in B" in str(found.proof_reason)
     assert found.noise is not None and found.noise.precision == "bfloat16"
 
 
@@ -240,7 +243,7 @@ def test_an_engine_that_refuses_the_request_leaves_what_the_files_tell(monkeypat
 
     monkeypatch.setattr(engines[1], "record", refuse)
     monkeypatch.setattr(engines[1], "force", refuse)
-    found = investigate(*sides, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
+    found = investigate(*sides, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
     assert found.comparison.first is not None and found.comparison.first.point == "talker.hidden"
     assert (
         found.forced is None
@@ -254,24 +257,24 @@ def test_frames_of_other_lengths_are_not_grafted() -> None:
     engines = FakeForensicEngine(), FakeForensicEngine(faults=[fault])
     engines[1].config = replace(engines[1].config, decoder=DecoderConfig(padding="legacy"))
     sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
-    found = investigate(*sides, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
-    assert found.rungs == () and "decoder.padding is causal in A and legacy in B" in str(found.proof_reason)
+    found = investigate(*sides, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
+    assert found.trials == () and "decoder.padding is causal in A and legacy in B" in str(found.proof_reason)
 
 
 def test_one_config_that_drifts_is_caught_and_a_steady_one_is_not() -> None:
     told: list[int] = []
     sides = record_until_different(FakeForensicEngine(unsteady=True), REQUEST, 5, "modules", lambda: told.append(1))
     assert len(sides) == len(told) == 2
-    assert compare(*sides).first is not None
+    assert compare_traces(*sides).first is not None
     sides = record_until_different(FakeForensicEngine(), REQUEST, 3, "modules", lambda: None)
-    assert len(sides) == 3 and compare(sides[0], sides[-1]).first is None
+    assert len(sides) == 3 and compare_traces(sides[0], sides[-1]).first is None
 
 
 def test_recordings_at_a_low_level_are_run_again_at_modules() -> None:
     fault = Fault("talker.model.layers.1.mlp.up_proj", 4, 0)
     engines = FakeForensicEngine(), FakeForensicEngine(faults=[fault])
     a, b = (recorded_side("x", engine, REQUEST, "codes") for engine in engines)
-    found = investigate(a, b, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
+    found = investigate(a, b, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
     assert found.comparison.first is not None and found.comparison.first.point == fault.point
     assert found.proven is True
 
@@ -280,8 +283,8 @@ def test_a_recording_of_another_engine_is_said_not_to_repeat() -> None:
     engines = FakeForensicEngine(), FakeForensicEngine(faults=[Fault("talker.hidden", 4, 0)])
     a = recorded_side("A", engines[0], REQUEST)
     stale = recorded_side("B", FakeForensicEngine(faults=[Fault("talker.hidden", 5, 0)]), REQUEST)
-    found = investigate(a, stale, Bench(REQUEST, lambda: engines[0], lambda: engines[1]))
-    assert found.rungs == () and "B does not repeat" in str(found.proof_reason)
+    found = investigate(a, stale, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
+    assert found.trials == () and "B does not repeat" in str(found.proof_reason)
     assert found.comparison.first is not None and found.comparison.first.frame == 5
 
 

@@ -22,7 +22,7 @@ from ttsctl.engine.decode.sessions import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
-from ttsctl.explain.compare_traces import Comparison, Side, compare
+from ttsctl.explain.compare_traces import Side, TraceComparison, compare_traces
 
 FRAMES = 5
 CAP = f"sampling.max_new_tokens={FRAMES + 1}"
@@ -123,10 +123,10 @@ def plain_sides() -> dict[bool, Side]:
     }
 
 
-def _against_plain(plain_sides: dict[bool, Side], settings: str) -> Comparison:
+def _against_plain(plain_sides: dict[bool, Side], settings: str) -> TraceComparison:
     engine = make_engine("builtin", CAP, "record.trace=modules", *settings.split())
     try:
-        return compare(plain_sides["seeded" in settings], _side(engine))
+        return compare_traces(plain_sides["seeded" in settings], _side(engine))
     finally:
         engine.close()
 
@@ -192,7 +192,7 @@ def test_a_whole_run_repeats_with_its_fault(bench: Bench) -> None:
     first, second = bench.blame(fault), bench.blame(fault)
     assert first.exact
     assert first.found == second.found
-    assert compare(bench.side, Side("clean", *_again(bench))).first is None
+    assert compare_traces(bench.side, Side("clean", *_again(bench))).first is None
 
 
 def _again(bench: Bench) -> tuple:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ttsctl.core.trace import Prints, no_draws, no_prints
-from ttsctl.explain.alignment import align
+from ttsctl.explain.alignment import align_prints
 
 
 def test_keys_find_what_a_plain_walk_finds() -> None:
@@ -13,7 +13,7 @@ def test_keys_find_what_a_plain_walk_finds() -> None:
     generator = np.random.default_rng(5)
     for _ in range(40):
         a, b = _random_prints(generator), _random_prints(generator)
-        found, plain = align(a, b), _plain(a, b)
+        found, plain = align_prints(a, b), _plain(a, b)
         assert (found.compared, found.unequal, found.first) == plain
 
 
@@ -51,5 +51,5 @@ def _plain(a: Prints, b: Prints) -> tuple[int, int, int | None]:
 
 
 def test_empty_prints_are_equal() -> None:
-    assert align(no_prints(), no_prints()).first is None
+    assert align_prints(no_prints(), no_prints()).first is None
     assert len(no_draws().id) == 0

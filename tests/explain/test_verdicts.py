@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ttsctl.core.forensic import Forensic
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
-from ttsctl.explain.compare_traces import Side, compare
-from ttsctl.explain.investigate import Bench, Investigation, investigate, recorded_side
+from ttsctl.explain.compare_traces import Side, compare_traces
+from ttsctl.explain.investigate import Investigation, Methods, ReplaySetup, investigate, recorded_side
 
 FRAMES = 3
 SETTINGS = (f"sampling.max_new_tokens={FRAMES + 1}", "backend.threads=1")
@@ -37,8 +37,8 @@ def clean(engine: LocalEngine) -> Side:
 
 def explained(a: Side, engine_a: Forensic, engine_b: Forensic, prove: bool = False) -> Investigation:
     b = recorded_side("B", engine_b, REQUEST)
-    bench = Bench(REQUEST, lambda: engine_a, lambda: engine_b, jitter_seeds=(1, 2), prove=prove)
-    return investigate(a, b, bench)
+    setup = ReplaySetup(REQUEST, lambda: engine_a, lambda: engine_b, Methods(jitter_seeds=(1, 2), prove=prove))
+    return investigate(a, b, setup)
 
 
 def last_bits(seed: int) -> Callable[[Tensor], Tensor]:
@@ -158,7 +158,7 @@ def test_bfloat16_against_float32(near_tie: Path, engine: LocalEngine, clean: Si
 def test_the_first_difference_of_bfloat16_is_of_values(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     """Embeddings of a bfloat16 checkpoint are the same numbers in float32: the first to round is the next module."""
     half = make_engine(str(near_tie), *SETTINGS, "engine.codegen_dtype=bfloat16")
-    first = compare(clean, recorded_side("B", LocalForensics(half), REQUEST)).first
+    first = compare_traces(clean, recorded_side("B", LocalForensics(half), REQUEST)).first
     assert first is not None and first.point == first_other_module(engine, half)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """A process started inside this block never gets Ctrl-C, not even while it loads: it inherits the blocked signal."""
+    """A process started inside this block never gets Ctrl-C, not even while it loads: it inherits the block."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,1 +1,1 @@
-"""Where did two runs of one text part? The first difference, its size, and its proof."""
+"""Where do two runs of one text first differ? The first difference, its size, and its proof."""

@@ -1,4 +1,4 @@
-"""Two runs' draws against each other: the first that was fed or decided otherwise, and how far its gap moved."""
+"""The draws of two runs side by side: the first that differs, in what, and how far the gap of its best ids moved."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ What = Literal["logits", "scores", "noise", "policy", "id", "end", "cap_a", "cap
 
 @dataclass(frozen=True)
 class DrawSide:
-    """One side of a draw: the id taken, the best two by the score that decides, their processed logits, their gap.
+    """One side of a draw: the id taken, the best two ids by the deciding score, their processed logits, their gap.
 
-    A logit or gap that is not finite (no second id was left to draw) is null.
+    A logit or gap that is not finite (only one id could be drawn) is null.
     """
 
     id: int
@@ -39,9 +39,11 @@ class DrawPair:
 
 @dataclass(frozen=True)
 class DrawDifference:
-    """``what`` differs first at row ``row``: the logits; the noise of sampling; the scores, one of these two; "policy",
-    for only one of them drew with noise; nothing but the id that was taken; "cap_a" or "cap_b", the run that was cut
-    there; or, of bare codes, "end", for only one goes on.
+    """The draw at ``row`` of both runs, and ``what`` of it differs.
+
+    "logits": the logits. "noise": the noise of sampling. "scores": one of these two, which one is not known.
+    "policy": only one run drew with noise. "id": only the id that was taken. "cap_a", "cap_b": that run was cut before
+    the draw. "end", of bare codes: only one run goes on.
     """
 
     row: int
@@ -61,12 +63,6 @@ def first_difference(a: Draws, b: Draws) -> DrawDifference | None:
     return DrawDifference(row, int(a.frame[row]), int(a.codebook[row]), _what(a, b, row))
 
 
-def ids_alone(draws: Draws) -> Draws:
-    """The same draws without what led to them."""
-    blank = {name: np.zeros_like(getattr(draws, name)) for name in ("best", "logits", "gap")}
-    return replace(draws, **blank)
-
-
 def first_other_id(a: Draws, b: Draws) -> DrawDifference | None:
     """The first draw that took another id, or that only one run came to."""
     rows = min(len(a.id), len(b.id))
@@ -78,7 +74,7 @@ def first_other_id(a: Draws, b: Draws) -> DrawDifference | None:
 
 
 def first_other_code(a: CodeArray, b: CodeArray) -> DrawDifference | None:
-    """The same of bare codes (T, Q) and (U, Q)."""
+    """As ``first_other_id``, of bare codes (T, Q) and (U, Q) int64."""
     common = min(len(a), len(b))
     found = np.flatnonzero(a[:common] != b[:common])
     books = a.shape[1]
@@ -88,6 +84,28 @@ def first_other_code(a: CodeArray, b: CodeArray) -> DrawDifference | None:
     return None if len(a) == len(b) else DrawDifference(common * books, common, 0, "end")
 
 
+def first_draws(draws: Draws, rows: int) -> Draws:
+    """The first ``rows`` draws."""
+    return Draws(
+        frame=draws.frame[:rows],
+        codebook=draws.codebook[:rows],
+        id=draws.id[:rows],
+        best=draws.best[:rows],
+        logits=draws.logits[:rows],
+        gap=draws.gap[:rows],
+    )
+
+
+def ids_alone(draws: Draws) -> Draws:
+    """The same draws with zeros for the best ids, logits and gaps that led to them."""
+    return replace(
+        draws,
+        best=np.zeros_like(draws.best),
+        logits=np.zeros_like(draws.logits),
+        gap=np.zeros_like(draws.gap),
+    )
+
+
 def pair_at(a: Draws, b: Draws, frame: int, codebook: int) -> DrawPair | None:
     """Both sides of the draw at a frame and codebook; None if neither run came to it."""
     sides = [_side(draws, frame, codebook) for draws in (a, b)]
@@ -95,10 +113,10 @@ def pair_at(a: Draws, b: Draws, frame: int, codebook: int) -> DrawPair | None:
 
 
 def gap_changes(a: Draws, b: Draws) -> NDArray[np.float64]:
-    """How far the gap moved, draw by draw of one layout (N,), in logits; NaN where a gap is not finite.
+    """How far the gap of each draw moved from A to B (N,), in logits; NaN where a gap is not finite.
 
-    The gap is that of A's best id over its rival: under B it counts as negative where another id is best. Where the
-    rival is not the same in both, this is what it moved at least.
+    Both must have the same draws in the same order. The gap is how far A's best id stands above its rival. Where B has
+    another best id, B's gap counts as negative. Where B has another rival, the change is a lower bound.
     """
     own, other = a.gap.astype(np.float64), b.gap.astype(np.float64)
     other = np.where(a.best[:, 0] == b.best[:, 0], other, -other)
@@ -108,7 +126,7 @@ def gap_changes(a: Draws, b: Draws) -> NDArray[np.float64]:
 
 
 def _what(a: Draws, b: Draws, row: int) -> What:
-    """What of a draw differs. The best two go by score: with noise in it, other ids are not yet other logits."""
+    """What of a draw differs. The score ranks the best two, so with noise other ids do not prove other logits."""
     left, right = (dict(zip(d.best[row].tolist(), d.logits[row].tolist(), strict=True)) for d in (a, b))
     shared = left.keys() & right.keys()
     if any(left[one] != right[one] for one in shared):
@@ -125,17 +143,18 @@ def _what(a: Draws, b: Draws, row: int) -> What:
 
 
 def _noisy(draws: Draws, row: int) -> bool:
-    """Whether the gap is more than that of the logits: greedy draws have no noise."""
+    """Whether the gap is another than that of the logits: a greedy draw has no noise."""
     with np.errstate(invalid="ignore"):
         return bool(_unequal(draws.gap[row], draws.logits[row, 0] - draws.logits[row, 1]))
 
 
 def _cut(a: Draws, b: Draws) -> DrawDifference | None:
+    """The first draw that only the longer run has; None if both have equally many."""
     if len(a.id) == len(b.id):
         return None
     row = min(len(a.id), len(b.id))
-    longer, cut = (a, "cap_b") if len(a.id) > row else (b, "cap_a")
-    return DrawDifference(row, int(longer.frame[row]), int(longer.codebook[row]), cut)  # type: ignore[arg-type]
+    longer = a if len(a.id) > row else b
+    return DrawDifference(row, int(longer.frame[row]), int(longer.codebook[row]), "cap_b" if longer is a else "cap_a")
 
 
 def _unequal(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:

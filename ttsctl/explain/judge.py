@@ -1,25 +1,25 @@
-"""What an explanation comes to: its exit status and its one line."""
+"""What an explanation comes to: its exit status and its headline."""
 
 from __future__ import annotations
 
+from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.explain.draws import DrawPair
 from ttsctl.explain.investigate import Investigation
 from ttsctl.runs.power import power_words
 
-EQUAL, DIFFER = 0, 1
 
-
-def conclude(found: Investigation, clean_runs: int | None = None) -> tuple[int, str]:
-    """(exit status, headline). ``clean_runs``: how many runs of one configuration were equal, if that was asked."""
+def conclude(found: Investigation, clean_runs: int | None = None) -> Outcome:
+    """HOLDS if nothing differs, else FAILS; ``clean_runs``: how many runs of one configuration were compared."""
     comparison = found.comparison
     if comparison.first is None:
         power = f"; {power_words(clean_runs)}" if clean_runs else ""
-        return EQUAL, f"EQUAL: {_seen(found)}{power}"
-    parts = [f"first difference: {comparison.first.line}", _verdict_words(found)]
-    return DIFFER, "; ".join([*parts, *_proof_words(found)])
+        return Outcome(ExitStatus.HOLDS, f"EQUAL: {_equal_words(found)}{power}")
+    parts = [f"first difference: {comparison.first.line}", _verdict_words(found), *_proof_words(found)]
+    return Outcome(ExitStatus.FAILS, "; ".join(parts))
 
 
-def _seen(found: Investigation) -> str:
+def _equal_words(found: Investigation) -> str:
+    """What was compared and found equal."""
     comparison = found.comparison
     if comparison.level == "none":
         return "the same codes (no traces: nothing else was compared)"
@@ -30,7 +30,7 @@ def _seen(found: Investigation) -> str:
 
 def _verdict_words(found: Investigation) -> str:
     comparison, verdict = found.comparison, found.verdict
-    place = drawn_words(comparison.draw) if comparison.drawn is not None else ""
+    place = _draw_words(comparison.draw) if comparison.drawn is not None else ""
     if verdict.kind == "near_tie_flip":
         return f"a near-tie flips {place}"
     if comparison.cut:
@@ -47,7 +47,7 @@ def _verdict_words(found: Investigation) -> str:
 def _proof_words(found: Investigation) -> list[str]:
     if found.proven is None:
         return []
-    last = found.rungs[-1]
+    last = found.trials[-1]
     if not last.proven:
         return ["not proven by any graft"]
     if last.spread:
@@ -57,5 +57,5 @@ def _proof_words(found: Investigation) -> list[str]:
     return [f"proven by graft: {last.what}"]
 
 
-def drawn_words(pair: DrawPair | None) -> str:
+def _draw_words(pair: DrawPair | None) -> str:
     return "" if pair is None else f"at draw {pair.codebook} of frame {pair.frame}"

@@ -1,4 +1,4 @@
-"""Is a flipped draw rounding or more? The change of its gap against the changes that rounding noise makes."""
+"""Is a draw that took another id rounding or more? Its gap's change against the changes that rounding noise makes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import numpy as np
 
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.trace import Draws
-from ttsctl.explain.compare_traces import Comparison
+from ttsctl.explain.compare_traces import TraceComparison
 from ttsctl.explain.draws import DrawPair, gap_changes
 
-Kind = Literal["equal", "silent_drift", "near_tie_flip", "real_change", "decode_change"]
-# How far beyond the largest of the noise a gap must move to be no rounding. Among thousands of changes that spread like
-# those measured, some pass the largest of a few hundred; none comes to twice that.
+DriftKind = Literal["equal", "silent_drift", "near_tie_flip", "real_change", "decode_change"]
+# A gap that moves by more than this times the largest measured noise moved by more than rounding. Among thousands of
+# changes with the measured spread, some exceed the largest of a few hundred; none reaches twice that.
 BEYOND = 2.0
-PRECISION = ("float64", "float32", "float16", "bfloat16")  # finest first: units in the last place of 53, 24, 11, 8 bits
+# From the finest to the coarsest: significands of 53, 24, 11 and 8 bits.
+PRECISIONS = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
 class Noise:
     """The measured rounding noise: how far gaps move when every module's output moves by its last bit.
 
-    ``bound`` is the largest of ``changes`` changes (``draws`` teacher-forced draws, ``runs`` times, less those whose
-    gap is not finite), in logits: a change of the same kind exceeds it with probability 1 / (changes + 1).
-    ``p50`` and ``p99`` are quantiles of the same. ``precision`` is that of the jittered code generation.
+    ``changes`` are counted over ``draws`` teacher-forced draws, ``runs`` times, without those whose gap is not finite.
+    ``bound`` is the largest of them, ``p50`` and ``p99`` are quantiles, all in logits. A further change of the same
+    kind exceeds the bound with probability 1 / (changes + 1). ``precision`` is that of the code generation that was
+    jittered.
     """
 
     bound: float
@@ -39,23 +41,23 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a comparison comes to; ``kind`` is null where ``reason`` says why it cannot be told.
+class DriftVerdict:
+    """Which kind of drift a comparison shows; ``kind`` is null where ``reason`` says why it cannot be told.
 
-    ``gap_change`` is how far the gap of the two sides' best ids moved at the draw that took another id, in logits; if
-    not ``exact``, it moved at least that far. Null where no draw did, or a gap is not known.
+    ``gap_change`` is how far the gap between the best ids of both sides moved at the draw that took another id, in
+    logits; without ``exact`` it is a lower bound. Null where no draw took another id, or a gap is not known.
     """
 
-    kind: Kind | None
+    kind: DriftKind | None
     reason: str | None
     gap_change: float | None
     exact: bool | None
 
 
 def calibrate(force: Callable[[int | None], Draws], seeds: Sequence[int], precision: str) -> Noise:
-    """Measure the noise: ``force(None)`` are the draws as they are, ``force(seed)`` those under last-bit jitter.
+    """Measure the noise. ``force(None)`` gives the draws as they are, ``force(seed)`` those under last-bit jitter.
 
-    CannotJudge if the draws do not line up or no gap is finite.
+    CannotJudge if the draws are not the same ones in each run, and if no gap is finite.
     """
     plain = force(None)
     changes = []
@@ -69,44 +71,52 @@ def calibrate(force: Callable[[int | None], Draws], seeds: Sequence[int], precis
     if not len(found):
         raise CannotJudge("calibration: no draw has a finite gap", "more than one id must be left to draw from")
     p50, p99, largest = (float(np.quantile(found, q)) for q in (0.5, 0.99, 1.0))
-    return Noise(largest, p50, p99, len(found), len(plain.id), len(seeds), precision)
+    return Noise(
+        bound=largest,
+        p50=p50,
+        p99=p99,
+        changes=len(found),
+        draws=len(plain.id),
+        runs=len(seeds),
+        precision=precision,
+    )
 
 
 def coarser(a: str, b: str) -> str:
     """Of two dtypes the one with fewer bits of precision."""
-    return max(a, b, key=PRECISION.index)
+    return max(a, b, key=PRECISIONS.index)
 
 
-def judge(found: Comparison, noise: Noise | None, no_noise: str | None) -> Verdict:
-    """The verdict on a comparison; ``no_noise`` says why there is no calibration."""
+def classify_drift(found: TraceComparison, noise: Noise | None, no_noise: str | None) -> DriftVerdict:
+    """Classify what a comparison found; ``no_noise`` says why the noise is None."""
     if found.codegen is None:
-        return Verdict("equal" if found.decode is None else "decode_change", None, None, None)
+        return DriftVerdict("equal" if found.decode is None else "decode_change", None, None, None)
     if found.drawn is None:
-        return Verdict("silent_drift", None, None, None)
+        return DriftVerdict("silent_drift", None, None, None)
     if found.cut:
-        return Verdict("real_change", "one run was cut there, the other goes on", None, None)
+        return DriftVerdict("real_change", "one run was cut there, the other goes on", None, None)
     if found.codegen.stage == "draw" and found.codegen.inputs_equal:
-        return Verdict("real_change", "the networks gave the same logits: the draw is what differs", None, None)
+        return DriftVerdict("real_change", "the networks gave the same logits: the draw is what differs", None, None)
     change, exact, reason = gap_change(found.draw)
     if change is None or noise is None:
-        return Verdict(None, reason or no_noise or "the rounding noise was not measured", change, exact)
+        return DriftVerdict(None, reason or no_noise or "the rounding noise was not measured", change, exact)
     if change > noise.bound:
-        return Verdict("real_change", None, change, exact)
+        return DriftVerdict("real_change", None, change, exact)
     before = found.largest_gap_change
     if before is not None and before > BEYOND * noise.bound:
         reason = f"a gap before it moved by {before:.3g}, more than {BEYOND:g} times the rounding noise"
-        return Verdict("real_change", reason, change, exact)
+        return DriftVerdict("real_change", reason, change, exact)
     if not exact:
-        return Verdict(None, "B's best id is not among A's best two: how far it came is not known", change, exact)
-    return Verdict("near_tie_flip", None, change, exact)
+        return DriftVerdict(None, "B's best id is not among A's best two: how far it came is not known", change, exact)
+    return DriftVerdict("near_tie_flip", None, change, exact)
 
 
 def gap_change(pair: DrawPair | None) -> tuple[float | None, bool | None, str | None]:
-    """(change in logits, whether it is exact, reason if null) of a draw that took another id.
+    """(change in logits, whether it is exact, reason if it is None) of a draw that took another id.
 
-    A's gap is how far A's best stands over its rival, B's gap how far B's best stands over its own. Where the best two
-    are the same ids, swapped, the gap moved by the sum of both; else by that at least, for the other one's best stood
-    no higher than the rival.
+    A's gap is how far A's best id stands above A's rival, B's gap the same in B. Where B's best two are A's best two
+    swapped, the gap moved by exactly the sum of both. Otherwise it moved by at least that sum, because the best id of
+    the other run stood no higher than the rival.
     """
     if pair is None or pair.a is None or pair.b is None:
         return None, None, "the draws of both sides are not known"

@@ -1,4 +1,4 @@
-"""Recorded runs to be explained: two dumps with their traces, and whether they may be compared at all."""
+"""Recorded runs to be explained: dumps with their traces, and whether two of them may be compared at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ttsctl.explain.compare_traces import Side
 
 @dataclass(frozen=True, eq=False)
 class RecordedRun:
-    """One dump: what is explained, and its meta, if it has one."""
+    """One dump: the run to be explained, its meta if it has one, and a note if it has no trace."""
 
     side: Side
     meta: DumpMeta | None
@@ -25,7 +25,7 @@ class RecordedRun:
 def load_run(path: Path) -> RecordedRun:
     """The run that a code file, a meta, or a folder with one dump stands for, with the trace beside it.
 
-    InputError for a folder of several, for a dump without codes, and for whatever cannot be read.
+    InputError for a folder with several dumps, for a dump without codes, and for whatever cannot be read.
     """
     dumps, _ = load_sources([path])
     if len(dumps) != 1:
@@ -40,10 +40,10 @@ def load_run(path: Path) -> RecordedRun:
 
 
 def check_comparable(a: RecordedRun, b: RecordedRun) -> None:
-    """CannotJudge if the two answer different requests: their difference has no first cause to be found."""
+    """CannotJudge if the two answer different requests: their codes must differ, from no first cause."""
     if a.meta is None or b.meta is None:
         return
-    # A text's id is only its name.
+    # The ids of text and voice are only names.
     asked = [line for line in request_differences(a.meta, b.meta) if not line.startswith(("text_id", "voice id"))]
     if asked:
         raise CannotJudge(
@@ -52,8 +52,8 @@ def check_comparable(a: RecordedRun, b: RecordedRun) -> None:
         )
 
 
-def around(a: RecordedRun, b: RecordedRun) -> tuple[list[str] | None, str | None]:
-    """What differs around the two, one line each; None and why where a meta is missing."""
+def differing_conditions(a: RecordedRun, b: RecordedRun) -> tuple[list[str] | None, str | None]:
+    """(what differs in settings, machine and software, one line each; why it is None, where a meta is missing)."""
     missing = [run.side.label for run in (a, b) if run.meta is None]
     if a.meta is None or b.meta is None:
         return None, f"no meta beside {', '.join(missing)}"

@@ -1,4 +1,4 @@
-"""Without cascade: A's codes forced through B, so that each draw is judged on its own history."""
+"""Teacher forcing: A's codes forced through B, so that each draw is judged on the same history."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from ttsctl.explain.rounding_noise import Noise
 
 
 @dataclass(frozen=True)
-class Forced:
-    """How much of A's codes B would have drawn otherwise.
+class ForcedDraws:
+    """How many of A's codes B would have drawn differently.
 
-    Of ``draws`` draws in ``frames`` frames (the end token's is one more), ``draws_differ`` and ``frames_differ`` took
-    another id, the first of them at ``first`` (frame, codebook). ``beyond_noise`` counts the draws whose gap moved by
-    more than the bound, null without one. ``floor`` is ``draws_differ`` of A forced through A itself: it should be 0.
+    ``draws`` draws were made in ``frames`` frames (the end token counts as a frame of its own). ``draws_differ`` of
+    them, in ``frames_differ`` frames, took another id; ``first`` is the (frame, codebook) of the first of these.
+    ``beyond_noise`` counts the draws whose gap moved by more than the noise bound, null without one. ``floor`` is
+    ``draws_differ`` of A's codes forced through A itself, and should be 0.
     """
 
     draws: int
@@ -30,10 +31,10 @@ class Forced:
     floor: int
 
 
-def without_cascade(recorded: Draws, forced_a: Draws, forced_b: Draws, noise: Noise | None) -> Forced:
-    """``recorded`` draws of A, and those of A's codes forced through either engine.
+def compare_forced_draws(recorded: Draws, forced_a: Draws, forced_b: Draws, noise: Noise | None) -> ForcedDraws:
+    """Compare A's ``recorded`` draws with those of A's codes forced through A and through B.
 
-    CannotJudge if they do not line up.
+    CannotJudge if these are not the same draws in the same order.
     """
     rows = len(forced_a.id)
     for draws in (recorded, forced_b):
@@ -41,7 +42,7 @@ def without_cascade(recorded: Draws, forced_a: Draws, forced_b: Draws, noise: No
             raise CannotJudge("teacher forcing: the draws do not line up with the recorded ones", "report this")
     differ = np.flatnonzero(forced_b.id[:rows] != recorded.id[:rows])
     changes = gap_changes(forced_a, forced_b)
-    return Forced(
+    return ForcedDraws(
         draws=rows,
         frames=len(np.unique(forced_a.frame)),
         draws_differ=len(differ),
