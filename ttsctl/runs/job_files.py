@@ -22,6 +22,7 @@ from ttsctl.core.timing import PacketTiming, RunTiming
 from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.requirement import Requirement
+from ttsctl.runs.validation import input_error
 
 
 def write_result(folder: Path, name: str, result: JobResult) -> None:
@@ -120,4 +121,4 @@ def _config(tables: Mapping[str, Any]) -> Config:
     try:
         return TypeAdapter(Config).validate_json(json.dumps(tables))
     except ValidationError as error:
-        raise InputError(f"job: no configuration of this version ({error})", "start anew with --fresh") from error
+        raise input_error("job: not a configuration of this version", error, fix="start anew with --fresh") from error

@@ -14,6 +14,7 @@ from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.run import DECODES, SPEAKS, RunKind
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.texts import Id
+from ttsctl.runs.validation import input_error
 
 Settings = Mapping[str, Any]  # "table.key" -> value
 
@@ -89,10 +90,8 @@ def _named(conditions: list[Condition], where: str) -> tuple[Condition, ...]:
         try:
             TypeAdapter(Id).validate_python(condition.name)
         except ValidationError as error:
-            reason = error.errors(include_url=False)[0]["msg"]
-            raise InputError(
-                f"{where}: condition {condition.name!r}: {reason}", "name it by a [[condition]]"
-            ) from error
+            at = f"{where}: condition {condition.name!r}"
+            raise input_error(at, error, fix="name it by a [[condition]]") from error
         if condition.name.casefold() in seen:
             raise InputError(f"{where}: condition {condition.name!r} is there twice", "give each its own name")
         seen.add(condition.name.casefold())

@@ -63,6 +63,7 @@ from ttsctl.runs.cases import Case, load_cases
 from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
 from ttsctl.runs.texts import Id, Words
+from ttsctl.runs.validation import Location, input_error
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
 from ttsctl.sweep.conditions import Condition, Settings, check_sources, cross, flat
 
@@ -180,16 +181,10 @@ def _validated(table: Table, where: str) -> _ExperimentTable:
     try:
         return _ExperimentTable.model_validate(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        at = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise InputError(f"{where}: unknown key {at!r}", _nearest_key(first["loc"])) from error
-        if first["type"] == "missing":
-            raise InputError(f"{where}: {at}: expected a value, got none", "add the key") from error
-        raise InputError(f"{where}: {at}: {first['msg']}, got {first['input']!r:.80}", "correct the value") from error
+        raise input_error(where, error, _nearest_key) from error
 
 
-def _nearest_key(location: tuple[int | str, ...]) -> str:
+def _nearest_key(location: Location) -> str:
     model = _TABLES.get(str(location[0])) if len(location) > 1 else None
     known = list(model.model_fields) if model else [*_ExperimentTable.model_fields, *CONFIG_TABLES]
     return nearest(str(location[-1]), known)

@@ -1,0 +1,41 @@
+"""What pydantic finds wrong with an input, as one line for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from ttsctl.core.errors import InputError
+
+# The place of a value in a document: ("condition", 0, "set") is the key ``set`` of the first ``condition``.
+Location = tuple[int | str, ...]
+# The location of an unknown key -> a hint that names the nearest known key, as ``core.errors.nearest`` writes it.
+NearestKnown = Callable[[Location], str]
+
+
+def input_error(
+    where: str,
+    error: ValidationError,
+    nearest_known: NearestKnown | None = None,
+    *,
+    fix: str = "correct the value",
+    note: str = "",
+) -> InputError:
+    """The first mistake of ``error``: ``<where>: <key><note>: <what was expected>, got <value>; <fix>``.
+
+    ``where`` names the file or option. ``note`` follows the key, such as `` (id 'long_01')``. With ``nearest_known``,
+    for documents that people write, an unknown key is answered with the nearest known one, and a missing key is asked
+    for.
+    """
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    place = f"{where}: {key}{note}" if key else where
+    if nearest_known is not None and first["type"] == "extra_forbidden":
+        return InputError(f"{where}: unknown key {key!r}", nearest_known(first["loc"]))
+    if first["type"] == "missing":
+        # The value that pydantic has here is the whole table around the key.
+        if nearest_known is not None:
+            return InputError(f"{place}: expected a value, got none", "add the key")
+        return InputError(f"{place}: {first['msg']}", fix)
+    return InputError(f"{place}: {first['msg']}, got {first['input']!r:.80}", fix)
