@@ -102,3 +102,23 @@ def test_the_detail_has_the_figures():
 def test_what_means_nothing_is_refused(text):
     with pytest.raises(InputError, match="here: "):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("hash_unique = 1", "'= 1'"),
+        ("hash_unique == ", "its end"),
+        ("", "its end"),
+        ("errors == 0 or hash_unique == 1", "'or hash_unique == 1'"),
+        ("0 < errors < 2", "'< errors < 2'"),
+        ("errors == ttfa_p50_ms[over-lap.2] + errors", "'errors'"),
+        ("errors[over-lap.2] == 1_000", "'1_000'"),
+        ("errors == 1 # always", "'# always'"),
+        ("errors == " + "-" * 100_000 + "1", "'errors == ---"),
+    ],
+)
+def test_the_place_is_named(text, part):
+    with pytest.raises(InputError) as error:
+        parse(text)
+    assert f"at {part}" in str(error.value)

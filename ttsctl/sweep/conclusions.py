@@ -9,7 +9,7 @@ from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.metric import Observation
-from ttsctl.sweep.expectation import Expectation, Finding, Outcome, evaluate, parse_expectation
+from ttsctl.sweep.expectation import Answer, Expectation, Finding, evaluate, parse_expectation
 from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS
 from ttsctl.sweep.rows import ConditionRow
 
@@ -37,7 +37,7 @@ class Judgement:
     """
 
     conclusion: Conclusion
-    outcome: Outcome
+    outcome: Answer
     findings: Mapping[str, Finding]
     reason: str
 
@@ -63,7 +63,7 @@ def judge(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pool: Pool) 
     """Hold a conclusion against the table; ``rows`` has every condition by name."""
     findings = _findings(conclusion, rows, pool)
     outcomes = [finding.outcome for finding in findings.values()]
-    outcome: Outcome = "fails" if "fails" in outcomes else "not judged" if "not judged" in outcomes else "holds"
+    outcome: Answer = "fails" if "fails" in outcomes else "not judged" if "not judged" in outcomes else "holds"
     at = {name: f for name, f in findings.items() if f.outcome == outcome}
     shown = at if outcome != "holds" else findings
     return Judgement(conclusion, outcome, findings, _reason(shown))

@@ -1,16 +1,20 @@
 """What an experiment expects of its figures: a small language, checked when the file is read.
 
-expectation = comparison { "and" comparison }
-comparison  = term operator term                operator = < <= == != >= >
+expectation = relation { "and" relation }
+relation    = term operator term                operator = < <= == != >= >
 term        = number | [ number "*" ] figure [ "*" number ] [ ("+" | "-") number ]
 figure      = metric [ "[" condition "]" ]
 
-``hash_unique == 1 and errors == 0`` speaks of whatever row of the table it is held against;
-``ttfa_p50_ms[overlap] <= 1.05 * ttfa_p50_ms[none] + 5`` of the conditions that it names.
+``hash_unique == 1 and errors == 0`` is about whatever row of the table it is evaluated on.
+``ttfa_p50_ms[overlap] <= 1.05 * ttfa_p50_ms[none] + 5`` is about the conditions that it names.
+
+Every expectation is also a Python expression, but for the names of conditions, which may hold ``-`` and ``.``. It is
+parsed by ``ast``, and only the few kinds of node that the language has are accepted. Nothing is executed.
 """
 
 from __future__ import annotations
 
+import ast
 import operator
 import re
 from collections.abc import Callable, Collection
@@ -21,8 +25,8 @@ from typing import Literal
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.metric import Observation
 
-Outcome = Literal["holds", "fails", "not judged"]
-# (metric, condition or None for the row at hand) -> its figure.
+Answer = Literal["holds", "fails", "not judged"]
+# (metric, condition or None for the row at hand) -> the value of that metric.
 Lookup = Callable[[str, str | None], Observation]
 
 _OPERATORS = MappingProxyType(
@@ -35,16 +39,19 @@ _OPERATORS = MappingProxyType(
         ">": operator.gt,
     }
 )
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<word>[A-Za-z_]\w*)|"
-    r"\[\s*(?P<condition>[^\]]*?)\s*\]|(?P<operator><=|>=|==|!=|<|>)|(?P<sign>[*+-]))"
+_SIGNS: MappingProxyType[type[ast.cmpop], str] = MappingProxyType(
+    {ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.Gt: ">"}
 )
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_CONDITION = re.compile(r"(?<=\[)[^\]]*(?=\])")
+# ast drops parentheses and comments, so what is not of the language is found before it is parsed.
+_FOREIGN = re.compile(r"[^\w\s.<>=!*+\-\[\]]|[^\x00-\x7f]")
 _FORM = "write it as: metric operator number, or metric[condition] operator metric[condition]"
 
 
 @dataclass(frozen=True)
 class Term:
-    """factor * figure + plus; without a metric it is ``plus`` alone."""
+    """factor * value of the metric + plus; without a metric it is ``plus`` alone."""
 
     metric: str | None = None
     condition: str | None = None
@@ -53,7 +60,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Relation:
     """left operator right."""
 
     left: Term
@@ -63,17 +70,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A parsed expectation, all of whose comparisons must be true."""
+    """A parsed expectation, all of whose relations must be true."""
 
     text: str
-    comparisons: tuple[Comparison, ...]
+    relations: tuple[Relation, ...]
 
     @property
     def terms(self) -> list[Term]:
-        return [term for c in self.comparisons for term in (c.left, c.right) if term.metric is not None]
+        """The terms that have a metric."""
+        return [term for r in self.relations for term in (r.left, r.right) if term.metric is not None]
 
     @property
     def metrics(self) -> set[str]:
+        """The metrics that it names."""
         return {term.metric for term in self.terms if term.metric is not None}
 
     @property
@@ -83,26 +92,21 @@ class Expectation:
 
     @property
     def names_all(self) -> bool:
-        """Whether every figure says of which condition it is, so that no row is needed to hold it against."""
+        """Whether every metric stands with a condition, so that no row is needed to evaluate it."""
         return all(term.condition is not None for term in self.terms)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An expectation held against figures: ``detail`` has the figures, or what is missing."""
+    """The answer to an expectation; ``detail`` has the figures, or says what is missing."""
 
-    outcome: Outcome
+    outcome: Answer
     detail: str
 
 
 def parse_expectation(text: str, where: str, metrics: Collection[str], conditions: Collection[str]) -> Expectation:
-    """InputError, told at ``where``, for a form, a metric or a condition that is not known."""
-    reader = _Reader(text, where)
-    comparisons = [reader.comparison()]
-    while reader.rest:
-        reader.word("and")
-        comparisons.append(reader.comparison())
-    expectation = Expectation(text, tuple(comparisons))
+    """InputError, which begins with ``where``, for a wrong form and for an unknown metric or condition."""
+    expectation = Expectation(text, _Parser(text, where).relations())
     for term in expectation.terms:
         if term.metric not in metrics:
             raise InputError(f"{where}: unknown metric {term.metric!r}", nearest(term.metric or "", list(metrics)))
@@ -110,89 +114,111 @@ def parse_expectation(text: str, where: str, metrics: Collection[str], condition
             raise InputError(
                 f"{where}: unknown condition {term.condition!r}", nearest(term.condition, list(conditions))
             )
-    for comparison in comparisons:
-        if comparison.left.metric is None and comparison.right.metric is None:
+    for relation in expectation.relations:
+        if relation.left.metric is None and relation.right.metric is None:
             raise InputError(f"{where}: {text!r} compares two numbers", _FORM)
     return expectation
 
 
-class _Reader:
-    """Tokens (kind, text) from left to right."""
+class _Parser:
+    """One text, from Python's syntax tree to relations; whatever is not of the language is an InputError."""
 
     def __init__(self, text: str, where: str) -> None:
-        self._text = text
+        self._text = re.sub(r"\s", " ", text).strip()
         self._where = where
-        self.rest: list[tuple[str, str]] = []
-        at, end = 0, len(text.rstrip())
-        while at < end:
-            found = _TOKEN.match(text, at)
-            if found is None:
-                raise self._wrong(text[at:].strip())
-            self.rest.append((found.lastgroup or "", found[found.lastgroup or 0]))
-            at = found.end()
 
-    def comparison(self) -> Comparison:
-        left = self._term()
-        found = self._take("operator")
-        if found is None:
-            raise self._unexpected()
-        return Comparison(left, found, self._term())
+    def relations(self) -> tuple[Relation, ...]:
+        tree = self._tree()
+        parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+        return tuple(self._relation(part) for part in parts)
 
-    def word(self, wanted: str) -> None:
-        if self.rest[0] != ("word", wanted):
-            raise self._unexpected()
-        self.rest.pop(0)
+    def _tree(self) -> ast.expr:
+        # A condition becomes one name of the same length, so that every place in the tree is a place in the text.
+        python = _CONDITION.sub(lambda found: "_" * len(found[0]), self._text)
+        foreign = _FOREIGN.search(python)
+        if foreign is not None:
+            raise self._unreadable(foreign.start())
+        try:
+            return ast.parse(python, mode="eval").body
+        except SyntaxError as error:
+            # ast has no place for what is missing at the end.
+            at = error.offset - 1 if error.offset else len(python)
+            raise self._unreadable(at) from error
+        except (RecursionError, MemoryError) as error:
+            raise self._unreadable(0) from error
 
-    def _term(self) -> Term:
-        negative = self._sign("-")
-        number = self._take("number")
-        if number is not None and not self._sign("*"):
-            return Term(plus=-float(number) if negative else float(number))
-        metric = self._take("word")
-        if metric is None or (negative and number is None):
-            raise self._unexpected()
-        factor = float(number) if number is not None else 1.0
-        condition = self._take("condition")
-        if self._sign("*"):
-            factor *= self._number()
-        plus = self._number() if self._sign("+") else -self._number() if self._sign("-") else 0.0
-        return Term(metric, condition, -factor if negative else factor, plus)
+    def _relation(self, node: ast.expr) -> Relation:
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _SIGNS:
+            return Relation(self._term(node.left), _SIGNS[type(node.ops[0])], self._term(node.comparators[0]))
+        if isinstance(node, ast.Compare):
+            raise self._unreadable(node.left.end_col_offset or 0)
+        if isinstance(node, ast.BoolOp):
+            raise self._unreadable(node.values[0].end_col_offset or 0)
+        raise self._unreadable(node.col_offset)
 
-    def _number(self) -> float:
-        found = self._take("number")
-        if found is None:
-            raise self._unexpected()
-        return float(found)
+    def _term(self, node: ast.expr) -> Term:
+        """From the outside in: ``+`` or ``-``, then the factor on the right, then the factor on the left."""
+        alone = self._number(node, signed=True)
+        if alone is not None:
+            return Term(plus=alone)
+        factor, plus = 1.0, 0.0
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            added = self._needed(node.right)
+            plus = added if isinstance(node.op, ast.Add) else -added
+            node = node.left
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and self._number(node.right) is not None:
+            factor = self._needed(node.right)
+            node = node.left
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            factor *= self._needed(node.left, signed=True)
+            node = node.right
+        metric, condition = self._figure(node)
+        return Term(metric, condition, factor, plus)
 
-    def _take(self, kind: str) -> str | None:
-        return self.rest.pop(0)[1] if self.rest and self.rest[0][0] == kind else None
+    def _figure(self, node: ast.expr) -> tuple[str, str | None]:
+        if isinstance(node, ast.Name):
+            return node.id, None
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and isinstance(node.slice, ast.Name):
+            return node.value.id, self._source(node.slice).strip()
+        raise self._unreadable(node.col_offset)
 
-    def _sign(self, sign: str) -> bool:
-        if self.rest and self.rest[0] == ("sign", sign):
-            self.rest.pop(0)
-            return True
-        return False
+    def _needed(self, node: ast.expr, signed: bool = False) -> float:
+        number = self._number(node, signed)
+        if number is None:
+            raise self._unreadable(node.col_offset)
+        return number
 
-    def _unexpected(self) -> InputError:
-        return self._wrong(self.rest[0][1] if self.rest else "its end")
+    def _number(self, node: ast.expr, signed: bool = False) -> float | None:
+        """The value of a number, which may have a ``-`` if ``signed``; None if the node is anything else."""
+        if signed and isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            found = self._number(node.operand)
+            return None if found is None else -found
+        # Python has more ways to write a constant than this language.
+        if isinstance(node, ast.Constant) and _NUMBER.fullmatch(self._source(node)):
+            return float(self._source(node))
+        return None
 
-    def _wrong(self, part: str) -> InputError:
-        return InputError(f"{self._where}: cannot read {self._text!r} at {part!r}", _FORM)
+    def _source(self, node: ast.expr) -> str:
+        return self._text[node.col_offset : node.end_col_offset]
+
+    def _unreadable(self, at: int) -> InputError:
+        part = repr(rest) if (rest := self._text[at:].strip()) else "its end"
+        return InputError(f"{self._where}: cannot read {self._text!r} at {part}", _FORM)
 
 
 def evaluate(expectation: Expectation, lookup: Lookup) -> Finding:
-    """One false comparison decides; else a missing figure leaves it not judged."""
+    """One false relation makes it "fails"; otherwise one missing value makes it "not judged"."""
     details, missing, false = [], [], False
-    for comparison in expectation.comparisons:
-        left, right = _value(comparison.left, lookup), _value(comparison.right, lookup)
+    for relation in expectation.relations:
+        left, right = _value(relation.left, lookup), _value(relation.right, lookup)
         reasons = [side for side in (left, right) if isinstance(side, str)]
         if isinstance(left, str) or isinstance(right, str):
             missing += reasons
             continue
-        false |= not _OPERATORS[comparison.operator](left, right)
-        details.append(_told(comparison, left, right))
-    outcome: Outcome = "fails" if false else "not judged" if missing else "holds"
-    return Finding(outcome, "; ".join(dict.fromkeys([*details, *missing])))
+        false |= not _OPERATORS[relation.operator](left, right)
+        details.append(_values_told(relation, left, right))
+    answer: Answer = "fails" if false else "not judged" if missing else "holds"
+    return Finding(answer, "; ".join(dict.fromkeys([*details, *missing])))
 
 
 def _value(term: Term, lookup: Lookup) -> float | str:
@@ -201,18 +227,20 @@ def _value(term: Term, lookup: Lookup) -> float | str:
         return term.plus
     found = lookup(term.metric, term.condition)
     if found.value is None or isinstance(found.value, str):
-        return f"{_named(term)}: {found.reason or 'not a number'}"
+        return f"{_label(term)}: {found.reason or 'not a number'}"
     return term.factor * found.value + term.plus
 
 
-def _told(comparison: Comparison, left: float, right: float) -> str:
-    sides = zip((comparison.left, comparison.right), (left, right), strict=True)
-    return ", ".join(f"{_named(term)} = {_plain(term, value):.6g}" for term, value in sides if term.metric is not None)
+def _values_told(relation: Relation, left: float, right: float) -> str:
+    """``ttfa_p50_ms[none] = 4, ttfa_p50_ms[overlap] = 3``."""
+    sides = zip((relation.left, relation.right), (left, right), strict=True)
+    return ", ".join(f"{_label(term)} = {_measured(term, value):.6g}" for term, value in sides if term.metric)
 
 
-def _plain(term: Term, value: float) -> float:
+def _measured(term: Term, value: float) -> float:
+    """The value of the metric itself, of which ``value`` is the term's."""
     return (value - term.plus) / term.factor if term.factor else value
 
 
-def _named(term: Term) -> str:
+def _label(term: Term) -> str:
     return f"{term.metric}[{term.condition}]" if term.condition is not None else str(term.metric)

@@ -34,7 +34,7 @@ codes_of = "overlap"                         # those of the first run of that co
 
 [[conclusion]]
 question = "Is it stable?"
-expect = "hash_unique == 1"                  # the language of lab/expectation.py; metrics: lab/conditions.py
+expect = "hash_unique == 1"                  # the language of sweep/expectation.py; metrics: sweep/metrics.py
 over = "each"                                # each condition alone; "all": over the runs of all of them together
 conditions = ["packet_tokens_*"]             # default: all; names or patterns with * and ?
 

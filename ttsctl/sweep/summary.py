@@ -13,7 +13,7 @@ from ttsctl.core.provenance import Provenance
 from ttsctl.report.summary import Model, Summary
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conclusions import Judgement
-from ttsctl.sweep.expectation import Outcome
+from ttsctl.sweep.expectation import Answer
 from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
 from ttsctl.sweep.metrics import COUNTED, TIMED_PERCENTILES
 from ttsctl.sweep.rows import ConditionRow
@@ -72,7 +72,7 @@ class Row(Model):
 class Found(Model):
     """A conclusion on one row."""
 
-    outcome: Outcome
+    outcome: Answer
     detail: str
 
 
@@ -83,7 +83,7 @@ class Concluded(Model):
     expect: str
     over: str
     conditions: list[str]
-    outcome: Outcome
+    outcome: Answer
     reason: str
     findings: dict[str, Found]
 
