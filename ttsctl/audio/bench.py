@@ -1,4 +1,4 @@
-"""How fast pops are found and recordings aligned, on speech-like sound made here."""
+"""How fast the detector and the alignment are, on speech-like sound that this module makes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ttsctl.core.audio import PcmArray
 
 FORMANTS_HZ = ((500, 80), (1500, 120), (2500, 160), (3600, 250))
 PACKET, LOST = 7680, 555
-# The first run pays for imports and memory; the fastest is reported.
+# The first run also pays for imports and memory, so the fastest of several is reported.
 REPEATS = 3
 # How pydantic holds the results in a summary: no unknown key, no NaN or infinity.
 _CHECKED: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False, "revalidate_instances": "always"}
@@ -58,9 +58,10 @@ class PopsBench:
 
 
 def speech_like(seconds: float, seed: int, sample_rate: int = DETECTOR_RATE) -> PcmArray:
-    """Pulses of a gliding pitch and noise through four formants, in syllables with pauses: (seconds * rate,), peak 0.5.
+    """Speech-like sound (seconds * sample_rate,) float32, peak 0.5: syllables with pauses between them.
 
-    No two syllables are equal, as pitch, formants and lengths are drawn anew for each.
+    A syllable is pulses of a gliding pitch and noise through four formants. Each has a pitch, formants and a length of
+    its own, so no two are equal.
     """
     generator = np.random.default_rng(seed)
     count = round(seconds * sample_rate)
@@ -93,13 +94,16 @@ def _syllable(generator: np.random.Generator, sample_rate: int) -> NDArray[np.fl
 
 
 def without_packet_ends(pcm: PcmArray, packet: int = PACKET, lost: int = LOST) -> PcmArray:
-    """Every whole packet without its last ``lost`` samples, as a decoder that drops its tail leaves it."""
+    """``pcm`` without the last ``lost`` samples of each whole packet, as a decoder that drops the tail leaves it."""
     starts = range(0, len(pcm), packet)
     return np.concatenate([pcm[s : s + packet - lost] if s + packet <= len(pcm) else pcm[s:] for s in starts])
 
 
 def bench_pops(seconds: float = 60.0, align_seconds: float = 600.0, seed: int = 0) -> PopsBench:
-    """Time the detector on ``seconds`` of sound, and aligning ``align_seconds`` of it with itself less packet ends."""
+    """Time the detector on ``seconds`` of sound and the alignment of ``align_seconds`` with a copy without packet ends.
+
+    The fastest of REPEATS runs of the detector counts.
+    """
     unit = speech_like(min(align_seconds, 60.0), seed)
     sound = np.tile(unit, int(np.ceil(seconds * DETECTOR_RATE / len(unit))))[: round(seconds * DETECTOR_RATE)]
     runs = [_timed(lambda: detect_pops(sound, DETECTOR_RATE)) for _ in range(REPEATS)]

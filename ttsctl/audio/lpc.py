@@ -1,4 +1,4 @@
-"""Short-time linear prediction: how badly the past, and the future, predict each sample.
+"""Short-time linear prediction: the errors of predicting each sample from its past and from its future.
 
 An order-p all-pole model is fitted to Hann-windowed frames (autocorrelation method, Levinson-Durbin recursion, e.g.
 Makhoul 1975, "Linear prediction: a tutorial review"). Speech is predicted well by both its past and its future; a
@@ -18,7 +18,7 @@ Float32 = NDArray[np.float32]
 ORDER = 32
 WINDOW_S = 0.040
 HOP_S = 0.010
-# Frames analysed at once: few enough for their spectra to stay in cache.
+# Frames analysed at once, few enough for their spectra to stay in the CPU's cache.
 BLOCK_FRAMES = 64
 # White noise added to each frame's autocorrelation: relative (-90 dB keeps the recursion stable over empty bands)
 # and absolute (-100 dBFS keeps digital silence solvable).
@@ -28,11 +28,11 @@ ABSOLUTE_FLOOR = 1e-10
 
 @dataclass(frozen=True)
 class Prediction:
-    """Prediction errors of one signal (N,).
+    """Prediction errors of one signal (N,), full scale 1.0, accurate to about 1e-6.
 
-    forward (N,) float32: x[n] minus its prediction from x[n-p..n-1]; backward (N,): x[n] minus its prediction from
-    x[n+1..n+p], both to about 1e-6 of full scale. polynomials (frames, p + 1) float64: A(z) of each hop, 1 first;
-    samples n // hop belong to frame n // hop.
+    forward (N,) float32: x[n] minus its prediction from x[n-p..n-1]. backward (N,) float32: x[n] minus its prediction
+    from x[n+1..n+p]. polynomials (frames, p + 1) float64: A(z) of each frame, with 1 first; sample n belongs to frame
+    n // hop.
     """
 
     forward: Float32
@@ -71,7 +71,7 @@ def _autocorrelation(frames: Float, order: int) -> Float:
 
 
 def predict(pcm: NDArray[np.floating], sample_rate: int, order: int = ORDER) -> Prediction:
-    """Prediction errors of mono PCM (N,), N >= 1, finite; outside the signal all is taken as zero."""
+    """Prediction errors of mono PCM (N,), N >= 1, finite; samples outside the signal count as zero."""
     window, hop = round(WINDOW_S * sample_rate), round(HOP_S * sample_rate)
     count = -(-len(pcm) // hop)
     before = max((window - hop) // 2, order)

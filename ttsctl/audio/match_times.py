@@ -1,4 +1,4 @@
-"""Match two lists of times one to one, and say how many matches chance alone would give."""
+"""Match two lists of times one to one, and the share of matches that chance alone would give."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True)
-class Matching:
-    """pairs: (index in A, index in B), sorted; rates: matched share of A and of B, None for an empty list."""
+class TimeMatching:
+    """pairs: (index in A, index in B), sorted. count_a and count_b: how many times each list has."""
 
     pairs: tuple[tuple[int, int], ...]
     count_a: int
@@ -25,17 +25,19 @@ class Matching:
 
     @property
     def a_to_b(self) -> float | None:
+        """The share of A's times that have a match; None if A has no times."""
         return len(self.pairs) / self.count_a if self.count_a else None
 
     @property
     def b_to_a(self) -> float | None:
+        """The share of B's times that have a match; None if B has no times."""
         return len(self.pairs) / self.count_b if self.count_b else None
 
 
 def match_times(
     a_s: Sequence[float] | Float, b_s: Sequence[float] | Float, tolerance_s: float = TOLERANCE_S
-) -> Matching:
-    """Most pairs within the tolerance, each time used once; of those, the least distance in all.
+) -> TimeMatching:
+    """Match as many pairs within the tolerance as possible, each time once, with the smallest sum of distances.
 
     a_s, b_s: times in s, in any order; NaN matches nothing.
     """
@@ -46,15 +48,15 @@ def match_times(
     pairs: list[tuple[int, int]] = []
     for in_a, in_b in _clusters(a, b, reach):
         distance = np.abs(a[in_a][:, None] - b[in_b][None, :])
-        # A pair within reach is worth more than any sum of distances, so that as many as possible are made.
+        # A pair within reach is worth more than any sum of distances, so that as many pairs as possible are made.
         cost = np.where(distance <= reach, distance - 2 * reach * len(in_a) * len(in_b), 0.0)
         rows, columns = linear_sum_assignment(cost)
         pairs += [(int(in_a[i]), int(in_b[j])) for i, j in zip(rows, columns, strict=True) if distance[i, j] <= reach]
-    return Matching(tuple(sorted(pairs)), len(a), len(b))
+    return TimeMatching(tuple(sorted(pairs)), len(a), len(b))
 
 
 def _clusters(a: Float, b: Float, reach: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Indices into a and b of runs of times with no gap over ``reach``, those that hold some of both."""
+    """Split all times where a gap is over ``reach`` -> (indices into a, indices into b) of each part that has both."""
     times = np.concatenate([a, b])
     known = np.flatnonzero(~np.isnan(times))
     order = known[np.argsort(times[known], kind="stable")]
@@ -65,10 +67,10 @@ def _clusters(a: Float, b: Float, reach: float) -> list[tuple[np.ndarray, np.nda
 
 
 def chance_rate(others: int, duration_s: float, tolerance_s: float = TOLERANCE_S) -> float | None:
-    """Expected share of times with one of ``others`` within the tolerance if those fell anywhere in ``duration_s``.
+    """The expected share of times within the tolerance of one of ``others`` times, if those were random.
 
-    1 - exp(-2 tolerance density): the chance that a Poisson process is not empty over the 2 tolerances. One-to-one
-    matching gives a little less. None without a duration.
+    That is 1 - exp(-2 tolerance density) for a Poisson process of ``others`` points over ``duration_s``; one-to-one
+    matching gives a little less. None if the duration is 0.
     """
     if duration_s <= 0:
         return None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ttsctl.audio.lag.path import MIN_COVERAGE, LagJump, LagPath, find_lag_path
-from ttsctl.audio.match_times import TOLERANCE_S, Matching, chance_rate, match_times
+from ttsctl.audio.match_times import TOLERANCE_S, TimeMatching, chance_rate, match_times
 from ttsctl.audio.pops.detector import PopReport
 from ttsctl.audio.wav import resample_audio
 from ttsctl.core.audio import Audio
@@ -61,7 +61,7 @@ def align_on(
     """``align`` with a lag path that is known, a and b of one rate."""
     times_a, times_b = pops_a.times_s, pops_b.times_s
     raw = match_times(times_a, times_b, tolerance_s)
-    corrected: Matching | None = None
+    corrected: TimeMatching | None = None
     if path.alignable:
         corrected = match_times(path.to_b(np.array(times_a) * a.sample_rate) / a.sample_rate, times_b, tolerance_s)
     reason = None

@@ -1,4 +1,4 @@
-"""How well B repeats A at a given lag, block by block, whatever the gain, a constant or the sign.
+"""How well B repeats A at a given lag, block by block; gain, sign and a constant offset do not matter.
 
 A lag is the sample of B minus the sample of A that it repeats. Both signals are pre-emphasised (x[n] - 0.95 x[n-1]),
 so that a low-pitched vowel does not agree with itself at every lag near its period.
@@ -17,22 +17,24 @@ Pcm = NDArray[np.floating]
 
 BLOCK = 128
 EMPHASIS = 0.95
-# Pre-emphasised blocks below -60 dBFS in both say nothing, unless they agree, where nothing is known of the noise.
+# As long as the level of the noise is not known, pre-emphasised blocks below -60 dBFS in both signals are inconclusive
+# unless they agree.
 CONCLUSIVE = 1e-3
 AGREES = 0.9
-# Lags this close to a better one are its flanks.
+# Lags this close to a better one belong to the same peak.
 PEAK_WIDTH = 8
-# Levelling looks this many samples to either side, lifts nothing below -120 dBFS, and cuts what is left of pops.
+# Levelling averages this many samples on either side, amplifies nothing below -120 dBFS, and clips the rest of pops.
 LEVEL_REACH, SILENCE, PEAK_LIMIT = 64, 1e-6, 4.0
-# An exact copy is worth at most this many decades of unexplained energy: beyond it, rounding decides.
+# Less unexplained energy than this share counts as an exact copy: below it, rounding decides.
 EXACT = 1e-5
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Per block (K,): correlation at the lag (without sign), factor from B to A, can the block tell anything.
+    """Blocks of A against B at one lag, one value a block, (K,).
 
-    unexplained (K,): A's energy per sample that B, so scaled, leaves.
+    correlation: absolute value at the lag. gain: the factor from B to A. conclusive: whether the block can tell
+    anything. unexplained: energy a sample of A minus the scaled B.
     """
 
     correlation: Float
@@ -42,12 +44,13 @@ class Blocks:
 
     @property
     def score(self) -> Float:
-        """Decades of A's energy that B explains, 0 to 5, less a half where B explains nothing; 0 if inconclusive."""
+        """Decades of A's energy that B explains, 0 to 5, minus one half if it explains nothing; 0 if inconclusive."""
         explained = -np.log10(1 - self.correlation**2 + EXACT)
         return np.where(self.conclusive, explained - 0.5 * (self.correlation < 0.5), 0.0)
 
     @property
     def agrees(self) -> NDArray[np.bool_]:
+        """Whether a block is conclusive and B repeats it."""
         return self.conclusive & (self.correlation >= AGREES)
 
 
@@ -61,9 +64,9 @@ def emphasised(pcm: Pcm, start: int, stop: int) -> Float:
 
 
 def compare_blocks(a: Pcm, b: Pcm, start: int, lag: int, count: int, quiet: float = CONCLUSIVE) -> Blocks:
-    """``count`` blocks of A (N,) from sample ``start`` on against B (M,) at ``lag``.
+    """Compare ``count`` blocks of A (N,) from sample ``start`` on with B (M,) at ``lag``.
 
-    A block is conclusive if it is louder than ``quiet`` in A or in B, or agrees.
+    A block is conclusive if its RMS is above ``quiet`` in A or in B, or if it agrees.
     """
     stop = start + count * BLOCK
     x = emphasised(a, start, stop).reshape(count, BLOCK)
@@ -81,9 +84,9 @@ def compare_blocks(a: Pcm, b: Pcm, start: int, lag: int, count: int, quiet: floa
 
 
 def likely_lags(a: Pcm, b: Pcm, start: int, length: int, lags: tuple[int, int], count: int) -> list[int]:
-    """The ``count`` lags in [first, last] at which ``length`` samples of A from ``start`` on correlate best with B.
+    """The ``count`` lags in lags[0]..lags[1] at which ``length`` samples of A from ``start`` on correlate best with B.
 
-    Normalised cross-correlation by FFT of both signals brought to one level throughout.
+    The best comes first. Normalised cross-correlation by FFT, of both signals levelled.
     """
     from scipy import fft
 
@@ -108,7 +111,7 @@ def likely_lags(a: Pcm, b: Pcm, start: int, length: int, lags: tuple[int, int], 
 
 
 def _levelled(signal: Float) -> Float:
-    """The signal over its own mean magnitude around each sample: every stretch counts alike, and no pop for much."""
+    """The signal over its mean magnitude around each sample: every stretch counts alike, and pops count for little."""
     running = np.concatenate([[0.0], np.cumsum(np.abs(signal))])
     at = np.arange(len(signal))
     low, high = np.maximum(at - LEVEL_REACH, 0), np.minimum(at + LEVEL_REACH + 1, len(signal))

@@ -1,7 +1,7 @@
 """The lag between two recordings of the same audio: where B lost or gained samples against A.
 
-The lag (sample of B minus sample of A) is piecewise constant. From an anchor, a window of A that B surely repeats, a
-tracker (``lag_track``) follows it forwards and, on the reversed signals, backwards.
+The lag (sample of B minus sample of A) is piecewise constant. ``track`` follows it from an anchor, a window of A that B
+surely repeats: forwards, and on the reversed signals backwards.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.audio.lag.block_correlation import BLOCK, CONCLUSIVE, Pcm, compare_blocks, emphasised, likely_lags
-from ttsctl.audio.lag.track import LOOK_AHEAD, Pair, Segment, track
+from ttsctl.audio.lag.track import LOOK_AHEAD, Segment, SignalPair, track_lag
 from ttsctl.audio.lpc import Float
 
-# Below this share of agreeing blocks two recordings are not of the same audio. Unrelated speech reaches about 0.05.
+# Two recordings with a smaller share of agreeing blocks are not of the same audio. Unrelated speech reaches about 0.05.
 MIN_COVERAGE = 0.5
 ANCHOR_WINDOW = 4096
 ANCHOR_TRIES = 16
 ANCHOR_LEVEL = 1e-3
-# Lags searched for an anchor: 2.7 s at 24 kHz for each try, a minute for the first few.
+# Lags searched for an anchor: WIDE (2.7 s at 24 kHz) at each try, ANYWHERE (a minute) at the first few.
 WIDE, ANYWHERE, ANYWHERE_TRIES = 65_536, 1_440_000, 3
-# Decades that B must explain of the LOOK_AHEAD blocks of an anchor, on average.
+# Decades of energy that B must explain, on average, in the LOOK_AHEAD blocks after an anchor.
 ANCHOR_SCORE = 0.7
 CHUNK_BLOCKS = 4096
-# Where the anchor shows that A and B differ by less noise, quieter blocks count; below -120 dBFS rounding decides.
+# Blocks count from this factor above the noise between A and B at the anchor, and from -120 dBFS, below which rounding
+# decides.
 OVER_NOISE, QUIETEST = 8.0, 1e-6
 
 
@@ -50,22 +51,22 @@ class LagPath:
 
     @property
     def initial_lag(self) -> int | None:
-        """Samples that B starts later than A; None if nothing aligns."""
+        """How many samples B starts later than A; None if nothing aligns."""
         return self.segments[0].lag if self.segments else None
 
     @property
     def jumps(self) -> tuple[LagJump, ...]:
-        """Changes of lag; a lag that B starts with counts as a jump at sample 0."""
+        """Changes of lag; an initial lag counts as a jump at sample 0."""
         lags = [0, *(s.lag for s in self.segments)]
-        # A jump is where the old lag ends; what B lost lies between there and the next segment.
+        # The jump is at the end of the old lag; the samples that B lost lie between it and the next segment.
         starts = [0, *(s.stop for s in self.segments[:-1])]
         steps = zip(starts, lags[:-1], lags[1:], strict=True) if self.segments else ()
         return tuple(LagJump(start, new - old) for start, old, new in steps if new != old)
 
     def to_b(self, samples: NDArray[np.number]) -> Float:
-        """Samples of A (K,) -> samples of B (K,) float64; NaN for samples that B lost at a jump, or if none aligns.
+        """Samples of A (K,) -> samples of B (K,) float64; NaN for samples that B lost, or for all if nothing aligns.
 
-        Where nothing agrees, the nearest segment's lag is taken.
+        Samples between segments that B did not lose have the lag of the nearest segment.
         """
         places = np.asarray(samples, dtype=np.float64)
         if not self.segments:
@@ -85,7 +86,7 @@ class LagPath:
 
 @dataclass(frozen=True)
 class _Anchor:
-    """Sample ``at`` of A is sample at + lag of B; ``quiet``, ``gain`` and ``score`` as in ``lag_track.Pair``."""
+    """Sample ``at`` of A is sample at + lag of B; ``quiet``, ``gain`` and ``score`` as in ``track.SignalPair``."""
 
     at: int
     lag: int
@@ -101,15 +102,15 @@ def find_lag_path(a: Pcm, b: Pcm) -> LagPath:
         return LagPath((), 0.0)
     at, lag = anchor.at, anchor.lag
     usual = (anchor.quiet, anchor.gain, anchor.score)
-    back = track(Pair(a[:at][::-1], b[: at + lag][::-1], *usual))
+    back = track_lag(SignalPair(a[:at][::-1], b[: at + lag][::-1], *usual))
     segments = [Segment(at - s.stop, at - s.start, lag - s.lag) for s in reversed(back)]
-    onwards = track(Pair(a[at:], b[at + lag :], *usual))
+    onwards = track_lag(SignalPair(a[at:], b[at + lag :], *usual))
     joined = _joined(segments + [Segment(at + s.start, at + s.stop, lag + s.lag) for s in onwards])
     return LagPath(tuple(joined), _coverage(a, b, joined))
 
 
 def _find_anchor(a: Pcm, b: Pcm) -> _Anchor | None:
-    """A sample of A and a lag at which what follows is surely the same in B."""
+    """A sample of A and a lag at which B surely repeats what follows; None if none is found."""
     window = min(ANCHOR_WINDOW, len(a), len(b))
     for attempt, at in enumerate(_anchor_places(a, window)):
         for reach in (WIDE, ANYWHERE) if attempt < ANYWHERE_TRIES else (WIDE,):
@@ -121,7 +122,7 @@ def _find_anchor(a: Pcm, b: Pcm) -> _Anchor | None:
 
 
 def _anchor_at(a: Pcm, b: Pcm, at: int, lag: int) -> _Anchor | None:
-    """The anchor there, if B explains enough of the LOOK_AHEAD blocks that follow."""
+    """The anchor at sample ``at``, if B explains enough of the LOOK_AHEAD blocks that follow."""
     count = min(LOOK_AHEAD, (len(a) - at) // BLOCK)
     if count == 0 or at + lag < 0:
         return None
@@ -131,12 +132,12 @@ def _anchor_at(a: Pcm, b: Pcm, at: int, lag: int) -> _Anchor | None:
     noise = float(np.sqrt(np.median(blocks.unexplained[blocks.agrees])))
     quiet = float(np.clip(OVER_NOISE * noise, QUIETEST, CONCLUSIVE))
     gain, score = (float(np.median(values[blocks.agrees])) for values in (blocks.gain, blocks.score))
-    # The window may begin in what came before a jump: the anchor is where B first repeats A.
+    # The window may begin before a jump: the anchor is the first block that B repeats.
     return _Anchor(at + int(blocks.agrees.argmax()) * BLOCK, lag, quiet, gain, score)
 
 
 def _anchor_places(a: Pcm, window: int) -> list[int]:
-    """Starts of up to ANCHOR_TRIES loud windows of A, every half window at first, then ever farther apart."""
+    """Starts of up to ANCHOR_TRIES loud windows of A, half a window apart at first, then farther and farther."""
     places: list[int] = []
     at, step = 0, max(window // 2, 1)
     while at + window <= len(a) and len(places) < ANCHOR_TRIES:
@@ -148,7 +149,7 @@ def _anchor_places(a: Pcm, window: int) -> list[int]:
 
 
 def _joined(segments: list[Segment]) -> list[Segment]:
-    """Segments without empty ones, neighbours of one lag made one."""
+    """The segments without empty ones; neighbours of one lag are joined."""
     joined: list[Segment] = []
     for segment in segments:
         if segment.stop <= segment.start:
@@ -161,22 +162,22 @@ def _joined(segments: list[Segment]) -> list[Segment]:
 
 
 def _coverage(a: Pcm, b: Pcm, segments: list[Segment]) -> float:
-    """Agreeing over conclusive blocks of A; samples that B lost at a jump are left out."""
+    """Agreeing blocks of A over conclusive ones; samples that B lost at a jump are left out."""
     agreeing = conclusive = 0
     place = 0
     for i, segment in enumerate(segments):
         lost = segments[i - 1].lag - segment.lag if i else -segment.lag
         if segment.start - place > max(lost, 0) + BLOCK:
-            conclusive += _count(a, b, Segment(place, segment.start, segment.lag))[1]
-        good, all_blocks = _count(a, b, segment)
+            conclusive += _count_blocks(a, b, Segment(place, segment.start, segment.lag))[1]
+        good, all_blocks = _count_blocks(a, b, segment)
         agreeing, conclusive, place = agreeing + good, conclusive + all_blocks, segment.stop
     if segments:
-        conclusive += _count(a, b, Segment(place, min(len(a), len(b) - segments[-1].lag), segments[-1].lag))[1]
+        conclusive += _count_blocks(a, b, Segment(place, min(len(a), len(b) - segments[-1].lag), segments[-1].lag))[1]
     return agreeing / conclusive if conclusive else 0.0
 
 
-def _count(a: Pcm, b: Pcm, segment: Segment) -> tuple[int, int]:
-    """(agreeing, conclusive) blocks of a segment."""
+def _count_blocks(a: Pcm, b: Pcm, segment: Segment) -> tuple[int, int]:
+    """How many blocks of a segment agree, and how many are conclusive."""
     agreeing = conclusive = 0
     total = max((segment.stop - segment.start) // BLOCK, 0)
     for first in range(0, total, CHUNK_BLOCKS):
