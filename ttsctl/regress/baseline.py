@@ -24,6 +24,7 @@ from ttsctl.core.files import read_json, write_json
 from ttsctl.core.metric import Observation
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.conditions import Conditions, codes_conditions, request_conditions, timing_conditions
+from ttsctl.runs.validation import input_error
 
 BASELINE = "baseline.json"
 BASELINE_VERSION = "1.0"
@@ -109,6 +110,4 @@ def read_baseline(folder: Path) -> Baseline:
     try:
         return TypeAdapter(Baseline).validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"baseline {path}: {where}: {first['msg']}", REMAKE) from error
+        raise input_error(f"baseline {path}", error, fix=REMAKE) from error

@@ -115,13 +115,15 @@ def open_reference(folder: Path | None, writing: bool, cases: Sequence[Case]) ->
     """
     if writing:
         return Reference(None, absent="this run makes the baseline", writing=True)
+    none = Reference(None, absent="no baseline given")
     if folder is None:
-        return Reference(None, absent="no baseline given")
+        return none
     baseline = read_baseline(folder)
     for path in (stream_wav(folder, case.id) for case in cases):
         if path.is_file():
             read_audio(path)
-    return Reference(baseline, folder)
+    # Without a case nothing is compared with the baseline.
+    return Reference(baseline, folder) if cases else none
 
 
 def _is_number(value: object) -> bool:

@@ -41,6 +41,7 @@ from ttsctl.core.request import TextMode
 from ttsctl.core.toml_file import read_toml_bytes
 from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator, Threshold
 from ttsctl.runs.cases import Case, load_cases
+from ttsctl.runs.validation import input_error
 
 DEFAULT_RUNS = 3
 DEFAULT_TIMEOUT_S = 120.0
@@ -85,7 +86,7 @@ class _SuiteTable(_Closed):
 class _GateTable(_Closed):
     on: bool = True
     operator: Operator | None = None
-    threshold: Any = None  # checked by hand: its type depends on the gate
+    threshold: Any = None  # its type depends on the gate, see _check_threshold
     unit: str | None = None
     required: bool | None = None
 
@@ -102,7 +103,7 @@ def load_suite(path: Path) -> Suite:
     try:
         suite = _SuiteTable.model_validate(table)
     except ValidationError as error:
-        raise _mistake(f"suite {path}", error) from error
+        raise input_error(f"suite {path}", error) from error
     return Suite(
         name=suite.name or path.stem,
         path=path,
@@ -114,7 +115,7 @@ def load_suite(path: Path) -> Suite:
         baseline=path.parent / suite.baseline if suite.baseline is not None else None,
         config_tables=config_tables,
         pins=_checked_pins(suite.pins, path),
-        gates=tuple(_setting(gate, suite.gates, path) for gate in _known_gates(suite.gates, path)),
+        gates=_gates(suite.gates, path),
     )
 
 
@@ -122,12 +123,6 @@ def _refuse_unknown(table: Mapping[str, Any], known: list[str], where: str, what
     for key in table:
         if key not in known:
             raise InputError(f"{where}: unknown {what} {key!r}", nearest(key, known))
-
-
-def _mistake(where: str, error: ValidationError) -> InputError:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    return InputError(f"{where}: {key}: {first['msg']}, got {first['input']!r:.80}", "correct the value")
 
 
 def _cases(suite: _SuiteTable, folder: Path) -> tuple[Case, ...]:
@@ -145,20 +140,22 @@ def _checked_pins(pins: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return dict(pins)
 
 
-def _known_gates(table: Mapping[str, Any], path: Path) -> list[Gate]:
+def _gates(table: Mapping[str, Any], path: Path) -> tuple[GateSetting, ...]:
+    """Every gate as the suite sets it. A gate that the suite does not name keeps its defaults."""
     _refuse_unknown(table, list(GATES), f"suite {path}: gates", "gate")
-    return list(GATES.values())
+    return tuple(
+        _setting(gate, table.get(gate.name, gate.on), f"suite {path}: gates.{gate.name}") for gate in GATES.values()
+    )
 
 
-def _setting(gate: Gate, table: Mapping[str, Any], path: Path) -> GateSetting:
-    """The gate as the suite sets it. A gate that the suite does not name keeps its defaults."""
-    where = f"suite {path}: gates.{gate.name}"
-    given = _gate_table(table.get(gate.name, gate.on), gate, where)
+def _setting(gate: Gate, value: object, where: str) -> GateSetting:
+    """The gate with the ``value`` that it has in the suite; ``where`` names its place in errors."""
+    given = _gate_table(value, where)
     _refuse_unknown(given, list(_GateTable.model_fields), where, "key")
     try:
         wanted = _GateTable.model_validate(given)
     except ValidationError as error:
-        raise _mistake(where, error) from error
+        raise input_error(where, error) from error
     if wanted.unit is not None and wanted.unit != gate.unit:
         raise InputError(f"{where}: expected the unit {gate.unit!r}, got {wanted.unit!r}", "convert the threshold")
     operator = wanted.operator or gate.operator
@@ -168,8 +165,8 @@ def _setting(gate: Gate, table: Mapping[str, Any], path: Path) -> GateSetting:
     return GateSetting(gate, operator, threshold, wanted.on, required)
 
 
-def _gate_table(value: object, gate: Gate, where: str) -> dict[str, Any]:
-    """A gate's table, also for the short forms: true and false switch the gate, a number is its threshold."""
+def _gate_table(value: object, where: str) -> dict[str, Any]:
+    """A gate's table, also of its short forms: true and false switch the gate, a number is its threshold."""
     if isinstance(value, dict):
         return value
     if isinstance(value, bool):
@@ -182,6 +179,7 @@ def _gate_table(value: object, gate: Gate, where: str) -> dict[str, Any]:
 def _check_threshold(
     gate: Gate, operator: Operator, wanted: _GateTable, threshold: Threshold | None, where: str
 ) -> None:
+    """InputError if the gate cannot be judged with this operator and threshold."""
     if gate.against == "equal":
         if wanted.threshold is not None or operator != "==":
             raise InputError(f"{where}: is compared with the baseline's own value", "leave operator and threshold out")
