@@ -73,10 +73,9 @@ def run_dump_codes(
     """
     with run_folder(out, "dump-codes") as run:
         with contextlib.closing(engines.load_engine(config)) as engine:
-            info = engine.info
             dumps = dump_runs(engine, requests, runs, run.path, advance)
+            summary = summarise(engine.config, engine.info, dumps, runs)
         write_manifest(run.path)
-        summary = summarise(config, info, dumps, runs)
         write_summary(summary, run.path)
     return summary, run.home
 
