@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttsctl.core.audio import PcmArray, pcm_sha256
-from ttsctl.core.config import Config, DecoderConfig, StreamConfig
+from ttsctl.core.config import Config, DecodeMode, DecoderConfig, StreamConfig
+from ttsctl.core.errors import InputError
 from ttsctl.engine.decode.session import Session
-from ttsctl.engine.decode.sessions import IncrementalSession, OneshotSession, WindowedSession, new_session
+from ttsctl.engine.decode.sessions import SESSIONS, IncrementalSession, OneshotSession, WindowedSession, new_session
 from ttsctl.engine.model.checkpoint import load_module
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
 from ttsctl.engine.model.sizes import CodecSizes
@@ -195,6 +197,17 @@ def test_a_changed_code_is_heard_from_its_frame_on_and_not_before(
     a = decode(IncrementalSession(decoder), codes, packets(FRAMES, before))
     b = decode(IncrementalSession(decoder), changed, packets(FRAMES, after))
     assert np.flatnonzero(a != b)[0] == frame * FRAME
+
+
+def test_every_mode_of_the_configuration_has_a_session() -> None:
+    assert tuple(SESSIONS) == get_args(DecodeMode)
+    for mode, session in SESSIONS.items():
+        assert type(new_session(loaded("projected"), config(mode))) is session
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(InputError, match=r"decoder.mode = 'windowd'.*did you mean 'windowed'\?"):
+        new_session(loaded("projected"), config("windowd"))
 
 
 class TestStages:

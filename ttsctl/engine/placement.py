@@ -1,4 +1,4 @@
-"""Where each stage runs and how precisely."""
+"""On which device and with which dtype each stage runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Placement:
 
 
 def place(config: Config) -> Placement:
-    """The devices and dtypes in force: "auto" is cuda if there, else cpu, and bfloat16 on cuda, float32 on cpu."""
+    """The devices and dtypes in force: "auto" is cuda if there is one, else cpu; bfloat16 on cuda, float32 on cpu.
+
+    InputError for a device that is unknown or not there.
+    """
     engine = config.engine
     codegen = _device(engine.codegen_device or engine.device, "codegen_device" if engine.codegen_device else "device")
     decoder = _device(engine.decoder_device or engine.device, "decoder_device" if engine.decoder_device else "device")
@@ -60,7 +63,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def refuse_unavailable(config: Config) -> None:
-    """Settings that this engine does not have, or that contradict each other, are an error, never ignored."""
+    """InputError for settings that this engine does not have, or that contradict each other."""
     for field in fields(config.graphs):
         if getattr(config.graphs, field.name):
             raise InputError(f"graphs.{field.name} = true: this engine does not have CUDA graphs yet", "leave it false")
@@ -78,7 +81,7 @@ def describe_placement(placement: Placement) -> dict[str, object]:
 
 
 def read_back(placement: Placement) -> dict[str, object]:
-    """What is in force now, whatever was asked for."""
+    """What is in force now, read back."""
     return {
         **describe_placement(placement),
         **describe_switches(snapshot()),

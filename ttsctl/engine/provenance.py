@@ -13,7 +13,7 @@ from ttsctl.engine.model.checkpoint import Checkpoint, checkpoint_sha256
 
 
 def engine_provenance(checkpoint: Checkpoint) -> Provenance:
-    """Provenance with what only torch and the checkpoint know."""
+    """The provenance of this process, with GPU, threads and checkpoint."""
     base = with_threads(collect_provenance())
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return replace(
@@ -28,7 +28,7 @@ def engine_provenance(checkpoint: Checkpoint) -> Provenance:
 
 
 def with_threads(base: Provenance) -> Provenance:
-    """Provenance with the thread counts that torch has now."""
+    """``base`` with the thread counts that torch has now."""
     return replace(base, threads=torch.get_num_threads(), interop_threads=torch.get_num_interop_threads())
 
 

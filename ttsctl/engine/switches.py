@@ -1,8 +1,8 @@
-"""The process-wide switches of the numeric libraries: read, set, and put back.
+"""The process-wide switches of the numeric libraries: reads, sets and restores them.
 
-They belong to the process, not to an engine, so an engine puts its own in force for the time of its calls and puts
-back what it found. Two engines of one process may thus differ, as long as they do not work at the same time. Only the
-cuBLAS workspace stays: it is read once, when CUDA starts.
+They belong to the process, not to an engine, so an engine puts its own in force during its calls and then restores
+what it found. Two engines of one process can so differ, as long as they do not work at the same time. Only the cuBLAS
+workspace stays: it is read once, when CUDA starts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ttsctl.core.config import BackendConfig, Config
 from ttsctl.core.errors import EngineError, InputError
 
 WORKSPACE_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
-# What cuBLAS takes for repeatable results (cuBLAS manual, "Results reproducibility"), and torch insists on.
+# The workspaces with which cuBLAS gives repeatable results (cuBLAS manual, "Results reproducibility"); torch wants one.
 REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
 
 
@@ -52,7 +52,7 @@ def snapshot() -> Switches:
 
 
 def restore(switches: Switches) -> None:
-    """Put all of them in force; a sweep calls this between its conditions with the snapshot from before the first."""
+    """Put all of them in force."""
     # Unlike use_deterministic_algorithms, which sets the same switch, this does not import the compiler (3 s).
     torch.set_deterministic_debug_mode(switches.deterministic)
     torch.backends.cudnn.benchmark = switches.cudnn_benchmark
@@ -63,17 +63,17 @@ def restore(switches: Switches) -> None:
     torch.set_num_threads(switches.threads)
 
 
-def _one_dnn() -> Any:  # torch's stubs take its properties for something else
+def _one_dnn() -> Any:  # torch's stubs do not know its properties
     return torch.backends.mkldnn
 
 
 def codegen_switches(config: Config, found: Switches) -> Switches:
-    """What code generation runs under: the level, then the ``backend`` table; the rest as ``found``."""
+    """The switches of code generation: as ``found``, then the ``determinism`` level, then the ``backend`` table."""
     return _with_backend(config, _with_level(config.determinism.level, found))
 
 
 def decoder_switches(config: Config, found: Switches) -> Switches:
-    """What the decoder runs under: as code generation, but strict only where ``strict_decoder`` says so.
+    """The switches of the decoder: as for code generation, but strict only if ``strict_decoder`` is set.
 
     With ``overlap = "thread"`` both stages run at once in one process, so strict holds for both.
     """
@@ -85,7 +85,7 @@ def decoder_switches(config: Config, found: Switches) -> Switches:
 
 
 def _with_level(level: str, found: Switches) -> Switches:
-    """``soft``: no benchmarked kernels. ``strict``: also deterministic algorithms and no TF32. ``off``: as found."""
+    """``off``: as found. ``soft``: no benchmarked kernels. ``strict``: also deterministic algorithms and no TF32."""
     if level == "off":
         return found
     soft = replace(found, cudnn_benchmark=False)
@@ -103,13 +103,13 @@ def _with_backend(config: Config, found: Switches) -> Switches:
 
 
 def apply_switches(config: Config) -> None:
-    """Put code generation's switches and the cuBLAS workspace in force for good: for a process that does one thing."""
+    """Put code generation's switches and the cuBLAS workspace in force for the rest of the process, as a bench does."""
     set_workspace(config)
     restore(codegen_switches(config, snapshot()))
 
 
 class InForce:
-    """``with`` this, switches are in force; the last one out puts back what the first one in found.
+    """A context in which ``switches`` are in force. The last one to leave restores what the first one found.
 
     Several threads and streams of one engine may be inside at once. It belongs to the engine that makes it.
     """
@@ -138,9 +138,9 @@ class InForce:
 
 
 def set_workspace(config: Config) -> None:
-    """Give cuBLAS its workspace before CUDA starts: ``backend.cublas_workspace``, or under strict ":4096:8".
+    """Set the cuBLAS workspace before CUDA starts: ``backend.cublas_workspace``, or ":4096:8" under strict.
 
-    It stays so until the process ends. EngineError if CUDA has started with another one.
+    It stays until the process ends. EngineError if CUDA has started with another one.
     """
     wanted = config.backend.cublas_workspace
     if wanted is None and config.determinism.level == "strict":
@@ -156,10 +156,9 @@ def set_workspace(config: Config) -> None:
 
 
 def read_workspace() -> str | None:
-    """The workspace setting that cuBLAS and torch see, None if none.
+    """The workspace setting that cuBLAS and torch see; None if there is none, and on systems other than POSIX.
 
-    They read the C environment, of which Python's own mapping is a copy from its start; hence the C library's call.
-    None too where that is not POSIX's.
+    They read the C environment. Python's own mapping is a copy from its start, so the C library is asked.
     """
     if os.name != "posix":
         return None
@@ -178,7 +177,7 @@ def refuse_conflicts(config: Config) -> None:
         )
     if workspace is not None and not re.fullmatch(r"(:\d+:\d+)+", workspace):
         raise InputError(
-            f"backend.cublas_workspace: {workspace!r} is no workspace", "expected :SIZE:COUNT, as ':4096:8'"
+            f"backend.cublas_workspace: {workspace!r} is no workspace", "expected :SIZE:COUNT, such as ':4096:8'"
         )
     if workspace is not None and config.determinism.level == "strict" and workspace not in REPEATABLE_WORKSPACES:
         raise InputError(

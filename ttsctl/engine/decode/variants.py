@@ -36,17 +36,17 @@ def decode_variant(stage: DecodeStage, codes: CodeArray, config: Config, sample_
         _decode(stage.decoder, config, packets[:1])
         pieces, times, calls = _decode(stage.decoder, config, packets)
     pcm = np.concatenate([np.zeros(0, np.float32), *pieces])
-    told = _packet_times([len(packet) for packet in packets], pieces, times)
-    return Run("decode", None, pcm, None, None, decode_timing(told, calls, sample_rate), told)
+    timings = _packet_times([len(packet) for packet in packets], pieces, times)
+    return Run("decode", None, pcm, None, None, decode_timing(timings, calls, sample_rate), timings)
 
 
 def _packet_times(frames: list[int], pieces: list[PcmArray], times: list[float]) -> tuple[PacketTiming, ...]:
-    at_ms, told = 0.0, []
+    at_ms, timings = 0.0, []
     for index, (piece, ms) in enumerate(zip(pieces, times, strict=True)):
         count = frames[index] if index < len(frames) else 0
-        told.append(PacketTiming(index, count, len(piece), 0.0, 0.0, ms, at_ms, at_ms + ms))
+        timings.append(PacketTiming(index, count, len(piece), 0.0, 0.0, ms, at_ms, at_ms + ms))
         at_ms += ms
-    return tuple(told)
+    return tuple(timings)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Build ``builtin``: ``python -m ttsctl.engine.model.build_builtin FOLDER`` gives the same bytes anywhere.
+"""Builds ``builtin``: ``python -m ttsctl.engine.model.build_builtin FOLDER`` gives the same bytes on any machine.
 
 The network is the released one at a small size with random weights (see ``random_weights``).
 """
@@ -18,7 +18,7 @@ SEED = 21
 CODEBOOK = 128
 HIDDEN = 128
 END_HEAD = 5.75
-# Ids with a meaning lie at the same distance above the codebook as in the released vocabulary of 2048 + 1024.
+# The ids of speakers, languages and marks lie as far above the codebook as in the released vocabulary (2048 + 1024).
 RELEASED_CODEBOOK = 2048
 SPEAKERS = {
     "serena": 3066,
@@ -80,7 +80,7 @@ def build(folder: Path) -> None:
 
 
 def talker_config(vocab_size: int, codebook: int = CODEBOOK) -> dict[str, Any]:
-    """config.json in the released form, at the built-in's sizes; ids lie above a codebook of that size."""
+    """config.json in the released form, at the built-in's sizes; its special ids lie above ``codebook`` ids."""
     shift = codebook - RELEASED_CODEBOOK
     transformer = {
         "hidden_size": HIDDEN,

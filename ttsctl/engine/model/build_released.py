@@ -1,8 +1,9 @@
 """A checkpoint of a released size with random weights: the same work as the released one, without its files.
 
 ``python -m ttsctl.engine.model.build_released FOLDER [0.6B|1.7B]`` writes 1.4 or 3.6 GB in the official layout.
-Every tensor has the released shape but the text embedding: its rows, which cost no computation, are those of the small
-tokenizer that comes along. What it says is noise, and it need not end by itself: set ``sampling.max_new_tokens``.
+Every tensor has the released shape except the text embedding, which has as many rows as the built-in's tokenizer has
+ids; the number of rows does not change the computation. It speaks noise and may never draw the end token: set
+``sampling.max_new_tokens``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from ttsctl.engine.model.random_tokenizer import write_tokenizer
 from ttsctl.engine.model.random_weights import write_weights
 
 SEED = 1
-# The end channel's pull at these widths, so that it is one id among many and not the only one.
+# The end token's logit at these widths (see ``random_weights``): high enough to be drawn, low enough not to be always.
 END_HEAD = 5.75
-# Hidden and intermediate size of the talker; its predictor has those of 0.6B in both.
+# Hidden and intermediate size of the talker; the predictor has those of 0.6B in both releases.
 SIZES = MappingProxyType({"0.6B": (1024, 3072), "1.7B": (2048, 6144)})
 _HEADS = MappingProxyType({"num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128})
 _CODEC = MappingProxyType(
@@ -42,7 +43,7 @@ _CODEC = MappingProxyType(
 
 
 def build(folder: Path, size: str = "0.6B") -> None:
-    """Write the whole checkpoint into ``folder``; InputError names the sizes that there are."""
+    """Write the whole checkpoint into ``folder``. InputError for a size that was not released."""
     if size not in SIZES:
         raise InputError(f"size {size!r}: not a released one", nearest(size, list(SIZES)))
     write_json(folder / "config.json", released_config(write_tokenizer(folder), size))

@@ -1,4 +1,4 @@
-"""Finding a checkpoint and loading it: every tensor the network needs, with the right shape, and nothing unknown."""
+"""Finds a checkpoint and loads it: every tensor that the network needs, with the right shape, and nothing unknown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Checkpoint:
 
 
 def open_checkpoint(name: str) -> Checkpoint:
-    """``builtin``, a folder, or a hub id -> Checkpoint. InputError if it is no complete Qwen3-TTS-12Hz folder."""
+    """``builtin``, a folder, or a hub id -> Checkpoint. InputError if its files are not those of Qwen3-TTS-12Hz."""
     folder = _locate(name)
     config_path, codec_path = folder / "config.json", folder / "speech_tokenizer" / "config.json"
     config, codec = read_object(config_path), read_object(codec_path)
@@ -71,7 +71,7 @@ def _locate(name: str) -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    """Through huggingface_hub and its cache; one clear line when it is neither cached nor reachable."""
+    """Through huggingface_hub and its cache. InputError if it is neither cached nor reachable."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -89,7 +89,7 @@ def _from_hub(name: str) -> Path:
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:
-    """Tensor name -> the file that holds it, for a single ``model.safetensors`` or a sharded one with its index."""
+    """Tensor name -> its file, for a single ``model.safetensors`` or shards with an index. InputError if neither."""
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.exists():
         paths = [single]
@@ -119,9 +119,9 @@ def _opened(path: Path) -> Any:
 
 
 def load_module(module: nn.Module, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
-    """Fill a module built on the meta device from ``folder``, converting to ``dtype`` on ``device``.
+    """Fill a module built on the meta device with the tensors of ``folder``, as ``dtype`` on ``device``.
 
-    InputError lists every tensor that is missing, misshapen or unknown; nothing is left uninitialised.
+    InputError names tensors that are missing, misshapen or unknown, and counts them all.
     """
     files = tensor_files(folder)
     wanted = module.state_dict()

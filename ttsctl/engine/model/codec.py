@@ -137,10 +137,10 @@ class UpsampleBlock(nn.Module):
 
 
 class CodecDecoder(nn.Module):
-    """codes (T, Q) int64, 12.5 Hz -> pcm (T · samples_per_frame,) float, 24 kHz, in two halves.
+    """codes (T, Q) int64, 12.5 Hz -> pcm (T · samples_per_frame,) float, 24 kHz.
 
-    ``latents`` ends with the transformer, ``waveform`` holds the convolutions; the engine's decode modes differ in
-    what of the two they keep as state and what they run again.
+    ``embed`` and ``pre_transformer`` make latents of the codes; ``waveform`` holds the convolutions that make PCM of
+    them. The decode modes differ in which of the three keep a state and which run again.
     """
 
     def __init__(self, sizes: CodecSizes) -> None:
@@ -164,16 +164,16 @@ class CodecDecoder(nn.Module):
         return [first, *blocks, SnakeBeta(widths[-1]), CausalConv(widths[-1], 1, 7)]
 
     def set_legacy(self, legacy: bool) -> None:
-        """Cut transposed convolutions on both sides, as the codec did until 2026-02-05, or on the right alone."""
+        """Cut transposed convolutions on both sides, as the codec did until 2026-02-05, or only on the right."""
         for layer in self.modules():
             if isinstance(layer, CausalTransposedConv):
                 layer.legacy = legacy
 
     @property
     def lost_samples(self) -> int:
-        """Samples that a sequence is short of ``samples_per_frame`` a frame: 555 under legacy padding, else 0.
+        """Samples that are missing from a sequence, as against its frames: 555 under legacy padding, else 0.
 
-        Each transposed convolution loses its overlap, once, and every later one stretches that loss.
+        Each transposed convolution loses its overlap once, and every later one multiplies that loss by its stride.
         """
         lost = 0
         for layer in self.modules():
@@ -186,7 +186,7 @@ class CodecDecoder(nn.Module):
         return self.pre_conv.conv.weight.new_zeros(samples)
 
     def new_state(self) -> StreamState:
-        """A stream's state at its start; the caller keeps it and passes it to every step."""
+        """A stream's state at its start; the caller owns it and passes it to every step."""
         return StreamState(self)
 
     def embed(self, codes: Tensor, state: StreamState | None = None) -> Tensor:

@@ -55,9 +55,9 @@ class CodecTransformer(nn.Module):
         return self.output_proj(self.norm(hidden))
 
     def _mask(self, n: int, start: int, streaming: bool, device: torch.device) -> Tensor:
-        """True = may attend. A stream's slot has window - 1 keys from the first call on; those not yet written are out.
+        """True = may attend. A stream's slot always has window - 1 keys; those that are not written yet are masked.
 
-        The shape depends on n alone, never on the position: other shapes would take other kernels and other last bits.
+        The shape depends on n alone, never on the position: other shapes would run other kernels, with other last bits.
         """
         window = self.sizes.sliding_window
         if not streaming:

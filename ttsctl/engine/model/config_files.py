@@ -1,4 +1,4 @@
-"""The JSON files of a checkpoint, held to the types and bounds that the network and the samplers rely on."""
+"""Reads the JSON files of a checkpoint and checks the types and bounds that network and samplers rely on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 Sizes = TypeVar("Sizes", TalkerSizes, CodecSizes)
 
 DAMAGED = "copy or download the checkpoint again"
-# Key of generation_config.json -> the setting of the configuration that it stands in for, with that one's bounds.
+# Key of generation_config.json -> the field of SamplingConfig that it is the default of, and whose bounds it must keep.
 GENERATION_KEYS = MappingProxyType(
     {
         "max_new_tokens": "max_new_tokens",
@@ -35,7 +35,7 @@ GENERATION_KEYS = MappingProxyType(
 )
 
 
-# Values are validated as JSON, where strict validation takes an object for a dataclass but no "4" for 4.
+# Values are validated as JSON: there strict validation accepts an object for a dataclass, and refuses "4" for 4.
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_sizes(read: Callable[[dict[str, Any], str], Sizes], path: Path, config: dict[str, Any]) -> Sizes:
-    """``read(config, where)`` with every value of the type that the dataclass declares; InputError names the first."""
+    """``read(config, where)``. InputError names the first value that is not of the type that the dataclass declares."""
     try:
         sizes = read(config, str(path))
         TypeAdapter(type(sizes)).validate_json(json.dumps(asdict(sizes)), strict=True)
@@ -59,7 +59,10 @@ def read_sizes(read: Callable[[dict[str, Any], str], Sizes], path: Path, config:
 
 
 def read_generation(path: Path) -> dict[str, Any]:
-    """The settings of ``path`` that count here, without those that are null; {} if there is no such file."""
+    """The settings of ``path`` that the samplers use, without nulls; {} if there is no such file.
+
+    InputError for a value of a wrong type or out of bounds.
+    """
     found = read_object(path) if path.exists() else {}
     known = {key: found[key] for key in GENERATION_KEYS if found.get(key) is not None}
     for key, value in known.items():

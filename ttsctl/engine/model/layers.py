@@ -1,4 +1,4 @@
-"""The decoder layer that talker, predictor and codec transformer share, and the KV state that it writes in place."""
+"""The decoder layer that talker, predictor and codec transformer share, and the KV state of talker and predictor."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class KVState:
-    """Keys and values of every layer, each (layers, kv_heads, capacity, head_dim), and how many are filled.
+    """Keys and values of every layer, each (layers, kv_heads, capacity, head_dim); ``length`` positions are filled.
 
-    Owned by the caller. Written in place, so that a captured graph sees the same memory; it grows by doubling.
+    The caller owns it. It is written in place, so that a captured graph sees the same memory, and grows by doubling.
     """
 
     def __init__(self, sizes: TransformerSizes, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
@@ -61,7 +61,7 @@ class KVState:
         return self.keys.shape[2]
 
     def reserve(self, positions: int) -> None:
-        """Make room for ``positions`` in all; what is there stays."""
+        """Make room for ``positions`` in all; what is filled stays."""
         if positions <= self.capacity:
             return
         capacity = max(positions, 2 * self.capacity)
@@ -78,7 +78,7 @@ class KVState:
 
 
 def causal_mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
-    """(queries, keys) bool, True = may attend; the last query sits at the last key. ``window`` counts itself."""
+    """(queries, keys) bool, True = may attend; the last query is at the last key. ``window`` counts the query too."""
     query = torch.arange(keys - queries, keys, device=device)[:, None]
     key = torch.arange(keys, device=device)[None, :]
     mask = key <= query
@@ -161,7 +161,7 @@ class DecoderLayer(nn.Module):
 
 
 class CachedStack(nn.Module):
-    """Decoder layers and a final norm, run over new positions with everything before them in a KVState."""
+    """Decoder layers and a final norm, which run over new positions; a KVState holds everything before them."""
 
     def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
@@ -170,11 +170,11 @@ class CachedStack(nn.Module):
         self.norm = RMSNorm(sizes.hidden_size, sizes.rms_norm_eps)
 
     def run(self, x: Tensor, state: KVState) -> Tensor:
-        """New inputs x (n, hidden) at the positions after ``state.length`` -> hidden states (n, hidden), normed."""
+        """New inputs x (n, hidden) at the positions after ``state.length`` -> normed hidden states (n, hidden)."""
         start, end = state.length, state.length + x.shape[0]
         state.reserve(end)
         cos, sin = state.cos[start:end], state.sin[start:end]
-        # One query may see every key, so a mask is only needed for several.
+        # A single query may attend to every key, so it needs no mask.
         mask = None if x.shape[0] == 1 else causal_mask(x.shape[0], end, None, x.device)
         layer: Any
         for index, layer in enumerate(self.layers):

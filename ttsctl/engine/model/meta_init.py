@@ -1,4 +1,4 @@
-"""Building a network without weights: on the meta device, and without drawing initial values that nobody reads."""
+"""Builds a network without weights: on the meta device, and without drawing initial values that nobody reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class _NoInit(TorchFunctionMode):
-    """Leaves ``torch.nn.init`` calls undone: on the meta device they cost seconds of imports and do nothing."""
+    """Skips all calls of ``torch.nn.init``: on the meta device they cost seconds of imports and do nothing."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -23,6 +23,6 @@ class _NoInit(TorchFunctionMode):
 
 
 def build_on_meta(build: Callable[[], M]) -> M:
-    """``build()`` on the meta device: names and shapes, no memory, every weight still to be loaded."""
+    """``build()`` on the meta device: names and shapes without memory; every weight is still to be loaded."""
     with torch.device("meta"), _NoInit():
         return build()

@@ -20,7 +20,7 @@ class PredictorStack(CachedStack):
 
 
 class CodePredictor(nn.Module):
-    """Starts from the talker's hidden state and the group-0 embedding; every group has its own head."""
+    """Starts from the talker's hidden state and the embedding of group 0; every other group has its own head."""
 
     small_to_mtp_projection: nn.Module
 
@@ -38,7 +38,7 @@ class CodePredictor(nn.Module):
         )
 
     def new_state(self) -> KVState:
-        """State for one frame at a time: set ``length`` to 0 and it serves the next frame."""
+        """State for one frame; ``begin`` reuses it for the next frame."""
         weight = self.model.norm.weight
         return KVState(self.sizes.predictor, self.sizes.num_code_groups + 1, weight.device, weight.dtype)
 

@@ -1,4 +1,4 @@
-"""The prompt: which text and codec ids stand at which position before the first frame, and which text trails it."""
+"""The prompt: the text and codec ids of every position before the first frame, and the text ids that come after it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Position:
 class Prompt:
     """``input_ids`` is the wrapped text, ``positions`` the talker's prompt.
 
-    ``trailing`` are the text ids added to frame 0, 1, ... of the input; once used up, tts_pad is added.
+    ``trailing`` are the text ids whose embeddings are added to frames 0, 1, ... of the talker's input; tts_pad is added
+    to all frames after them.
     """
 
     input_ids: tuple[int, ...]
@@ -65,7 +66,7 @@ def build_prompt(request: Request, sizes: TalkerSizes, tokenizer: Tokenizer) -> 
 
 
 def _codec_prefix(sizes: TalkerSizes, language: int | None, speaker: int | None) -> list[Position]:
-    """Language, speaker and pad, each with tts_pad below it, but tts_bos below the last."""
+    """Positions of language, speaker and pad; their text id is tts_pad, that of the last position tts_bos."""
     own = sizes.ids
     if language is None:
         codec = [own.codec_nothink, own.codec_think_bos, own.codec_think_eos]
@@ -97,7 +98,7 @@ def _speaker(request: Request, sizes: TalkerSizes, notes: list[str]) -> str | No
 
 
 def _instruct(request: Request, sizes: TalkerSizes, notes: list[str]) -> str | None:
-    """The instruction in force: the 0.6B CustomVoice checkpoint was not trained on any and ignores it."""
+    """The instruction in force. The 0.6B CustomVoice checkpoint was not trained on instructions: it gets none."""
     instruct = request.voice.instruct
     if instruct and sizes.model_type == "custom_voice" and sizes.model_size == "0b6":
         notes.append("instruct ignored: the 0.6B CustomVoice checkpoint takes none")

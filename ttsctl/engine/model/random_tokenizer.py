@@ -1,18 +1,17 @@
-"""The text tokenizer of checkpoints with random weights: byte-level BPE, trained on the corpus that comes along."""
+"""The text tokenizer of checkpoints with random weights: byte-level BPE, trained on builtin/corpus.txt."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from ttsctl.core.files import write_json, write_text
 from ttsctl.engine.model.text import QWEN2_SPLIT
 
 TEXT_MERGES = 1100
-# Single ids, as in the released vocabulary: the prompt counts on it to tell the role from the text.
+# Each of these words must be a single id, as in the released vocabulary: the prompt finds the text by counting ids.
 ROLE_WORDS = ["assistant", "user"]
 ROLE_REPEATS = 200
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>")
@@ -23,7 +22,7 @@ def write_tokenizer(folder: Path) -> int:
     corpus = (Path(__file__).parent / "builtin" / "corpus.txt").read_text(encoding="utf-8").splitlines()
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
-    split = pre_tokenizers.Split(_regex(QWEN2_SPLIT), behavior="isolated", invert=False)
+    split = pre_tokenizers.Split(Regex(QWEN2_SPLIT), behavior="isolated", invert=False)
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_only])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -48,9 +47,3 @@ def write_tokenizer(folder: Path) -> int:
     settings = {"tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": added, "errors": "replace"}
     write_json(folder / "tokenizer_config.json", settings)
     return first + len(SPECIALS)
-
-
-def _regex(pattern: str) -> Any:
-    from tokenizers import Regex
-
-    return Regex(pattern)

@@ -1,11 +1,11 @@
-"""Random weights for a checkpoint that speaks noise, the same bytes anywhere, and that ends its speech.
+"""Random weights for a checkpoint that speaks noise and ends its speech; the same bytes on any machine.
 
-Every weight is drawn from SHAKE-128 of the tensor's name, so no library's random numbers take part, and rounded to
-bfloat16, as released weights are.
+Every weight is drawn from SHAKE-128 of the tensor's name, so that it depends on no library's random numbers, and is
+rounded to bfloat16, as released weights are.
 
-A random talker would never end its speech, so one channel of its residual stream is kept for that: only the text
-embedding of tts_pad writes to it, no layer touches it, and only the head's row of the end token reads it. While text
-is left the end token has no chance; once the text is used up it competes with the others and soon wins.
+A random talker would never end its speech, so one channel of its residual stream is reserved for that: only the text
+embedding of tts_pad writes to it, no layer changes it, and only the head's row of the end token reads it. While there
+is text left the end token has no chance; after the text it competes with the other ids and soon wins.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RESIDUAL_GAIN = 0.5
 
 
 def write_weights(folder: Path, seed: int, end_head: float) -> None:
-    """Weights of both networks, at the sizes that the two config.json of ``folder`` give."""
+    """Write the weights of both networks, at the sizes of the two config.json in ``folder``."""
     own, codec = folder / "config.json", folder / "speech_tokenizer" / "config.json"
     sizes = TalkerSizes.read(read_json(own), str(own))
     codec_sizes = CodecSizes.read(read_json(codec), str(codec))
@@ -51,7 +51,7 @@ def uniform(name: str, shape: tuple[int, ...], deviation: float, seed: int) -> T
 
 
 def codegen_weights(module: Codegen, sizes: TalkerSizes, seed: int, end_head: float) -> dict[str, Tensor]:
-    """Weights of talker and predictor, with the end channel wired; ``end_head`` is how hard it pulls."""
+    """Weights of talker and predictor, with the end channel; ``end_head`` is its weight in the end token's logit."""
     weights = {name: _codegen_weight(name, tuple(t.shape), seed) for name, t in module.state_dict().items()}
     _wire_end(weights, sizes, end_head)
     return weights
@@ -113,9 +113,9 @@ def _codec_weight(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
         return uniform(name, shape, 1.0, seed)
     fan_in = math.prod(shape[1:])
     if (".upsample." in name and ".0.conv" in name) or ".block.1.conv" in name:
-        # A transposed convolution: each output sample sees every input channel through kernel / stride taps.
+        # Transposed convolution: each output sample gets kernel / stride taps of every input channel.
         fan_in = shape[0] * (1 if ".upsample." in name else 2)
-    # Residual units write softly, or the signal would grow from block to block and drown in its own harmonics.
+    # Residual units have a low gain, or the signal would grow from block to block and drown in its harmonics.
     gain = RESIDUAL_GAIN if name.endswith(("conv1.conv.weight", "conv2.conv.weight")) else 1.0
     return uniform(name, shape, gain / math.sqrt(fan_in), seed)
 

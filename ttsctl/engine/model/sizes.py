@@ -1,4 +1,4 @@
-"""The sizes of a network, read from config.json and never from defaults."""
+"""The sizes of a network. They come from config.json; none has a default."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Table = Mapping[str, Any]
 def need(table: Table, key: str, where: str) -> Any:
     """``table[key]``, or an InputError that names the file and the key."""
     if key not in table or table[key] is None:
-        raise InputError(f"{where}: key {key!r} is missing", "the folder is no complete Qwen3-TTS-12Hz checkpoint")
+        raise InputError(f"{where}: key {key!r} is missing", "the folder is not a complete Qwen3-TTS-12Hz checkpoint")
     return table[key]
 
 
@@ -58,7 +58,7 @@ class TransformerSizes:
 
 @dataclass(frozen=True)
 class SpecialIds:
-    """Ids with a meaning: the first five belong to the text vocabulary, the others to the codec vocabulary."""
+    """Ids that mark something: the first five belong to the text vocabulary, the others to the codec vocabulary."""
 
     im_start: int
     im_end: int
@@ -76,7 +76,7 @@ class SpecialIds:
 
 @dataclass(frozen=True)
 class TalkerSizes:
-    """Everything config.json says that talker, predictor and prompt depend on."""
+    """What talker, predictor and prompt take from config.json."""
 
     model_type: str
     model_size: str
@@ -123,7 +123,10 @@ class TalkerSizes:
         return self.speakers[speaker.lower()]
 
     def language_id(self, language: str, speaker: str | None) -> int | None:
-        """Codec id of a language, None for Auto. A dialect speaker with Chinese or Auto gets the dialect's id."""
+        """Codec id of a language, None for Auto. A dialect speaker with Chinese or Auto gets the dialect's id.
+
+        InputError names the nearest known language.
+        """
         name = language.lower()
         if name != "auto" and name not in self.languages:
             raise InputError(

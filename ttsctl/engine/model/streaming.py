@@ -1,7 +1,7 @@
 """Causal layers that run over a whole sequence or, with a StreamState, over its next piece.
 
 Every streaming layer keeps its past in a slot of the caller's state and writes it in place. Without a state the past
-is silence, which is the same as a stream's first piece.
+is silence, as for a stream's first piece.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ttsctl.engine.model import row_conv as rows
+from ttsctl.engine.model.row_conv import (
+    convolve,
+    convolve_depthwise,
+    order_weight_by_tap,
+    transposed_contributions,
+)
 
 
 class StreamState:
-    """One slot a streaming layer, made by ``new_state``. With ``commit`` False a call reads the past, but leaves it."""
+    """One slot for each streaming layer below ``root``. With ``commit`` False a call reads the past and keeps it."""
 
     def __init__(self, root: nn.Module) -> None:
         self.commit = True
@@ -28,15 +33,16 @@ class StreamState:
             self._slots[layer].copy_(value)
 
     def advance(self, frames: int) -> None:
-        """Once all layers of a step have run: the stream stands ``frames`` further."""
+        """Called once all layers of a step have run: the stream's position moves on by ``frames``."""
         if self.commit:
             self.position += frames
 
 
 class StreamingLayer(nn.Module):
-    """A layer with a past; ``new_slot`` is that past at the start of a stream."""
+    """A layer with a past."""
 
     def new_slot(self) -> Tensor:
+        """The past at the start of a stream."""
         raise RuntimeError(f"{type(self).__name__} has no slot")
 
 
@@ -49,7 +55,7 @@ class CausalConv(StreamingLayer):
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv1d(inputs, outputs, kernel, dilation=dilation, groups=groups)
-        self.conv.register_load_state_dict_post_hook(rows.lay_out)
+        self.conv.register_load_state_dict_post_hook(order_weight_by_tap)
         self.dilation = dilation
         self.reach = (kernel - 1) * dilation
 
@@ -62,8 +68,8 @@ class CausalConv(StreamingLayer):
             x = torch.cat([past, x])
             if state is not None:
                 state.write(self, x[-self.reach :])
-        convolve = rows.convolve if self.conv.groups == 1 else rows.convolve_depthwise
-        return convolve(x, self.conv.weight, bias_of(self.conv), self.dilation)
+        run = convolve if self.conv.groups == 1 else convolve_depthwise
+        return run(x, self.conv.weight, bias_of(self.conv), self.dilation)
 
 
 class CausalTransposedConv(StreamingLayer):
@@ -78,7 +84,7 @@ class CausalTransposedConv(StreamingLayer):
         if not stride <= kernel <= 2 * stride:
             raise ValueError(f"kernel {kernel}: expected {stride} to {2 * stride} at stride {stride}")
         self.conv = nn.ConvTranspose1d(inputs, outputs, kernel, stride=stride)
-        self.conv.register_load_state_dict_post_hook(rows.lay_out)
+        self.conv.register_load_state_dict_post_hook(order_weight_by_tap)
         self.stride = stride
         self.overlap = kernel - stride
         self.legacy = False
@@ -87,19 +93,19 @@ class CausalTransposedConv(StreamingLayer):
         return self.conv.weight.new_zeros((self.overlap, self.conv.out_channels))
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        spread = rows.spread(x, self.conv.weight)
-        y = spread[:, : self.stride] + bias_of(self.conv)
+        contributions = transposed_contributions(x, self.conv.weight)
+        y = contributions[:, : self.stride] + bias_of(self.conv)
         if self.overlap:
-            y[1:, : self.overlap] += spread[:-1, self.stride :]
+            y[1:, : self.overlap] += contributions[:-1, self.stride :]
             if state is not None:
                 y[0, : self.overlap] += state.past(self)
-                state.write(self, spread[-1, self.stride :])
+                state.write(self, contributions[-1, self.stride :])
         first = state is None or state.position == 0
         return y.flatten(0, 1)[self.overlap if self.legacy and first else 0 :]
 
 
 def bias_of(conv: nn.Conv1d | nn.ConvTranspose1d) -> Tensor:
-    """The bias that every convolution of the codec has but the quantizer's projections."""
+    """The bias of a convolution; in the codec only the quantizer's projections have none."""
     if conv.bias is None:
         raise RuntimeError("the codec's convolutions have a bias")
     return conv.bias

@@ -1,4 +1,4 @@
-"""The talker: text and codes in, group-0 logits and a hidden state for the predictor out."""
+"""The talker: from text and codes to group-0 logits and a hidden state for the predictor."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# The public package puts this first split pattern in place of Qwen2's for large vocabularies.
+# For large vocabularies the public package uses another split pattern than Qwen2's.
 LARGE_VOCABULARY = 100_000
 LARGE_SPLIT = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
@@ -24,7 +24,10 @@ LARGE_SPLIT = (
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """From vocab.json, merges.txt and tokenizer_config.json, or else from tokenizer.json. InputError if neither."""
+    """From vocab.json, merges.txt and tokenizer_config.json if they are there, else from tokenizer.json.
+
+    InputError if neither is there, or if a file is damaged.
+    """
     if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
         tokenizer = _from_parts(folder)
     elif (folder / "tokenizer.json").exists():
