@@ -15,7 +15,8 @@ from ttsctl.core.timing import PacketTiming
 from ttsctl.runs.job import Job
 from ttsctl.runs.job_files import read_job, read_result, write_job, write_result
 from ttsctl.runs.requirement import Requirement
-from ttsctl.sweep.store import checkpoint_state, open_store, sweep_key
+from ttsctl.sweep.key import checkpoint_state, sweep_key
+from ttsctl.sweep.store import open_store
 from ttsctl.sweep.topk import topk_diff
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
@@ -91,9 +92,9 @@ def test_fresh_forgets(tmp_path):
     with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=False) as store:
         store.add(steady(_job(experiment)))
     with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=False) as store:
-        assert list(store.taken_up) == ["a/one__ryan/1"]
+        assert list(store.resumed) == ["a/one__ryan/1"]
     with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=True) as store:
-        assert store.taken_up == {}
+        assert store.resumed == {}
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -125,7 +126,7 @@ def test_what_was_torn_is_not_there(tmp_path):
     (folder / "a--two__ryan--1_codes.npy").write_bytes(b"half")
     (folder / ".a--two__ryan--2-x1y2.json").write_text("{")
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
-        assert list(store.taken_up) == [result.id]
+        assert list(store.resumed) == [result.id]
     (folder / "a--one__ryan--1.json").write_text("{}")
     with pytest.raises(InputError, match="--fresh"), open_store(tmp_path / "out", "exp", "k" * 64, fresh=False):
         pass
@@ -158,7 +159,7 @@ def test_other_packages_begin_anew(tmp_path, monkeypatch):
     experiment, configs = prepared(write_experiment(tmp_path, A_B))
     before = sweep_key(experiment, configs, {})
     here = replace(collect_provenance(), packages={"torch": "0.1"})
-    monkeypatch.setattr("ttsctl.sweep.store.collect_provenance", lambda: here)
+    monkeypatch.setattr("ttsctl.sweep.key.collect_provenance", lambda: here)
     assert sweep_key(experiment, configs, {}) != before
 
 

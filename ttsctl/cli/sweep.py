@@ -49,7 +49,8 @@ def command(
     from ttsctl.runs.resolve_config import chosen_sets
     from ttsctl.runs.shipped import find_experiment
     from ttsctl.sweep.experiment import load_experiment
-    from ttsctl.sweep.store import checkpoint_state, open_store, sweep_key
+    from ttsctl.sweep.key import checkpoint_state, sweep_key
+    from ttsctl.sweep.store import open_store
     from ttsctl.sweep.tables import render
 
     experiment = _with_repeats(load_experiment(find_experiment(name)), repeats)
@@ -131,9 +132,9 @@ def _written(result: SweepResult, base: Config, executor: str, folder: Path, sto
 
 
 def _tell_taken_up(store: ResultStore) -> None:
-    if store.taken_up:
+    if store.resumed:
         typer.echo(
-            f"going on with an interrupted sweep: {len(store.taken_up)} runs are done (--fresh forgets them)", err=True
+            f"going on with an interrupted sweep: {len(store.resumed)} runs are done (--fresh forgets them)", err=True
         )
 
 

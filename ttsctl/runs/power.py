@@ -16,11 +16,6 @@ def drift_bound(clean_runs: int) -> float | None:
     return 1 - (1 - CONFIDENCE) ** (1 / clean_runs) if clean_runs > 0 else None
 
 
-def runs_needed(rate: float) -> int:
-    """The least number of clean runs that bounds the drift rate at ``rate`` or less; 59 for 5 %."""
-    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-rate))
-
-
 def power_words(clean_runs: int) -> str:
     """The bound as a sentence for people."""
     bound = drift_bound(clean_runs)

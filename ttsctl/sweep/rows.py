@@ -278,10 +278,10 @@ def _times(clean: Group) -> list[Observation]:
     return out
 
 
-def pooled(setups: Sequence[Setup], name: str = "all") -> Setup:
+def pooled(setups: Sequence[Setup]) -> Setup:
     """The setup of several conditions taken as one: what differs between them differs in its row.
 
     First packets are compared over the length of the shortest.
     """
     kinds = dict.fromkeys(setup.run for setup in setups)
-    return Setup(name, "/".join(kinds), {}, min((setup.packet_tokens for setup in setups), default=1))
+    return Setup("all", "/".join(kinds), {}, min((setup.packet_tokens for setup in setups), default=1))

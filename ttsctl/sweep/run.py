@@ -199,7 +199,7 @@ class _Run:
         return [self._done[job.id] for c in self._experiment.conditions for job in self.jobs(c)]
 
     def _take_up(self, job: Job) -> bool:
-        earlier = self._store.taken_up.get(job.id)
+        earlier = self._store.resumed.get(job.id)
         if earlier is None:
             return False
         self.taken_up += 1

@@ -1,147 +1,93 @@
-"""What is done of a sweep that is not finished, kept so that the same command goes on from there."""
+"""The results of a sweep that is not finished, kept so that the same command goes on from there."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ttsctl import __version__
-from ttsctl.core.config import Config
+from filelock import FileLock, Timeout
+
 from ttsctl.core.errors import InputError
-from ttsctl.core.machine import collect_provenance
-from ttsctl.core.run import Run
 from ttsctl.core.trace import Trace, no_prints
 from ttsctl.runs.job import JobResult
 from ttsctl.runs.job_files import read_result, write_result
-from ttsctl.sweep.experiment import Experiment
 
 _LOCK = ".lock"
 
 
-def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints: Mapping[str, str]) -> str:
-    """sha256 over all that decides what a run gives: conditions, cases, isolation, checkpoints, and the code itself
-    with the packages under it.
-
-    Neither the questions nor the number of repeats: results stay good when these change. ``checkpoints``: by name,
-    what tells one state of it from another.
-    """
-    conditions = [
-        [c.name, c.run, c.codes_of, [str(r) for r in c.requires], configs[c.name].sha256] for c in experiment.conditions
-    ]
-    cases = [[case.id, asdict(case.request)] for case in experiment.cases]
-    how = [experiment.isolation, experiment.warmup, experiment.timeout_s, experiment.measure]
-    here = collect_provenance()
-    code = [__version__, _package_sha256(), here.python, sorted(here.packages.items())]
-    everything = [conditions, cases, how, sorted(checkpoints.items()), code]
-    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-
-
-def checkpoint_state(name: str) -> str:
-    """Name, size and time of every file of a checkpoint folder, hashed; the name itself for one that is no folder.
-
-    Reading gigabytes to see that nothing changed would cost more than a short run.
-    """
-    folder = Path(name)
-    if not folder.is_dir():
-        return name
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    facts = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _package_sha256() -> str:
-    """Of every source file of ttsctl: a commit does not tell of changes that are not committed."""
-    root = Path(__file__).parents[1]
-    whole = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            whole.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
-    return whole.hexdigest()
-
-
 class ResultStore:
-    """Results of one sweep in a hidden folder, one by one as they come.
+    """Results of one sweep in a hidden folder, each written as soon as it is there.
 
-    To save space it keeps audio of first repeats only, and hands out traces without their prints: ``trace`` has all.
+    To save space the audio of first repeats alone is kept, and the traces that are handed out have no prints: ``trace``
+    reads a whole one. ``resumed``: the results of an interrupted sweep, by job id.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.taken_up: dict[str, JobResult] = {}
+        self.resumed: dict[str, JobResult] = {}
 
     def load(self) -> None:
-        """Read all that is there into ``taken_up``, by job id."""
-        for path in self._whole():
+        """Read every result of the folder into ``resumed``. InputError for a file that is not one."""
+        for path in self._complete():
             result = read_result(self.folder, path.stem)
-            self.taken_up[result.id] = _light(result)
+            self.resumed[result.id] = _without_prints(result)
 
     def add(self, result: JobResult) -> JobResult:
-        """Keep a result and return it as kept. One that was skipped is not kept: the next machine may have it all."""
-        kept = result if result.repeat == 1 or result.run is None else _without_pcm(result, result.run)
+        """Keep a result and return it as it is kept.
+
+        A skipped one is not written, because a sweep that goes on may do so on a machine that has all it needs.
+        """
+        kept = result if result.repeat == 1 else _without_pcm(result)
         if kept.skipped is None:
-            write_result(self.folder, _name(kept), kept)
-        return _light(kept)
+            write_result(self.folder, _file_name(kept), kept)
+        return _without_prints(kept)
 
     def trace(self, result: JobResult) -> Trace | None:
-        """The whole trace of a result that is here."""
-        return None if result.trace is None else read_result(self.folder, _name(result)).trace
+        """The trace of a kept result with its prints; None if its run has none."""
+        return None if result.trace is None else read_result(self.folder, _file_name(result)).trace
 
     def count(self) -> int:
-        return len(self._whole())
-
-    def _whole(self) -> list[Path]:
-        # A hidden one was being written when its process was killed.
-        return sorted(path for path in self.folder.glob("*.json") if not path.name.startswith("."))
+        """How many results are in the folder."""
+        return len(self._complete())
 
     def remove(self) -> None:
-        """The sweep is finished: the next one of its kind starts anew."""
+        """Delete the folder once the sweep is finished: the next one of its kind begins anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _complete(self) -> list[Path]:
+        # A hidden file was being written when its process was killed.
+        return sorted(path for path in self.folder.glob("*.json") if not path.name.startswith("."))
 
-def _name(result: JobResult) -> str:
+
+def _file_name(result: JobResult) -> str:
     return result.id.replace("/", "--")
 
 
-def _light(result: JobResult) -> JobResult:
-    """Prints are many, and the table is made of draws."""
+def _without_prints(result: JobResult) -> JobResult:
+    """Prints take much memory, and the table needs the draws alone."""
     run = result.run
     if run is None or run.trace is None:
         return result
     return replace(result, run=replace(run, trace=replace(run.trace, codegen=no_prints(), decode=no_prints())))
 
 
-def _without_pcm(result: JobResult, run: Run) -> JobResult:
-    return replace(result, run=replace(run, pcm=None))
+def _without_pcm(result: JobResult) -> JobResult:
+    return result if result.run is None else replace(result, run=replace(result.run, pcm=None))
 
 
 @contextlib.contextmanager
 def open_store(root: Path, name: str, key: str, fresh: bool) -> Iterator[ResultStore]:
     """The store of the sweep ``name`` with this ``key`` below ``root``, emptied first if ``fresh``.
 
-    It outlives the block unless removed. InputError if it cannot be written, or if another process is using it.
+    The folder stays after the block unless ``remove`` was called or it has no result. InputError if it cannot be
+    written, or if another process is using it.
     """
     folder = root / f".{name}-{key[:16]}"
-    new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise InputError(
-            f"output folder {folder}: {error.strerror or error}", "choose a writable folder with --out"
-        ) from error
-    try:
-        _lock(handle, folder)
-    except BaseException:
-        # Nothing here is ours: the folder belongs to whoever holds the lock.
-        os.close(handle)
-        raise
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    lock = _locked(folder)
     store = ResultStore(folder)
     try:
         if fresh:
@@ -149,22 +95,25 @@ def open_store(root: Path, name: str, key: str, fresh: bool) -> Iterator[ResultS
         store.load()
         yield store
     finally:
-        os.close(handle)
-        _drop_if_unused(folder, new)
+        lock.release()
+        _remove_if_unused(folder, made)
 
 
-def _lock(handle: int, folder: Path) -> None:
-    """Held until the handle is closed or the process ends, however it ends."""
+def _locked(folder: Path) -> FileLock:
+    """Make the folder and take its lock, which is held until it is released or the process ends."""
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
-        import fcntl
-    except ImportError:  # not POSIX: two sweeps at once are then up to the user
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
         raise InputError(
             f"{folder}: another process is running this sweep", "wait for it, or use another --out"
         ) from error
+    except OSError as error:
+        raise InputError(
+            f"output folder {folder}: {error.strerror or error}", "choose a writable folder with --out"
+        ) from error
+    return lock
 
 
 def _empty(folder: Path) -> None:
@@ -173,11 +122,14 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _drop_if_unused(folder: Path, new: Sequence[Path]) -> None:
-    """Remove a store without results, and the folders, innermost first, that were made for it alone."""
+def _remove_if_unused(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a store that has nothing but its lock, and those of the folders ``made`` for it that are then empty.
+
+    ``made`` begins with the innermost folder.
+    """
     if folder.is_dir() and all(path.name == _LOCK for path in folder.iterdir()):
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
-        for made in new:
-            if made.exists():
-                made.rmdir()
+        for parent in made:
+            if parent.exists():
+                parent.rmdir()

@@ -36,7 +36,7 @@ class TopkDiff:
         return min((first for first in (self.first_ids, self.first_logits) if first), default=None)
 
 
-def topk_diff(a: Draws, b: Draws, codebooks: int = NUM_CODEBOOKS) -> TopkDiff:
+def topk_diff(a: Draws, b: Draws) -> TopkDiff:
     """Compare up to where the shorter run ends."""
     count = min(len(a.frame), len(b.frame))
     ids = (a.best[:count] != b.best[:count]).any(axis=1)
@@ -48,8 +48,8 @@ def topk_diff(a: Draws, b: Draws, codebooks: int = NUM_CODEBOOKS) -> TopkDiff:
         logits_differ=int(logits.sum()),
         first_ids=_first(ids, a),
         first_logits=_first(logits, a),
-        ids_frames=_by_codebook(ids, a, codebooks),
-        logits_frames=_by_codebook(logits, a, codebooks),
+        ids_frames=_by_codebook(ids, a),
+        logits_frames=_by_codebook(logits, a),
     )
 
 
@@ -64,9 +64,9 @@ def _first(differ: np.ndarray, draws: Draws) -> tuple[int, int] | None:
     return int(draws.frame[row]), int(draws.codebook[row])
 
 
-def _by_codebook(differ: np.ndarray, draws: Draws, codebooks: int) -> tuple[int | None, ...]:
+def _by_codebook(differ: np.ndarray, draws: Draws) -> tuple[int | None, ...]:
     frames, books = draws.frame[: len(differ)], draws.codebook[: len(differ)]
-    found = (frames[differ & (books == book)] for book in range(codebooks))
+    found = (frames[differ & (books == book)] for book in range(NUM_CODEBOOKS))
     return tuple(int(f.min()) if len(f) else None for f in found)
 
 
