@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab_helpers import evidence, explained, residual
+from ablate_helpers import evidence, explained, residual
 
 from ttsctl.ablate.findings import Side
 from ttsctl.ablate.seam_energy import seam_energies

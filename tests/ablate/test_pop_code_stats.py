@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ttsctl.ablate.findings import Residual, Side
+from ttsctl.ablate.findings import Side
 from ttsctl.ablate.pop_code_stats import pop_code_stats
+from ttsctl.ablate.residual import Residual
 from ttsctl.ablate.seam_energy import seam_energies
 from ttsctl.audio.pops.detector import Pop
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from audio_helpers import RATE, loud_places, speech, white
+from pydantic import ValidationError
 
 from ttsctl.audio.bench import bench_pops, speech_like, without_packet_ends
-from ttsctl.audio.pop_align import label_text, pop_align
-from ttsctl.audio.pop_alignment import align
+from ttsctl.audio.pop_alignment import PopAlignment, align_pops, compare_pops, label_text
 from ttsctl.audio.pops import fit_classifier
 from ttsctl.audio.pops.classifier import CLASSES
 from ttsctl.audio.pops.detector import detect_pops
 from ttsctl.audio.wav import resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.files import write_json
+from ttsctl.core.machine import collect_provenance
 from ttsctl.report.pictures import draw_pops, envelope
+from ttsctl.report.pop_align import summarise
 
 
 def popped(seconds: float = 15.0, seed: int = 1, count: int = 10) -> Audio:
@@ -35,53 +38,60 @@ def lossy(audio: Audio) -> Audio:
     return Audio(without_packet_ends(audio.pcm), audio.sample_rate)
 
 
+def aligned(a: tuple[str, Audio], b: tuple[str, Audio]) -> PopAlignment:
+    alignment = compare_pops(a, b).alignment
+    assert alignment is not None
+    return alignment
+
+
 def test_lost_samples_hide_pops_until_the_lag_is_corrected() -> None:
     a = popped()
-    result = pop_align(("a.wav", a), ("b.wav", lossy(a)))
-    alignment = result["alignment"]
-    assert alignment["alignable"]
-    assert alignment["a_to_b"] < 0.4
-    assert alignment["corrected_a_to_b"] >= 0.9
-    assert alignment["chance"] < 0.2
-    assert {jump["samples"] for jump in alignment["lag_jumps"]} == {-555}
-    assert [jump["time_s"] for jump in alignment["lag_jumps"][:2]] == [7125 / RATE, 14_805 / RATE]
-    assert [jump["time_b_s"] for jump in alignment["lag_jumps"][:2]] == [7125 / RATE, 14_250 / RATE]
-    planted = {round(t, 3) for t in result["a"]["pops_s"]}
-    assert len(alignment["matches"]) >= 9
-    assert all(round(t, 3) in planted for t, _ in alignment["matches"])
+    result = compare_pops(("a.wav", a), ("b.wav", lossy(a)))
+    alignment = result.alignment
+    assert alignment is not None
+    assert alignment.alignable
+    assert alignment.a_to_b < 0.4
+    assert alignment.corrected_a_to_b >= 0.9
+    assert alignment.chance < 0.2
+    assert {jump.samples for jump in alignment.lag_jumps} == {-555}
+    assert [jump.time_s for jump in alignment.lag_jumps[:2]] == [7125 / RATE, 14_805 / RATE]
+    assert [jump.time_b_s for jump in alignment.lag_jumps[:2]] == [7125 / RATE, 14_250 / RATE]
+    planted = {round(t, 3) for t in result.a.pops_s}
+    assert len(alignment.matches) >= 9
+    assert all(round(t, 3) in planted for t, _ in alignment.matches)
 
 
 def test_the_same_audio_aligns_fully() -> None:
     a = popped()
-    alignment = pop_align(("a", a), ("b", a))["alignment"]
-    assert alignment["a_to_b"] == alignment["b_to_a"] == alignment["corrected_a_to_b"] == 1.0
-    assert alignment["lag_jumps"] == []
-    assert alignment["reason"] is None
+    alignment = aligned(("a", a), ("b", a))
+    assert alignment.a_to_b == alignment.b_to_a == alignment.corrected_a_to_b == 1.0
+    assert alignment.lag_jumps == ()
+    assert alignment.reason is None
 
 
 def test_unrelated_audio_is_not_alignable_and_says_so() -> None:
-    alignment = pop_align(("a", popped(seed=1)), ("b", popped(seed=50)))["alignment"]
-    assert not alignment["alignable"]
-    assert alignment["coverage"] < 0.2
-    assert alignment["reason"].startswith("not alignable: ")
-    assert alignment["corrected_a_to_b"] is alignment["corrected_b_to_a"] is alignment["initial_lag"] is None
-    assert (alignment["lag_jumps"], alignment["matches"]) == ([], [])
-    assert alignment["a_to_b"] is not None
+    alignment = aligned(("a", popped(seed=1)), ("b", popped(seed=50)))
+    assert not alignment.alignable
+    assert alignment.coverage < 0.2
+    assert alignment.reason.startswith("not alignable: ")
+    assert alignment.corrected_a_to_b is alignment.corrected_b_to_a is alignment.initial_lag is None
+    assert (alignment.lag_jumps, alignment.matches) == ((), ())
+    assert alignment.a_to_b is not None
 
 
 def test_no_pops_have_no_rate_but_a_reason() -> None:
     clean = Audio(speech(6.0), RATE)
-    alignment = pop_align(("a", clean), ("b", clean))["alignment"]
-    assert alignment["alignable"]
-    assert alignment["a_to_b"] is alignment["corrected_b_to_a"] is None
-    assert alignment["reason"] == "no pops in A and B"
+    alignment = aligned(("a", clean), ("b", clean))
+    assert alignment.alignable
+    assert alignment.a_to_b is alignment.corrected_b_to_a is None
+    assert alignment.reason == "no pops in A and B"
 
 
 def test_another_rate_is_resampled_with_a_note() -> None:
     a = popped()
     b = resample_audio(a, 48_000)
     reports = [detect_pops(audio.pcm, audio.sample_rate) for audio in (a, b)]
-    alignment = align(a, b, *reports)
+    alignment = align_pops(a, b, *reports)
     assert alignment.alignable
     assert alignment.lag_jumps == ()
     assert alignment.notes[-1] == "resampled from 48000 to 24000 Hz"
@@ -90,7 +100,8 @@ def test_another_rate_is_resampled_with_a_note() -> None:
 
 def test_the_result_has_the_promised_fields_and_is_json() -> None:
     a = popped(8.0)
-    result = json.loads(json.dumps(pop_align((Path("x/a.wav"), a), ("b.wav", lossy(a))), allow_nan=False))
+    found = compare_pops((Path("x/a.wav"), a), ("b.wav", lossy(a)))
+    result = json.loads(json.dumps(asdict(found), allow_nan=False))
     assert set(result) == {"a", "b", "alignment"}
     fields = {"path", "sample_rate", "duration_s", "pop_click_score", "pops_s", "pops", "spikes_s"}
     assert fields <= set(result["a"]) & set(result["b"])
@@ -99,26 +110,35 @@ def test_the_result_has_the_promised_fields_and_is_json() -> None:
     )
     assert result["a"]["pops_s"] == [pop["time_s"] for pop in result["a"]["pops"]]
     assert set(result["a"]["pops"][0]) == {"time_s", "sample", "kind", "strength_db", "confidence"}
-    alone = pop_align(("a.wav", a))
-    assert alone["b"] is alone["alignment"] is None
+    alone = compare_pops(("a.wav", a))
+    assert alone.b is alone.alignment is None
+
+
+def test_a_summary_refuses_a_figure_that_is_no_number() -> None:
+    """The dataclasses in a summary are checked as its models are."""
+    found = compare_pops(("a", popped(4.0, count=3)))
+    assert summarise(found, 0, [], collect_provenance()).a == found.a
+    pop = replace(found.a.pops[0], strength_db=math.nan)
+    with pytest.raises(ValidationError, match="finite"):
+        summarise(replace(found, a=replace(found.a, pops=(pop,))), 0, [], collect_provenance())
 
 
 def test_labels_are_tab_separated_lines() -> None:
-    described = pop_align(("a", popped()))["a"]
-    lines = label_text(described).splitlines()
-    assert len(lines) == len(described["pops"]) > 0
-    for line, pop in zip(lines, described["pops"], strict=True):
+    pops = compare_pops(("a", popped())).a.pops
+    lines = label_text(pops).splitlines()
+    assert len(lines) == len(pops) > 0
+    for line, pop in zip(lines, pops, strict=True):
         start, end, label = line.split("\t")
-        assert float(start) == float(end) == pop["time_s"]
-        assert label.startswith(pop["kind"] or "pop")
-    assert label_text({"pops": []}) == ""
+        assert float(start) == float(end) == pop.time_s
+        assert label.startswith(pop.kind or "pop")
+    assert label_text(()) == ""
 
 
 @pytest.mark.parametrize("other", ["none", "lossy", "unrelated"])
 def test_the_picture_is_a_png(tmp_path: Path, other: str) -> None:
     a = popped(4.0, count=3)
     b = {"none": None, "lossy": lossy(a), "unrelated": Audio(white(50_000), RATE)}[other]
-    result = pop_align(("a", a), ("b", b) if b else None)
+    result = compare_pops(("a", a), ("b", b) if b else None)
     draw_pops(tmp_path / "a.png", result, a, b)
     head = (tmp_path / "a.png").read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
@@ -162,7 +182,7 @@ def test_weights_are_fitted_from_a_labelled_folder(tmp_path: Path) -> None:
 
 def test_nothing_here_loads_torch_or_a_plotter() -> None:
     code = (
-        "import sys, ttsctl.audio.pop_align, ttsctl.report.pictures, ttsctl.audio.bench;"
+        "import sys, ttsctl.audio.pop_alignment, ttsctl.report.pictures, ttsctl.audio.bench;"
         "import ttsctl.audio.pops.fit_classifier;"
         "sys.exit(bool({'torch', 'matplotlib', 'scipy', 'soundfile', 'ttsctl.engine.model'} & set(sys.modules)))"
     )

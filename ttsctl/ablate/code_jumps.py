@@ -1,4 +1,4 @@
-"""How far codes jump from frame to frame."""
+"""How far the codes jump from one frame to the next."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ class JumpDistribution:
 
 @dataclass(frozen=True)
 class CodeJumps:
-    """|c[t] - c[t-1]| of codes (T, Q), in ids. Ids are names, so a jump is a hint of a change, not a distance.
+    """|c[t] - c[t-1]| of codes (T, Q), in ids. Ids are names: a jump hints at a change and is not a distance.
 
-    ``per_codebook (T-1, Q) int64``: row t-1 is the step into frame t. ``frame_max (T-1,) int64`` and
-    ``frame_mean (T-1,) float64`` are over the codebooks. The distributions are None for a single frame, which has
-    no step (``reason`` says so).
+    per_codebook (T-1, Q) int64: row t-1 is the step into frame t. frame_max (T-1,) int64 and frame_mean (T-1,) float64
+    are over the codebooks. The distributions are None, with ``reason``, for a single frame, which has no step.
     """
 
     per_codebook: NDArray[np.int64]
@@ -39,7 +38,7 @@ class CodeJumps:
 
 
 def code_jumps(codes: CodeArray) -> CodeJumps:
-    """Jumps of codes (T, Q) int64, ids within a codebook's range; InputError unless T and Q are at least 1."""
+    """Jumps of codes (T, Q) int64, with ids inside their codebooks; InputError unless T and Q are at least 1."""
     if codes.ndim != 2 or codes.size == 0:
         raise InputError(f"codes: expected (T, Q) with at least one frame, got {codes.shape}", "give a whole dump")
     steps = np.abs(np.diff(codes, axis=0))

@@ -1,4 +1,4 @@
-"""The explanations, each a test that may fail, with the figures that decide it."""
+"""The explanations of a difference: each is a test that holds or fails, with the figures that decide it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ from collections import Counter
 
 import numpy as np
 
-from ttsctl.ablate.findings import (
-    ROUNDING_MEAN,
-    ROUNDING_PEAK_SHARE,
-    Finding,
-    Jump,
-    Residual,
-    Side,
-    Value,
-)
-from ttsctl.ablate.pieces import SEAM_TOLERANCE
-from ttsctl.ablate.residual import at_seams
+from ttsctl.ablate.findings import Finding, Side, Value
+from ttsctl.ablate.lag_pieces import SEAM_TOLERANCE
+from ttsctl.ablate.residual import ROUNDING_MEAN, ROUNDING_PEAK_SHARE, Jump, Residual, jumps_at_seams
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import FRAME_SAMPLES, SAMPLE_RATE
 from ttsctl.core.plurals import counted
@@ -25,7 +17,7 @@ LISTED = 20
 
 
 def same_bytes(reference: Side, test: Side) -> Finding:
-    """Equal sha256 of the PCM."""
+    """Whether both have the same PCM, by its sha256."""
     hashes = pcm_sha256(reference.pcm), pcm_sha256(test.pcm)
     holds = hashes[0] == hashes[1]
     words = f"same bytes: {len(test.pcm)} samples" if holds else "the bytes differ"
@@ -33,7 +25,7 @@ def same_bytes(reference: Side, test: Side) -> Finding:
 
 
 def different_codes(reference: Side, test: Side, residual: Residual) -> Finding:
-    """Another sha256 of the codes; then the decoder is not to blame, and where the audio parts says which frame."""
+    """Whether the codes differ, by their sha256, and from which frame on; then the decoder is not to blame."""
     hashes = reference.codes_sha256, test.codes_sha256
     evidence: dict[str, Value] = {"reference_codes_sha256": hashes[0], "test_codes_sha256": hashes[1]}
     if None in hashes:
@@ -50,7 +42,7 @@ def different_codes(reference: Side, test: Side, residual: Residual) -> Finding:
 
 
 def wrong_frames_cut(test: Side, residual: Residual) -> Finding:
-    """The test's time line jumps by whole frames: a packet holds the audio of other frames than its own."""
+    """Whether the lag jumps by whole frames: then a packet holds the audio of other frames than its own."""
     jumps = _whole_frames(residual)
     frames = [round(jump.samples / FRAME_SAMPLES) for jump in jumps]
     evidence: dict[str, Value] = {
@@ -75,7 +67,7 @@ def _whole_frames(residual: Residual) -> list[Jump]:
 
 
 def samples_at_seams(reference: Side, test: Side, residual: Residual) -> Finding:
-    """Samples missing or added at seams, elsewhere, at the start or at the end, by the lag between the two."""
+    """Whether the lag shows samples missing or added: at seams, elsewhere, at the start or at the end."""
     jumps = tuple(jump for jump in residual.jumps if jump.samples % FRAME_SAMPLES)
     start = sum(jump.samples for jump in jumps if jump.in_test == 0)
     inside = tuple(jump for jump in jumps if jump.in_test > 0)
@@ -106,16 +98,16 @@ def samples_at_seams(reference: Side, test: Side, residual: Residual) -> Finding
 
 
 def _seam_hits(jumps: tuple[Jump, ...], reference: Side, test: Side) -> tuple[int, list[Jump]]:
-    """How many seams there are and the jumps at them: the test's seams, or else the reference's."""
+    """(number of seams, jumps at them), at the test's seams, or at the reference's if no jump is at the test's."""
     for places, in_test in ((test.seams, True), (reference.seams, False)):
-        hits = [jump for jump in at_seams(jumps, places, in_test, SEAM_TOLERANCE) if jump is not None]
+        hits = [jump for jump in jumps_at_seams(jumps, places, in_test, SEAM_TOLERANCE) if jump is not None]
         if hits:
             return len(places), hits
     return len(test.seams), []
 
 
 def _rest(residual: Residual) -> str:
-    """What is left once the lost and added samples are taken out."""
+    """What remains without the lost and added samples, in words."""
     over = residual.over_bound
     if residual.is_rounding or not len(over):
         return "; the rest agrees within rounding"
@@ -128,7 +120,7 @@ def _lost(samples: int) -> str:
 
 
 def rounding_only(residual: Residual, others: list[Finding]) -> Finding:
-    """Nothing lost, nothing else found, and no difference above what fp32 kernels of other shapes make."""
+    """Whether the difference is rounding alone: no larger than other fp32 kernels make it, and nothing else holds."""
     holds = residual.is_rounding and not any(finding.holds for finding in others)
     evidence = {
         "largest": _number(residual.largest),
@@ -147,7 +139,7 @@ def rounding_only(residual: Residual, others: list[Finding]) -> Finding:
 
 
 def pops_from_codes(reference: Side, test: Side, matched: int, chance: float | None) -> Finding:
-    """Pops of both decodes lie at the same places far more often than chance, so the codes carry them."""
+    """Whether the codes make the pops: far more of them lie at the same places in both decodes than by chance."""
     from scipy.stats import binom
 
     counts = len(reference.pops_s), len(test.pops_s)
@@ -170,4 +162,5 @@ def pops_from_codes(reference: Side, test: Side, matched: int, chance: float | N
 
 
 def _number(value: float) -> float | None:
+    """``value``, or None for NaN."""
     return None if np.isnan(value) else value

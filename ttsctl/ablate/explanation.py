@@ -1,10 +1,9 @@
-"""Why two decodes differ: a small set of explanations, each tested on the audio, and what they say together."""
+"""Why two decodes differ: each of a fixed set of explanations is tested on the audio, and the results combined."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ttsctl.ablate.context_test import left_context_too_short
 from ttsctl.ablate.difference_tests import (
     different_codes,
     pops_from_codes,
@@ -13,26 +12,28 @@ from ttsctl.ablate.difference_tests import (
     samples_at_seams,
     wrong_frames_cut,
 )
-from ttsctl.ablate.findings import Finding, Residual, Side
+from ttsctl.ablate.findings import Finding, Side
+from ttsctl.ablate.left_context import left_context_too_short
+from ttsctl.ablate.residual import Residual
 
 UNEXPLAINED = "none of the tested explanations holds"
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """``words``: what holds, in one line; ``names`` of what holds; ``findings``: every test with its evidence."""
+    """words: the explanations that hold, in one line. names: theirs. findings: every test with its evidence."""
 
     words: str
     names: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
-def explain(
+def explain_difference(
     reference: Side, test: Side, residual: Residual, matched_pops: int = 0, chance: float | None = None
 ) -> Explanation:
-    """Test each explanation of what ``test`` has different from ``reference``, both (N,) at 24 kHz.
+    """Test each explanation of the difference between ``test`` and ``reference``, both at 24 kHz.
 
-    ``matched_pops``: pops of both at the same places; ``chance``: the share that would match anyway.
+    matched_pops: pops of both at the same places. chance: the share that would match by chance, None if not known.
     """
     bytes_found = same_bytes(reference, test)
     if bytes_found.holds:
@@ -41,7 +42,7 @@ def explain(
         found = [bytes_found, *_differences(reference, test, residual)]
     found.append(pops_from_codes(reference, test, matched_pops, chance))
     explained = [finding for finding in found if finding.holds]
-    # Common pops say where pops come from, not why the two differ.
+    # Pops that both have explain where pops come from, not why the two differ.
     why = [finding for finding in explained if finding.name != "pops_from_codes"]
     words = [finding.words for finding in explained] if why else [_unexplained(residual), *(f.words for f in explained)]
     return Explanation("; ".join(words), tuple(f.name for f in explained), tuple(found))
@@ -51,8 +52,8 @@ def _differences(reference: Side, test: Side, residual: Residual) -> list[Findin
     other_codes = different_codes(reference, test, residual)
     frames, samples = wrong_frames_cut(test, residual), samples_at_seams(reference, test, residual)
     if other_codes.holds:
-        # What other codes sound like says nothing about context.
-        context = Finding("left_context_too_short", False, "not tested: the codes differ")
+        # The sound of other codes tells nothing about the context.
+        context = Finding("left_context_too_short", False, "not tested: the codes differ", {})
     else:
         context = left_context_too_short(reference, test, residual)
     others = [other_codes, frames, samples, context]

@@ -1,21 +1,19 @@
-"""What is measured of each decode of one set of codes, and of every pair of them."""
+"""What is measured of each decode of one set of codes: its pops, where they sit, and its roughness."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttsctl.ablate.findings import Index, Side
-from ttsctl.ablate.pairs import Decoded, PairResult, explain_pairs
 from ttsctl.ablate.pop_code_stats import PopCodeStats, pop_code_stats
 from ttsctl.audio.metrics import pop_click_score, why_unmeasurable
-from ttsctl.audio.pops.detector import detect_pops
+from ttsctl.audio.pops.detector import PopReport, detect_pops
 from ttsctl.core.audio import PcmArray
 
 
-@dataclass(frozen=True)
-class Pieces:
-    """One decode as it came: pcm (N,) float32 and, push by push, the samples it gave and the frames it was given."""
+@dataclass(frozen=True, eq=False)
+class PushedDecode:
+    """One decode as it came: pcm (N,) float32 and, for each push, the samples that came and the frames that went in."""
 
     name: str
     pcm: PcmArray
@@ -24,7 +22,7 @@ class Pieces:
     codes_sha256: str
 
     def packets(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """(samples, frames) of the packets that carry audio; frames held back count for the packet that brings them."""
+        """(samples, frames) of the packets with audio; frames that gave none yet count for the packet that follows."""
         samples: list[int] = []
         frames: list[int] = []
         held = 0
@@ -37,35 +35,37 @@ class Pieces:
         return tuple(samples), tuple(frames)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Figures of one decode; None with ``reason`` where it has no audio."""
+@dataclass(frozen=True, eq=False)
+class MeasuredDecode:
+    """One decode at ``sample_rate`` Hz and its figures; those of the audio are None, with ``reason``, without audio.
 
-    decoded: Decoded
+    ``pop_codes`` is also None, with ``reason``, for a single frame, which has no code jump.
+    """
+
+    side: Side
+    sample_rate: int
+    pops: PopReport | None
     pop_click_score: float | None
     pops_per_minute: float | None
     pop_codes: PopCodeStats | None
     reason: str | None
 
 
-def measure(pieces: Pieces, jumps: Index, sample_rate: int, seed: int) -> Measured:
-    """Pops of one decode, and where they sit; jumps (T-1, Q) as in ``codes.jumps``, ``seed`` for its permutations."""
-    samples, frames = pieces.packets()
-    why = why_unmeasurable(pieces.pcm)
+def measure_decode(decode: PushedDecode, jumps: Index, sample_rate: int, seed: int) -> MeasuredDecode:
+    """Measure one decode. jumps (T-1, Q): row t-1 is the step into frame t; seed: of the permutations of the jumps."""
+    samples, frames = decode.packets()
+    why = why_unmeasurable(decode.pcm)
     if why:
-        side = Side(pieces.name, pieces.pcm, samples, pieces.codes_sha256)
-        return Measured(Decoded(side, sample_rate, None), None, None, None, why)
-    report = detect_pops(pieces.pcm, sample_rate)
-    side = Side(pieces.name, pieces.pcm, samples, pieces.codes_sha256, tuple(report.times_s))
-    return Measured(
-        decoded=Decoded(side, sample_rate, report),
-        pop_click_score=pop_click_score(pieces.pcm, sample_rate),
-        pops_per_minute=60 * len(report.pops) * sample_rate / len(pieces.pcm),
-        pop_codes=pop_code_stats(report.pops, side, frames, jumps, seed) if len(jumps) else None,
+        side = Side(decode.name, decode.pcm, samples, decode.codes_sha256)
+        return MeasuredDecode(side, sample_rate, None, None, None, None, why)
+    found = detect_pops(decode.pcm, sample_rate)
+    side = Side(decode.name, decode.pcm, samples, decode.codes_sha256, tuple(found.times_s))
+    return MeasuredDecode(
+        side=side,
+        sample_rate=sample_rate,
+        pops=found,
+        pop_click_score=pop_click_score(decode.pcm, sample_rate),
+        pops_per_minute=60 * len(found.pops) * sample_rate / len(decode.pcm),
+        pop_codes=pop_code_stats(found.pops, side, frames, jumps, seed) if len(jumps) else None,
         reason=None if len(jumps) else "one frame has no code jump",
     )
-
-
-def pairs_of(measured: Sequence[Measured]) -> list[PairResult]:
-    """Every pair, in order."""
-    return explain_pairs([one.decoded for one in measured])

@@ -1,12 +1,12 @@
-"""Do pops sit at seams, where the codes jump, or neither?
+"""Whether pops sit at seams, at jumps of the codes, or at neither.
 
-The place of a pop within its packet is known to the sample. Its frame follows from the packet's share of the frames,
-so under lost samples it may be one too early near a frame's end.
+The place of a pop within its packet is known to the sample. Its frame is computed from the packet's number of frames,
+so if the packet lost samples, a pop near the end of a frame may be put into the frame before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -25,10 +25,11 @@ Verdict = Literal["seams", "code jumps", "seams and code jumps", "neither"]
 
 @dataclass(frozen=True)
 class PopAtCodes:
-    """One pop: its frame, the packet it is in and where there (samples), and |c[t] - c[t-1]| into its frame, in ids.
+    """One pop: its frame, its packet, and the step |c[t] - c[t-1]| of the codes into its frame, in ids.
 
-    jumps (Q,): a codebook each; jump_max and jump_mean over them. All three are None for frame 0, which has none
-    before it. ``seam_distance``: samples to the nearest seam, None where there is no seam.
+    position: samples from the start of the packet. seam_distance: samples to the nearest seam, None if there is no
+    seam. jumps (Q,): the step of each codebook; jump_max and jump_mean are over the codebooks. All three are None in
+    frame 0, which has no frame before it.
     """
 
     time_s: float
@@ -36,7 +37,7 @@ class PopAtCodes:
     strength_db: float
     frame: int
     packet: int
-    position: int
+    position: int = field(metadata={"description": "samples from the start of the packet"})
     seam_distance: int | None
     jumps: tuple[int, ...] | None
     jump_max: int | None
@@ -45,29 +46,32 @@ class PopAtCodes:
 
 @dataclass(frozen=True)
 class PopCodeStats:
-    """The strongest TOP pops and a verdict over all of them, None with ``reason`` for too few.
+    """The TOP strongest pops, and a verdict over all ``count`` pops.
 
-    at_seams: pops within 2 ms of a seam. seam_p: share of draws of as many places, uniform over the audio, with as
-    many at seams. jump_p: share of permutations of the frames' jumps with as large a mean at the pops' frames. Both
-    count the observed one as a draw (Phipson & Smyth 2010, "Permutation P-values should never be zero").
+    at_seams: pops within 2 ms of a seam. mean_jump: mean over the pops of the step into their frames, in ids. seam_p:
+    share of draws with as many places at seams, of as many places as pops, uniform over the audio. jump_p: share of
+    permutations of the frames' steps with as large a mean_jump. Both count the observed value as one draw (Phipson &
+    Smyth 2010, "Permutation P-values should never be zero"). verdict: a ``Verdict``, None with ``reason`` for too few
+    pops.
     """
 
     pops: tuple[PopAtCodes, ...]
     count: int
     at_seams: int
-    seam_p: float | None
+    seam_p: float | None = field(metadata={"description": "null without seams or with too few pops"})
     mean_jump: float | None
     jump_p: float | None
-    verdict: Verdict | None
+    verdict: str | None
     reason: str | None
 
 
 def pop_code_stats(
     pops: tuple[Pop, ...], side: Side, packet_frames: tuple[int, ...], jumps: Index, seed: int
 ) -> PopCodeStats:
-    """Pops of ``side`` against its seams and against jumps (T-1, Q) int64, row t-1 the step into frame t.
+    """Test the pops of ``side`` against its seams and against the steps of the codes.
 
-    ``packet_frames``: frames of each of the side's packets. ``seed``: of the permutations' own generator.
+    jumps (T-1, Q) int64: row t-1 is the step into frame t. packet_frames: frames of each packet of ``side``. seed: of
+    the permutations' own generator.
     """
     rows = [_place(pop, side, packet_frames, jumps) for pop in pops]
     strongest = sorted(rows, key=lambda row: -row.strength_db)[:TOP]
@@ -114,13 +118,13 @@ def _seam_p(at_seams: int, count: int, side: Side, generator: np.random.Generato
 
 
 def _jump_p(frames: Index, jump: Float, generator: np.random.Generator) -> tuple[float | None, float | None]:
-    """(mean jump at the pops' frames, its p-value); (None, None) where no pop has a frame before its own."""
+    """(mean step into the pops' frames, its p-value); (None, None) if all pops are in frame 0, which has no step."""
     rows = frames[frames > 0] - 1
     if not len(rows):
         return None, None
     observed = float(jump[rows].mean())
     drawn = np.array([generator.permutation(jump)[rows].mean() for _ in range(DRAWS)])
-    # A sum in another order may differ in its last bits.
+    # A sum in another order may differ in its last bits, so equal sets must not count as smaller.
     return observed, float((1 + np.count_nonzero(drawn >= observed - 1e-9)) / (1 + DRAWS))
 
 

@@ -1,81 +1,139 @@
-"""The residual of two decodes of one set of codes, with lost and added samples taken out.
+"""The residual of two decodes of one set of codes, without the samples that one of them lost or added.
 
-The lag between two recordings of the same audio is found by ``lag.find_lag_path``, from the audio alone. Where a
-decode lacks so much context that few samples agree, it finds nothing; then the packets of the test vote by
-cross-correlation for one loss at every seam, for a packet decoded without context still resembles the right one.
+``audio.lag`` finds the lag between two recordings from the audio alone. It finds nothing if a decode lacks so much
+context that few samples agree. Then the packets of the test vote, by cross-correlation, for one loss at every seam: a
+packet decoded without context still resembles the right one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from ttsctl.ablate.findings import Float, Index, Jump, Residual, Side
-from ttsctl.ablate.pieces import AS_WELL, Piece, tidied, total_error
+from ttsctl.ablate.findings import Float, Index, Side
+from ttsctl.ablate.lag_pieces import AS_WELL, LagPiece, tidy_pieces, unexplained_energy
 from ttsctl.audio.lag.path import LagPath
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import FRAME_SAMPLES
 
-# The most that a packet may lose or gain for the search by correlation, in samples.
+# What fp32 kernels of other shapes change in the same sum: measured over thread counts, packet sizes and one-shot.
+ROUNDING_PEAK_SHARE = 5e-4
+ROUNDING_MEAN = 2e-5
+# The largest loss or gain a packet that the search by correlation tries, in samples.
 REACH = 2 * FRAME_SAMPLES
-# Loud packets that vote for what every seam loses; more only cost time.
+# The loudest packets among the first FARTHEST_VOTER vote for the loss at every seam; more voters would only cost time.
 VOTERS = 24
 FARTHEST_VOTER = 64
-# Without context, a packet still resembles the right one; unrelated packets average far below this.
+# A packet without context still resembles the right one; the correlation of unrelated packets is far below this.
 MIN_CORRELATION = 0.2
 CLEAR_OF_SECOND = 1.15
-# Neighbours of the best lag resemble it; a rival is farther off.
+# Lags this close to the best one resemble it, so they are not its rivals.
 EXCLUDED = 48
 
 
-def residual_on(path: LagPath, reference: Side, test: Side) -> Residual:
-    """Residual of ``test`` against ``reference`` by one loss at every seam, by the lag path, or as they lie.
+@dataclass(frozen=True)
+class Jump:
+    """At sample ``in_reference`` of the reference and ``in_test`` of the test, the test lost or gained samples.
 
-    One loss at every seam is the simpler account, so it is taken where it explains the test as well as the path does.
+    ``samples`` is negative for a loss.
     """
-    free = [(s.start + s.lag, s.stop + s.lag, s.lag) for s in path.segments] if path.alignable else []
-    pieces, method = tidied(free, reference, test), "lag path" if free else "none found: as they lie"
-    allowed = total_error(pieces, reference, test) * AS_WELL + 1e-12 * len(test.pcm)
+
+    in_reference: int
+    in_test: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Test minus reference on the test's time line, without lost and added samples; full scale 1.
+
+    values (N,) float64: NaN for samples without a counterpart. counterpart (N,): the reference's sample, or -1. end:
+    samples that the test has beyond the reference's end, negative if it lacks some. coverage: the share of the
+    reference that the test repeats. method: how the lag was found. peak: the reference's largest absolute sample.
+    """
+
+    values: Float
+    counterpart: Index
+    jumps: tuple[Jump, ...]
+    end: int
+    coverage: float
+    method: str
+    peak: float
+
+    @property
+    def largest(self) -> float:
+        """Largest |value|; NaN if no sample has a counterpart."""
+        known = np.abs(self.values[~np.isnan(self.values)])
+        return float(known.max()) if len(known) else float("nan")
+
+    @property
+    def mean(self) -> float:
+        """Mean |value|; NaN if no sample has a counterpart."""
+        known = np.abs(self.values[~np.isnan(self.values)])
+        return float(known.mean()) if len(known) else float("nan")
+
+    @property
+    def bound(self) -> float:
+        """The largest difference that may be rounding, full scale 1."""
+        return ROUNDING_PEAK_SHARE * self.peak
+
+    @property
+    def over_bound(self) -> Index:
+        """The test's samples whose difference is larger than rounding."""
+        return np.flatnonzero(np.abs(np.nan_to_num(self.values)) > self.bound)
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether no difference is larger than other kernels' rounding of the same sums."""
+        return bool(self.largest <= self.bound and self.mean <= ROUNDING_MEAN)
+
+
+def residual_on_path(path: LagPath, reference: Side, test: Side) -> Residual:
+    """Residual of ``test`` against ``reference``, given the lag path between them.
+
+    The lag is one loss at every seam if that explains the test as well as the path does, because it is the simpler
+    account; else the path; else 0.
+    """
+    free = [LagPiece(s.start + s.lag, s.stop + s.lag, s.lag) for s in path.segments] if path.alignable else []
+    pieces, method = tidy_pieces(free, reference, test), "lag path" if free else "none found: as they lie"
+    allowed = unexplained_energy(pieces, reference, test) * AS_WELL + 1e-12 * len(test.pcm)
     for lag, loss in _regular_losses(free, reference, test):
         places = zip(test.starts.tolist(), test.packet_samples, strict=True)
-        regular = [(start, start + size, lag + k * loss) for k, (start, size) in enumerate(places)]
-        if not free or total_error(regular, reference, test) <= allowed:
+        regular = [LagPiece(start, start + size, lag + k * loss) for k, (start, size) in enumerate(places)]
+        if not free or unexplained_energy(regular, reference, test) <= allowed:
             pieces, method = regular, "one loss at every seam"
             break
     return _residual(pieces, reference, test, path.coverage, method)
 
 
-def _regular_losses(free: list[Piece], reference: Side, test: Side) -> list[tuple[int, int]]:
-    """(lag of the first packet, samples added at every seam): the path's most common jump, then the packets' vote."""
+def _regular_losses(free: list[LagPiece], reference: Side, test: Side) -> list[tuple[int, int]]:
+    """(lag of the first packet, samples added at every seam), by the most common jump and by the packets' vote."""
     found: list[tuple[int, int]] = []
     if not len(test.seams):
         return found
-    jumps = Counter(b[2] - a[2] for a, b in pairwise(free) if a[2] != b[2])
+    jumps = Counter(b.lag - a.lag for a, b in pairwise(free) if a.lag != b.lag)
     if free:
-        found.append((free[0][2], jumps.most_common(1)[0][0] if jumps else 0))
+        found.append((free[0].lag, jumps.most_common(1)[0][0] if jumps else 0))
     voted = regular_loss(reference, test)
     return [*found, voted] if voted is not None and voted not in found else found
 
 
 def regular_loss(reference: Side, test: Side) -> tuple[int, int] | None:
-    """(lag of the first packet, samples added at every seam), or None if no such pair is clearly better than others.
+    """(lag of the first packet, samples added at every seam), or None if no loss is clearly better than the others.
 
-    The first packet lacks no context, so it finds its own place. All others vote: the normalised cross-correlation of
-    packet k at lag + k * loss, averaged over the packets, is largest at the right loss.
+    The first packet lacks no context, so its own correlation gives its lag. The others vote: the normalised
+    cross-correlation of packet k at lag + k * loss, averaged over the packets, is largest at the right loss.
     """
     if len(test.seams) == 0 or not len(reference.pcm):
         return None
     first = _correlation(reference.pcm, test, 0, 0)
     lag = int(np.argmax(first)) - REACH
-    packets = (
-        np.argsort([-_level(test, k) for k in range(1, min(len(test.starts), FARTHEST_VOTER + 1))], kind="stable")[
-            :VOTERS
-        ]
-        + 1
-    )
-    score = np.mean([_votes(reference, test, int(k), lag) for k in packets], axis=0)
+    candidates = range(1, min(len(test.starts), FARTHEST_VOTER + 1))
+    voters = sorted(candidates, key=lambda packet: -_level(test, packet))[:VOTERS]
+    score = np.mean([_votes(reference, test, packet, lag) for packet in voters], axis=0)
     best = int(np.argmax(score))
     others = np.concatenate([score[: max(best - EXCLUDED, 0)], score[best + EXCLUDED + 1 :]])
     if score[best] < max(MIN_CORRELATION, CLEAR_OF_SECOND * float(others.max())):
@@ -106,7 +164,7 @@ def _correlation(reference: Float | PcmArray, test: Side, packet: int, lag: int)
     within = _padded(np.asarray(reference, np.float64), low, low + size + 2 * reach)
     energy = np.cumsum(np.concatenate([[0.0], within**2]))
     norms = np.sqrt(np.maximum(energy[size:] - energy[:-size], 1e-9)) * max(float(np.linalg.norm(piece)), 1e-9)
-    # Index 0 is the earliest place in the reference, the largest lag; turned round, it is the smallest.
+    # Index 0 is the earliest place in the reference and so the largest lag; reversed, the smallest lag comes first.
     return (correlate(within, piece, mode="valid", method="fft") / norms)[::-1]
 
 
@@ -119,7 +177,7 @@ def _padded(signal: Float, low: int, high: int) -> Float:
     return result
 
 
-def _residual(pieces: list[Piece], reference: Side, test: Side, coverage: float, method: str) -> Residual:
+def _residual(pieces: list[LagPiece], reference: Side, test: Side, coverage: float, method: str) -> Residual:
     counterpart = np.full(len(test.pcm), -1, dtype=np.int64)
     for start, stop, lag in pieces:
         first, last = max(start, lag, 0), min(stop, len(test.pcm), len(reference.pcm) + lag)
@@ -127,14 +185,14 @@ def _residual(pieces: list[Piece], reference: Side, test: Side, coverage: float,
     known = counterpart >= 0
     values = np.full(len(test.pcm), np.nan)
     values[known] = test.pcm[known].astype(np.float64) - reference.pcm[counterpart[known]]
-    last_lag = pieces[-1][2] if pieces else 0
+    last_lag = pieces[-1].lag if pieces else 0
     peak = float(np.abs(reference.pcm).max()) if len(reference.pcm) else 0.0
     end = len(test.pcm) - len(reference.pcm) - last_lag
     return Residual(values, counterpart, _jumps(pieces), end, coverage, method, peak)
 
 
-def _jumps(pieces: list[Piece]) -> tuple[Jump, ...]:
-    """Changes of lag from piece to piece; one that the test starts with is a jump at sample 0."""
+def _jumps(pieces: list[LagPiece]) -> tuple[Jump, ...]:
+    """Changes of lag from piece to piece; an initial lag is a jump at sample 0."""
     jumps: list[Jump] = []
     lag, stop = 0, 0
     for _, next_stop, next_lag in pieces:
@@ -144,8 +202,8 @@ def _jumps(pieces: list[Piece]) -> tuple[Jump, ...]:
     return tuple(jumps)
 
 
-def at_seams(jumps: tuple[Jump, ...], places: Index, in_test: bool, tolerance: int) -> list[Jump | None]:
-    """For each seam (P,) the jump nearest to it within ``tolerance`` samples, or None."""
+def jumps_at_seams(jumps: tuple[Jump, ...], places: Index, in_test: bool, tolerance: int) -> list[Jump | None]:
+    """For each seam (P,), a sample of the test or of the reference: the nearest jump within ``tolerance``, or None."""
     found: list[Jump | None] = []
     for place in places.tolist():
         near = [(abs((j.in_test if in_test else j.in_reference) - place), j) for j in jumps]

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttsctl.ablate.findings import Float, Residual, Side
-from ttsctl.ablate.pieces import SEAM_TOLERANCE
-from ttsctl.ablate.residual import at_seams
+from ttsctl.ablate.findings import Float, Side
+from ttsctl.ablate.lag_pieces import SEAM_TOLERANCE
+from ttsctl.ablate.residual import Residual, jumps_at_seams
 
 AFTER_SAMPLES = 240
 
 
 @dataclass(frozen=True)
 class SeamEnergy:
-    """One seam of the test. rms: of the residual, full scale 1, over 10 ms after the seam and over the middle half of
-    the packet that follows. ratio_db: after over mid; None with ``reason`` where one of them is missing or zero.
-    ``samples``: lost (negative) or added there.
+    """The residual at one seam of the test.
+
+    after_rms: RMS of the residual, full scale 1, over the 10 ms after the seam. mid_rms: over the middle half of the
+    packet that follows. ratio_db: after_rms over mid_rms, None with ``reason`` if one of them is missing or zero.
+    samples: how many the test lost (negative) or added there.
     """
 
     sample: int
@@ -26,23 +28,23 @@ class SeamEnergy:
     mid_rms: float | None
     ratio_db: float | None
     samples: int
-    reason: str | None = None
+    reason: str | None
 
 
 def seam_energies(residual: Residual, test: Side, sample_rate: int) -> list[SeamEnergy]:
-    """One entry a seam of ``test``; none if it came in one piece."""
-    jumps = at_seams(residual.jumps, test.seams, in_test=True, tolerance=SEAM_TOLERANCE)
+    """One entry a seam of ``test``; none if it has a single packet."""
+    jumps = jumps_at_seams(residual.jumps, test.seams, in_test=True, tolerance=SEAM_TOLERANCE)
     rows = []
     for start, size, jump in zip(test.seams.tolist(), test.packet_samples[1:], jumps, strict=True):
         packet = residual.values[start : start + size]
-        after, mid = rms(packet[:AFTER_SAMPLES]), rms(packet[size // 4 : size - size // 4])
+        after, mid = known_rms(packet[:AFTER_SAMPLES]), known_rms(packet[size // 4 : size - size // 4])
         ratio, reason = _ratio_db(after, mid)
         rows.append(SeamEnergy(start, start / sample_rate, after, mid, ratio, jump.samples if jump else 0, reason))
     return rows
 
 
-def rms(values: Float) -> float | None:
-    """Over the samples that are known; None if none is."""
+def known_rms(values: Float) -> float | None:
+    """RMS of the values that are not NaN; None if there is none."""
     known = values[~np.isnan(values)]
     return float(np.sqrt(np.mean(known**2))) if len(known) else None
 

@@ -1,4 +1,4 @@
-"""The decode variants that a user asks for: the five defaults and those of ``--variant``."""
+"""The decode variants of a run: the five defaults and those that ``--variant`` adds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ DEFAULTS = (
     "D_cached:decoder.mode=cached",
     "E_incremental:decoder.mode=incremental",
 )
-# One decoder is loaded, with one checkpoint, device and precision, so a variant may change only how it is driven.
+# One decoder is loaded, with one checkpoint, device and precision, so a variant may change only how it is called.
 TABLES = ("decoder", "stream")
-# The name becomes that of a wav.
+# The name becomes the name of a wav file.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def plan_variants(base: list[str], added: list[str], only: list[str]) -> dict[str, Config]:
-    """Name -> config, in order: ``base`` settings under those of each variant. InputError for fewer than two."""
+    """Variant name -> config, in order. Each variant's settings override ``base``.
+
+    InputError for a setting that cannot be, a name that is taken or not known, and fewer than two variants.
+    """
     plan: dict[str, Config] = {}
     for text in [*DEFAULTS, *added]:
         name, sets = _parse(text)
@@ -59,7 +62,7 @@ def _parse(text: str) -> tuple[str, list[str]]:
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """What decides how a variant decodes, as dotted keys."""
+    """The settings that decide how a variant decodes, by dotted key."""
     tables = config.to_dict()
     chosen = {f"decoder.{key}": value for key, value in tables["decoder"].items()}
     return {**chosen, **{f"stream.{key}": tables["stream"][key] for key in ("packet_tokens", "left_context")}}

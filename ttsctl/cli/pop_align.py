@@ -30,25 +30,25 @@ def command(
     Exit status: 0; 1 only if --max-pops or --min-align is given and not met; 2 wrong input; 3 nothing to align.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.audio.pop_align import pop_align
+    from ttsctl.audio.pop_alignment import compare_pops
     from ttsctl.audio.wav import read_audio
     from ttsctl.cli.finish import finish
     from ttsctl.core.machine import collect_provenance
     from ttsctl.report.console import open_console
     from ttsctl.report.pictures import draw_pops
-    from ttsctl.report.pop_align import PICTURE, judge, render, summarise, write_labels
+    from ttsctl.report.pop_align import PICTURE, judge_pops, render, summarise, write_labels
     from ttsctl.report.run_folder import run_folder
     from ttsctl.report.summary import write_summary
 
     _check_options(b, tolerance_ms, min_align)
     audio_a, audio_b = read_audio(a), read_audio(b) if b else None
-    result = pop_align((a, audio_a), (b, audio_b) if b and audio_b else None, tolerance_ms / 1000)
-    status, failed = judge(result, max_pops, min_align)
-    summary = summarise(result, status, failed, collect_provenance())
+    found = compare_pops((a, audio_a), (b, audio_b) if b and audio_b else None, tolerance_ms / 1000)
+    status, failed = judge_pops(found, max_pops, min_align)
+    summary = summarise(found, status, failed, collect_provenance())
     render(summary, open_console())
     with run_folder(out, "pop-align") as run:
-        write_labels(result, run.path)
-        draw_pops(run.path / PICTURE, result, audio_a, audio_b)
+        write_labels(found, run.path)
+        draw_pops(run.path / PICTURE, found, audio_a, audio_b)
         write_summary(summary, run.path)
     finish(summary, run.home, as_json)
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field
-from rich.box import SIMPLE_HEAD
+from pydantic import ConfigDict, Field
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ttsctl.audio.pop_align import label_text
+from ttsctl.audio.pop_alignment import PopAlignment, PopComparison, Recording, TimedLagJump, label_text
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.files import write_text
 from ttsctl.core.metric import definitions_of
+from ttsctl.core.plurals import counted
 from ttsctl.core.provenance import Provenance
-from ttsctl.report.summary import Model, Summary
+from ttsctl.report.console import MISSING, number, print_notes, share, table
+from ttsctl.report.summary import Summary
 
 PICTURE = "pops.png"
 SHOWN = 20
@@ -34,103 +34,45 @@ _DEFINED = (
 )
 
 
-class PopRow(Model):
-    """One pop; see ``audio.pops.detector.Pop``."""
-
-    time_s: float
-    sample: int
-    kind: str | None
-    strength_db: float
-    confidence: float
-
-
-class SeamRow(Model):
-    """One periodic grid of seams; see ``audio.pops.detector.SeamGrid``."""
-
-    period_samples: int
-    phase_samples: int
-    period_s: float
-    hits: int
-    points: int
-    log10_chance: float
-
-
-class Recording(Model):
-    """One audio file and the pops in it, times in seconds."""
-
-    path: str
-    sample_rate: int
-    duration_s: float
-    pop_click_score: float | None = Field(description="null for audio of fewer than two 20-ms frames")
-    pops_per_minute: float | None
-    pops_s: list[float]
-    pops: list[PopRow]
-    seams: list[SeamRow]
-    spikes_s: list[float]
-    notes: list[str]
-
-
-class LagJumpRow(Model):
-    """At ``time_s`` of A (``time_b_s`` of B) B lost (``samples`` < 0) or gained samples."""
-
-    time_s: float
-    samples: int
-    time_b_s: float
-
-
-class AlignmentRow(Model):
-    """Pops of A against those of B; see ``audio.pop_alignment.Alignment``."""
-
-    tolerance_ms: float
-    a_to_b: float | None = Field(description="null if A has no pops")
-    b_to_a: float | None = Field(description="null if B has no pops")
-    chance: float | None
-    chance_b_to_a: float | None
-    corrected_a_to_b: float | None = Field(description="null with a reason if the two do not align or A has no pops")
-    corrected_b_to_a: float | None
-    lag_jumps: list[LagJumpRow]
-    alignable: bool
-    coverage: float
-    initial_lag: int | None
-    matches: list[list[float]]
-    reason: str | None
-    notes: list[str]
-
-
 class PopAlignSummary(Summary):
     """summary.json of ``pop-align``."""
+
+    # Dataclasses are checked like models: NaN and infinity are refused in them too.
+    model_config = ConfigDict(revalidate_instances="always")
 
     command: str = "pop-align"
     a: Recording
     b: Recording | None
-    alignment: AlignmentRow | None
+    alignment: PopAlignment | None
     labels: list[str] = Field(description="label files beside this summary, for an audio editor")
     picture: str = PICTURE
 
 
-def judge(result: dict[str, Any], max_pops: int | None, min_align: float | None) -> tuple[int, list[str]]:
-    """``popalign.pop_align``'s result against the limits asked for -> (exit status, what is not met).
+def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | None) -> tuple[int, list[str]]:
+    """Hold a comparison against the limits asked for -> (exit status, what is not met, one line a limit).
 
-    ``max_pops`` holds for each recording, ``min_align`` for both directions after the correction. CannotJudge if an
-    alignment is asked for where neither has a pop.
+    ``max_pops`` holds for each recording, ``min_align`` for both directions after the lag correction. CannotJudge if
+    an alignment is asked for and neither recording has a pop.
     """
     failed = []
-    for name in ("a", "b"):
-        count = len(result[name]["pops"]) if result[name] else 0
-        if max_pops is not None and count > max_pops:
-            failed.append(f"{name.upper()} has {count} pops, at most {max_pops} allowed")
-    if min_align is not None:
-        failed += _misaligned(result["alignment"], min_align)
+    if max_pops is not None:
+        failed = [
+            f"{name} has {len(recording.pops)} pops, at most {max_pops} allowed"
+            for name, recording in found.recordings
+            if len(recording.pops) > max_pops
+        ]
+    if min_align is not None and found.alignment is not None:
+        failed += _misaligned(found.alignment, min_align)
     return int(bool(failed)), failed
 
 
-def _misaligned(alignment: dict[str, Any], least: float) -> list[str]:
-    if not alignment["alignable"]:
-        return [alignment["reason"]]
-    values = {"A to B": alignment["corrected_a_to_b"], "B to A": alignment["corrected_b_to_a"]}
+def _misaligned(alignment: PopAlignment, least: float) -> list[str]:
+    if alignment.reason is not None and not alignment.alignable:
+        return [alignment.reason]
+    values = {"A to B": alignment.corrected_a_to_b, "B to A": alignment.corrected_b_to_a}
     if all(value is None for value in values.values()):
         raise CannotJudge("--min-align: neither recording has a pop", "nothing can be aligned; leave --min-align out")
-    # With pops on one side only, the other side's share is missing and this one's is 0.
+    # If one recording has no pops, its own share is missing and that of the other recording is 0.
     return [
         f"{name} {value:.0%} of the pops align, {least:.0%} needed"
         for name, value in values.items()
@@ -138,58 +80,54 @@ def _misaligned(alignment: dict[str, Any], least: float) -> list[str]:
     ]
 
 
-def label_names(result: dict[str, Any]) -> dict[str, str]:
-    """``a`` and, if it is there, ``b`` -> ``pops_<stem>.txt``; with ``_a`` and ``_b`` where the stems are one."""
-    stems = {name: Path(result[name]["path"]).stem for name in ("a", "b") if result[name]}
+def label_files(found: PopComparison) -> dict[str, Recording]:
+    """``pops_<stem>.txt`` -> the recording that it labels; ``_a`` and ``_b`` tell two files of one stem apart."""
+    stems = {name: Path(recording.path).stem for name, recording in found.recordings}
     if len(set(stems.values())) < len(stems):
-        stems = {name: f"{stem}_{name}" for name, stem in stems.items()}
-    return {name: f"pops_{stem}.txt" for name, stem in stems.items()}
+        stems = {name: f"{stem}_{name.lower()}" for name, stem in stems.items()}
+    return {f"pops_{stems[name]}.txt": recording for name, recording in found.recordings}
 
 
-def write_labels(result: dict[str, Any], folder: Path) -> None:
+def write_labels(found: PopComparison, folder: Path) -> None:
     """One label file a recording, in Audacity's format."""
-    for name, file in label_names(result).items():
-        write_text(folder / file, label_text(result[name]))
+    for file, recording in label_files(found).items():
+        write_text(folder / file, label_text(recording.pops))
 
 
-def summarise(result: dict[str, Any], status: int, failed: list[str], provenance: Provenance) -> PopAlignSummary:
-    """The summary of a judged result."""
+def summarise(found: PopComparison, status: int, failed: list[str], provenance: Provenance) -> PopAlignSummary:
+    """The summary of a comparison that ``judge_pops`` has judged."""
     return PopAlignSummary(
         exit_status=status,
-        headline="; ".join(failed) or _headline(result),
+        headline="; ".join(failed) or _headline(found),
         config=None,
         config_sha256=None,
         provenance=provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
-        notes=_notes(result),
-        a=Recording(**result["a"]),
-        b=Recording(**result["b"]) if result["b"] else None,
-        alignment=AlignmentRow(**result["alignment"]) if result["alignment"] else None,
-        labels=list(label_names(result).values()),
+        notes=_notes(found),
+        a=found.a,
+        b=found.b,
+        alignment=found.alignment,
+        labels=list(label_files(found)),
     )
 
 
-def _notes(result: dict[str, Any]) -> list[str]:
-    parts = [("A", result["a"]), ("B", result["b"]), ("alignment", result["alignment"])]
-    notes = [f"{name}: {note}" for name, part in parts if part for note in part["notes"]]
-    alignment = result["alignment"]
-    return [*notes, alignment["reason"]] if alignment and alignment["reason"] else notes
+def _notes(found: PopComparison) -> list[str]:
+    notes = [f"{name}: {note}" for name, recording in found.recordings for note in recording.notes]
+    if found.alignment is None:
+        return notes
+    notes += [f"alignment: {note}" for note in found.alignment.notes]
+    return [*notes, found.alignment.reason] if found.alignment.reason else notes
 
 
-def _headline(result: dict[str, Any]) -> str:
-    pops = ", ".join(f"{name.upper()} {len(result[name]['pops'])} pops" for name in ("a", "b") if result[name])
-    alignment = result["alignment"]
+def _headline(found: PopComparison) -> str:
+    pops = ", ".join(f"{name} {len(recording.pops)} pops" for name, recording in found.recordings)
+    alignment = found.alignment
     if alignment is None:
         return pops
-    if not alignment["alignable"]:
-        return f"{pops}; {alignment['reason']}"
-    shares = [share(alignment[key]) for key in ("corrected_a_to_b", "corrected_b_to_a")]
-    jumps = len(alignment["lag_jumps"])
-    return f"{pops}; aligned A to B {shares[0]}, B to A {shares[1]}, {jumps} lag jump{'s' * (jumps != 1)}"
-
-
-def share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
+    if not alignment.alignable:
+        return f"{pops}; {alignment.reason}"
+    a_to_b, b_to_a = share(alignment.corrected_a_to_b), share(alignment.corrected_b_to_a)
+    return f"{pops}; aligned A to B {a_to_b}, B to A {b_to_a}, {counted(len(alignment.lag_jumps), 'lag jump')}"
 
 
 def render(summary: PopAlignSummary, console: Console) -> None:
@@ -199,42 +137,40 @@ def render(summary: PopAlignSummary, console: Console) -> None:
         console.print(_alignment(summary.alignment))
         if summary.alignment.lag_jumps:
             console.print(_jumps(summary.alignment.lag_jumps))
-    for note in summary.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    return table
+    print_notes(console, summary.notes)
 
 
 def _recordings(summary: PopAlignSummary) -> Table:
-    table = _table("pops", "recording", "seconds", "Hz", "pops", "a minute", "kinds", "pop_click_score", "spikes")
+    columns = ("recording", "seconds", "Hz", "pops", "a minute", "kinds", "pop_click_score", "spikes")
+    rows = table("pops", *columns)
     for name, found in (("A", summary.a), ("B", summary.b)):
         if found is None:
             continue
         kinds = [pop.kind or "other" for pop in found.pops]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
-        minute = "–" if found.pops_per_minute is None else f"{found.pops_per_minute:.1f}"
-        score = "–" if found.pop_click_score is None else f"{found.pop_click_score:.5f}"
-        label = escape(f"{name} {Path(found.path).name}")
-        numbers = (f"{found.duration_s:.2f}", str(found.sample_rate), str(len(found.pops)), minute)
-        table.add_row(label, *numbers, counts or "–", score, str(len(found.spikes_s)))
-    return table
+        rows.add_row(
+            escape(f"{name} {Path(found.path).name}"),
+            number(found.duration_s, ".2f"),
+            number(found.sample_rate),
+            number(len(found.pops)),
+            number(found.pops_per_minute, ".1f"),
+            counts or MISSING,
+            number(found.pop_click_score, ".5f"),
+            number(len(found.spikes_s)),
+        )
+    return rows
 
 
-def _alignment(found: AlignmentRow) -> Table:
-    table = _table(f"alignment within {found.tolerance_ms:g} ms", "direction", "raw", "by chance", "corrected")
-    table.add_row("A to B", share(found.a_to_b), share(found.chance), share(found.corrected_a_to_b))
-    table.add_row("B to A", share(found.b_to_a), share(found.chance_b_to_a), share(found.corrected_b_to_a))
-    return table
+def _alignment(found: PopAlignment) -> Table:
+    rows = table(f"alignment within {found.tolerance_ms:g} ms", "direction", "raw", "by chance", "corrected")
+    rows.add_row("A to B", share(found.a_to_b), share(found.chance), share(found.corrected_a_to_b))
+    rows.add_row("B to A", share(found.b_to_a), share(found.chance_b_to_a), share(found.corrected_b_to_a))
+    return rows
 
 
-def _jumps(jumps: list[LagJumpRow]) -> Table:
+def _jumps(jumps: tuple[TimedLagJump, ...]) -> Table:
     more = f", the first {SHOWN} of {len(jumps)}" if len(jumps) > SHOWN else ""
-    table = _table(f"where B lost or gained samples{more}", "time in A (s)", "time in B (s)", "samples")
+    rows = table(f"where B lost or gained samples{more}", "time in A (s)", "time in B (s)", "samples")
     for jump in jumps[:SHOWN]:
-        table.add_row(f"{jump.time_s:.4f}", f"{jump.time_b_s:.4f}", f"{jump.samples:+d}")
-    return table
+        rows.add_row(f"{jump.time_s:.4f}", f"{jump.time_b_s:.4f}", f"{jump.samples:+d}")
+    return rows

@@ -1,5 +1,7 @@
-"""Was a packet decoded with too little before it? Then the first packets agree, and from the first one whose past was
-cut on, each differs from its first samples on, most of all there.
+"""Test whether packets were decoded with too little left context.
+
+If they were, the first packets agree. From the first packet whose context was cut, each packet differs from its first
+samples on, and most of all there.
 """
 
 from __future__ import annotations
@@ -9,26 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttsctl.ablate.findings import Finding, Float, Index, Residual, Side, frames_of
-from ttsctl.ablate.seam_energy import rms
+from ttsctl.ablate.findings import Finding, Float, Index, Side
+from ttsctl.ablate.residual import Residual
+from ttsctl.ablate.seam_energy import known_rms
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import FRAME_SAMPLES, SAMPLE_RATE
 
 NAME = "left_context_too_short"
-# A packet that lacks context is wrong from its first samples on; this far it may look right where it is quiet.
+# A packet that lacks context is wrong from its first samples on, but up to here it may look right if it is quiet.
 ONSET_SAMPLES = FRAME_SAMPLES // 2
 MIN_SHARE = 0.5
 BIN_SAMPLES = 120
 # The difference decays if the last quarter of a packet has at most half of the first quarter's level.
 DECAYED = 0.5
 TENTH = 0.1
-# Where one gain a packet explains all but this share of the difference, the level is wrong and not the context.
+# If one gain explains all but this share of a packet's difference, its level is wrong and not its context.
 GAIN_LEAVES = 0.1
 
 
 @dataclass(frozen=True)
 class _Packets:
-    """Per packet (P,): its largest |residual|, and where it first goes over the bound, from the packet's start."""
+    """One value a packet, (P,). differs: whether its residual exceeds rounding. onset: the first sample that does, from
+    the packet's start. by_gain: whether one gain explains the difference.
+    """
 
     differs: np.ndarray
     onset: Index
@@ -36,12 +41,13 @@ class _Packets:
 
     @property
     def first(self) -> int | None:
+        """The first packet that differs; None if all agree."""
         found = np.flatnonzero(self.differs)
         return int(found[0]) if len(found) else None
 
 
 def left_context_too_short(reference: Side, test: Side, residual: Residual) -> Finding:
-    """Test of the aligned residual against the packets of ``test``."""
+    """Whether the aligned residual looks, packet by packet of ``test``, as it does when the left context is cut."""
     if len(test.seams) == 0:
         return Finding(NAME, False, "no seams", {"seams": 0})
     found = _packets(reference.pcm, test, residual)
@@ -61,7 +67,7 @@ def left_context_too_short(reference: Side, test: Side, residual: Residual) -> F
         "late_over_early": decay.late_over_early,
         "decay_samples": decay.samples,
     }
-    # The first packet has no past to lack, whatever the context is.
+    # The first packet has no left context, so it cannot lack any.
     holds = first > 0 and bool(at_start[first]) and share >= MIN_SHARE
     return Finding(
         NAME, holds, _words(test, residual, first, later, decay) if holds else _why_not(first, share), evidence
@@ -80,7 +86,7 @@ def _packets(reference: PcmArray, test: Side, residual: Residual) -> _Packets:
 
 
 def _is_gain(reference: PcmArray, test: Side, residual: Residual, where: slice) -> bool:
-    """Does one factor turn the reference's packet into the test's?"""
+    """Whether one factor turns the reference's packet into the test's."""
     index = residual.counterpart[where]
     known = index >= 0
     a, b = reference[index[known]].astype(np.float64), test.pcm[where][known].astype(np.float64)
@@ -93,7 +99,10 @@ def _is_gain(reference: PcmArray, test: Side, residual: Residual, where: slice) 
 
 @dataclass(frozen=True)
 class _Decay:
-    """late_over_early: level of the last quarter of a packet over its first; samples: until it is below a tenth."""
+    """How the difference falls within a packet; None if that is not known.
+
+    late_over_early: level of the last quarter over that of the first. samples: how many until it stays below a tenth.
+    """
 
     late_over_early: float | None
     samples: int | None
@@ -104,22 +113,22 @@ class _Decay:
 
 
 def _decay(test: Side, residual: Residual, packets: Index) -> _Decay:
-    """How the residual falls within the packets that differ, folded onto one another."""
+    """How the residual falls within ``packets``, averaged over them."""
     bins = _folded(test, residual, packets)
     if len(bins) < 4:
         return _Decay(None, None)
     quarter = len(bins) // 4
-    early, late = rms(bins[:quarter]), rms(bins[-quarter:])
+    early, late = known_rms(bins[:quarter]), known_rms(bins[-quarter:])
     if not early or late is None:
         return _Decay(None, None)
-    # From the end: the level that is never exceeded from here on.
+    # The level that is not exceeded from each bin on.
     remaining = np.maximum.accumulate(bins[::-1])[::-1]
     below = np.flatnonzero(remaining < TENTH * bins[:quarter].max())
     return _Decay(round(late / early, 4), int(below[0]) * BIN_SAMPLES if len(below) else None)
 
 
 def _folded(test: Side, residual: Residual, packets: Index) -> Float:
-    """RMS of the residual over the packets, in bins of 5 ms from the packet's start, (bins,)."""
+    """RMS of the residual over all ``packets``, in bins of 5 ms from the packet's start, (bins,)."""
     sizes = [test.packet_samples[p] for p in packets.tolist()]
     count = max(sizes) // BIN_SAMPLES
     table = np.full((len(sizes), count), np.nan)
@@ -147,10 +156,10 @@ def _words(test: Side, residual: Residual, first: int, later: np.ndarray, decay:
 
 
 def _frame(test: Side, residual: Residual, packet: int) -> int:
-    """The frame a packet starts with, on the reference's time line: samples missing at its start come before it."""
+    """The frame with which a packet starts in the reference, rounded up because its first samples may be missing."""
     start = int(test.starts[packet])
     counterpart = int(residual.counterpart[start])
-    return math.ceil(frames_of(start if counterpart < 0 else counterpart))
+    return math.ceil((start if counterpart < 0 else counterpart) / FRAME_SAMPLES)
 
 
 def _why_not(first: int, share: float) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of several decodes of one set of codes: waveforms with seams and pops, and their differences over time."""
+"""The files beside the summary: a wav of each decode, a picture of the waveforms and one of the differences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttsctl.ablate.pairs import Decoded, PairResult
+from ttsctl.ablate.measure import MeasuredDecode
+from ttsctl.ablate.pairs import ComparedPair
+from ttsctl.ablate.run import Ablation
+from ttsctl.audio.wav import write_wav
 from ttsctl.core.files import written_whole
 from ttsctl.report.pictures import COLUMNS, envelope
 
@@ -16,29 +19,44 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+WAVES_PICTURE, DIFFERENCES_PICTURE = "waves.png", "differences.png"
 INCHES = (12.0, 1.6)
 # Below the last bit of 24-bit audio; a logarithm needs a floor.
 FLOOR = 1e-8
 SEAM_COLOUR, POP_COLOUR = "tab:blue", "tab:red"
 
 
-def draw_waves(path: Path, decoded: Sequence[Decoded]) -> None:
-    """PNG: one waveform a row, its seams dashed and its pops red, all over seconds."""
-    figure, rows = _figure(len(decoded))
-    longest = max((len(one.side.pcm) / one.sample_rate for one in decoded), default=1.0)
-    for axes, one in zip(rows, decoded, strict=True):
+def wav_name(variant: str) -> str:
+    """The file name of a variant's audio."""
+    return f"{variant}.wav"
+
+
+def write_artifacts(found: Ablation, folder: Path) -> None:
+    """Write the wav of each decode that has audio, and both pictures."""
+    for one in found.decodes:
+        if len(one.side.pcm):
+            write_wav(folder / wav_name(one.side.name), one.side.pcm, one.sample_rate)
+    draw_waves(folder / WAVES_PICTURE, found.decodes)
+    draw_differences(folder / DIFFERENCES_PICTURE, found.decodes, found.pairs)
+
+
+def draw_waves(path: Path, decodes: Sequence[MeasuredDecode]) -> None:
+    """Draw a PNG with one waveform a row, its seams dashed and its pops red, over seconds."""
+    figure, rows = _figure(len(decodes))
+    longest = max((len(one.side.pcm) / one.sample_rate for one in decodes), default=1.0)
+    for axes, one in zip(rows, decodes, strict=True):
         _draw_wave(axes, one)
         axes.set_xlim(0, max(longest, 1e-3))
     _save(figure, rows, path)
 
 
-def draw_differences(path: Path, decoded: Sequence[Decoded], pairs: Sequence[PairResult]) -> None:
-    """PNG: |difference| of each pair with audio, lost samples taken out, on a logarithmic scale, seams dashed."""
+def draw_differences(path: Path, decodes: Sequence[MeasuredDecode], pairs: Sequence[ComparedPair]) -> None:
+    """Draw a PNG with |difference| of each pair, without lost samples, on a logarithmic scale; seams dashed."""
     drawn = [pair for pair in pairs if pair.residual is not None]
     figure, rows = _figure(max(len(drawn), 1))
-    sides = {one.side.name: one for one in decoded}
+    by_name = {one.side.name: one for one in decodes}
     for axes, pair in zip(rows, drawn, strict=False):
-        _draw_difference(axes, pair, sides[pair.b])
+        _draw_difference(axes, pair, by_name[pair.figures.b])
     _save(figure, rows, path)
 
 
@@ -57,7 +75,7 @@ def _save(figure: Figure, rows: list[Axes], path: Path) -> None:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def _draw_wave(axes: Axes, one: Decoded) -> None:
+def _draw_wave(axes: Axes, one: MeasuredDecode) -> None:
     pcm, pops = one.side.pcm, one.pops.pops if one.pops else ()
     title = f"{one.side.name}: {len(one.side.seams)} seams (blue), {len(pops)} pops (red)"
     if len(pcm) and np.isfinite(pcm).all():
@@ -72,7 +90,7 @@ def _draw_wave(axes: Axes, one: Decoded) -> None:
     axes.set_title(title, fontsize=9, loc="left")
 
 
-def _draw_difference(axes: Axes, pair: PairResult, test: Decoded) -> None:
+def _draw_difference(axes: Axes, pair: ComparedPair, test: MeasuredDecode) -> None:
     assert pair.residual is not None, "only pairs with audio are drawn"
     size = np.abs(np.nan_to_num(pair.residual.values))
     edges = np.linspace(0, len(size), min(COLUMNS, len(size)) + 1).astype(int)[:-1]
@@ -81,9 +99,9 @@ def _draw_difference(axes: Axes, pair: PairResult, test: Decoded) -> None:
     _mark_seams(axes, test)
     axes.set_xlim(0, len(size) / test.sample_rate)
     axes.set_ylim(FLOOR, 2)
-    axes.set_title(f"|{pair.b} - {pair.a}|", fontsize=9, loc="left")
+    axes.set_title(f"|{pair.figures.b} - {pair.figures.a}|", fontsize=9, loc="left")
 
 
-def _mark_seams(axes: Axes, one: Decoded) -> None:
+def _mark_seams(axes: Axes, one: MeasuredDecode) -> None:
     for seam in one.side.seams.tolist():
         axes.axvline(seam / one.sample_rate, color=SEAM_COLOUR, linewidth=0.5, linestyle="--", alpha=0.6)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ttsctl.ablate.explanation import Explanation, explain
-from ttsctl.ablate.findings import Residual, Side
-from ttsctl.ablate.residual import residual_on
+from ttsctl.ablate.explanation import Explanation, explain_difference
+from ttsctl.ablate.findings import Side
+from ttsctl.ablate.residual import Residual, residual_on_path
 from ttsctl.audio.bench import speech_like
 from ttsctl.audio.lag.path import find_lag_path
 
@@ -32,11 +32,11 @@ def sides(a: np.ndarray, pieces: list[np.ndarray], codes: tuple[str, str] = ("c"
 
 
 def residual(a: Side, b: Side) -> Residual:
-    return residual_on(find_lag_path(a.pcm, b.pcm), a, b)
+    return residual_on_path(find_lag_path(a.pcm, b.pcm), a, b)
 
 
 def explained(a: Side, b: Side) -> Explanation:
-    return explain(a, b, residual(a, b))
+    return explain_difference(a, b, residual(a, b))
 
 
 def evidence(found: Explanation, name: str) -> dict:

@@ -1,0 +1,114 @@
+"""Decode one set of codes in several modes, measure each decode and compare every pair of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ttsctl.ablate.code_jumps import CodeJumps, code_jumps
+from ttsctl.ablate.measure import MeasuredDecode, PushedDecode, measure_decode
+from ttsctl.ablate.pairs import ComparedPair, compare_pairs
+from ttsctl.ablate.variants import plan_variants
+from ttsctl.core.capabilities import decoder_of
+from ttsctl.core.codes import CodeArray
+from ttsctl.core.config import Config
+from ttsctl.core.engine import EngineInfo
+from ttsctl.core.errors import InputError
+from ttsctl.core.run import Run
+from ttsctl.dumps.sources import Dump, load_sources
+from ttsctl.runs.check_codes import check_fit
+from ttsctl.runs.engines import load_engine
+from ttsctl.runs.resolve_config import resolve_config
+
+# The permutations have a generator of their own, so the p-values of the same audio are the same in every run.
+PERMUTATION_SEED = 20_260_101
+
+
+@dataclass(frozen=True, eq=False)
+class AblatedVariant:
+    """One variant: its configuration, the decode as the engine gave it, and what was measured of it."""
+
+    config: Config
+    decode: Run
+    measured: MeasuredDecode
+
+
+@dataclass(frozen=True, eq=False)
+class Ablation:
+    """All that ``decode-ablate`` found: the codes, each variant and each pair of them.
+
+    ``codes`` names the dump. ``config`` holds the settings that all variants share, ``info`` describes the engine.
+    """
+
+    codes: str
+    codes_sha256: str
+    frames: int
+    jumps: CodeJumps
+    variants: tuple[AblatedVariant, ...]
+    pairs: tuple[ComparedPair, ...]
+    config: Config
+    info: EngineInfo
+    notes: tuple[str, ...]
+
+    @property
+    def decodes(self) -> list[MeasuredDecode]:
+        """The measured decodes, in the order of the variants."""
+        return [variant.measured for variant in self.variants]
+
+
+def ablate_codes(path: Path, base: list[str], added: list[str], only: list[str]) -> Ablation:
+    """Decode the codes at ``path`` in every variant, then measure and compare.
+
+    base: ``KEY=VALUE`` settings of all variants; added: further variants, ``NAME:KEY=VALUE,…``; only: the names of the
+    variants to keep, or none to keep all. InputError for a variant that cannot be, for codes that cannot be read or
+    are not one set, and for codes that do not fit the checkpoint.
+    """
+    config = resolve_config(None, None, base)
+    plan = plan_variants(base, added, only)
+    dump, codes, notes = _one_dump(path)
+    info, decodes = _decode_all(config, codes, dump.label, plan)
+    jumps = code_jumps(codes)
+    variants = tuple(
+        AblatedVariant(plan[name], decode, _measure(name, decode, dump.sha256, jumps, info.sample_rate))
+        for name, decode in decodes.items()
+    )
+    pairs = compare_pairs([variant.measured for variant in variants])
+    return Ablation(dump.label, dump.sha256, dump.frames, jumps, variants, pairs, config, info, tuple(notes))
+
+
+def _one_dump(path: Path) -> tuple[Dump, CodeArray, list[str]]:
+    """The codes to decode, with notes; several dumps are one set if their codes are equal."""
+    dumps, notes = load_sources([path])
+    if len({dump.sha256 for dump in dumps}) > 1:
+        raise InputError(
+            f"{path}: expected one set of codes, got {len(dumps)} dumps: " + ", ".join(d.tag for d in dumps[:8]),
+            "name one code file of them",
+        )
+    dump = next((dump for dump in dumps if dump.codes is not None), None)
+    if dump is None or dump.codes is None:
+        raise InputError(f"{path}: a meta without its codes", "put the code file beside it")
+    if len(dumps) > 1:
+        notes.append(f"{len(dumps)} dumps have the same codes: {dump.label} is decoded")
+    return dump, dump.codes, notes
+
+
+def _decode_all(
+    config: Config, codes: CodeArray, label: str, plan: Mapping[str, Config]
+) -> tuple[EngineInfo, dict[str, Run]]:
+    """Load one engine and decode the codes (T, Q) as each config of the plan says.
+
+    All that this command asks of an engine is here. InputError if the codes do not fit its checkpoint, and if the
+    engine cannot decode given codes.
+    """
+    with contextlib.closing(load_engine(config)) as engine:
+        decoder = decoder_of(engine)
+        check_fit(engine, codes, label)
+        return engine.info, {name: decoder.decode(codes, variant) for name, variant in plan.items()}
+
+
+def _measure(name: str, decode: Run, sha256: str, jumps: CodeJumps, sample_rate: int) -> MeasuredDecode:
+    samples, frames = tuple(p.samples for p in decode.packets), tuple(p.frames for p in decode.packets)
+    pushed = PushedDecode(name, decode.require_pcm(), samples, frames, sha256)
+    return measure_decode(pushed, jumps.per_codebook, sample_rate, PERMUTATION_SEED)
