@@ -42,6 +42,7 @@ def decoded_frames(engine: LocalEngine) -> list[int]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("planted")
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 @pytest.mark.parametrize(("packet", "every"), [(1, 1), (4, 1), (3, 2), (4, 3)])

@@ -72,6 +72,7 @@ def test_last_bits_that_flip_a_twin_are_a_near_tie_flip(engine: LocalEngine, cle
     assert 0 < found.verdict.gap_change <= found.noise.bound < 1e-4
 
 
+@pytest.mark.slow
 def test_a_shifted_logit_is_a_real_change(engine: LocalEngine, clean: Side) -> None:
     """At a draw of twins too: the gap moves by far more than rounding moves it."""
     for codebook in (TIED[1], 6):
@@ -162,6 +163,7 @@ def test_the_first_difference_of_bfloat16_is_of_values(near_tie: Path, engine: L
     assert first is not None and first.point == first_other_module(engine, half)
 
 
+@pytest.mark.slow
 def test_one_thread_against_two(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     two = make_engine(str(near_tie), SETTINGS[0], "backend.threads=2")
     b = recorded_side("B", LocalForensics(two), REQUEST)
