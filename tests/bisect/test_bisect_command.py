@@ -114,6 +114,7 @@ def test_drift_of_free_sampling_and_an_unstable_control(command: Bisect, tmp_pat
     assert status == 3 and summary["headline"].startswith("cannot be bisected: control A is itself unstable")
 
 
+@pytest.mark.slow
 def test_recorded_runs_and_their_environment(command: Bisect, tmp_path: Path) -> None:
     """Configurations out of a summary; what else differs is told and left alone."""
     a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", {**CULPRIT, "stream.chunk_ms": "40"})

@@ -97,6 +97,7 @@ def test_codes_hold_with_two_threads(spoken: list) -> None:
     assert np.array_equal(codes, spoken[-1][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["streaming", "whole"])
 def test_every_released_speaker_speaks(mode: str, builtin: LocalEngine) -> None:
     for speaker in ("serena", "uncle_fu", "eric", "dylan"):

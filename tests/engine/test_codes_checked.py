@@ -61,6 +61,7 @@ def test_it_is_named_offline_too() -> None:
         make_engine("builtin", SHORT).offline(REQUEST)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("planted")
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, builtin: LocalEngine) -> None:

@@ -92,6 +92,7 @@ def test_its_tied_draws_are_near_and_between_twins(plain: LocalEngine, wanted: l
     assert (draws.gap[speech & ~tied] > NEAR).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_precision_flips_near_ties(dtype: str, near_tie: Path, wanted: list[CodeArray]) -> None:
     engine = make_engine(str(near_tie), FRAMES, f"engine.codegen_dtype={dtype}")

@@ -141,6 +141,7 @@ def leaf_outputs(engine: LocalEngine) -> list[tuple[str, Tensor]]:
     return outputs
 
 
+@pytest.mark.slow
 def test_bfloat16_against_float32(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     half = make_engine(str(near_tie), *SETTINGS, "engine.codegen_dtype=bfloat16")
     found = explained(clean, LocalForensics(engine), LocalForensics(half))
@@ -179,6 +180,7 @@ def test_one_thread_against_two(near_tie: Path, engine: LocalEngine, clean: Side
     assert found.forced is not None and found.forced.draws_differ > 0
 
 
+@pytest.mark.slow
 def test_onednn_is_found_in_the_codec(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     without = LocalForensics(make_engine(str(near_tie), *SETTINGS, "backend.mkldnn=false"))
     b = recorded_side("B", without, REQUEST)
