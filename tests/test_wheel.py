@@ -96,9 +96,13 @@ def test_its_modules_are_those_of_the_wheel(elsewhere: Elsewhere) -> None:
 
 
 def test_regress_of_the_shipped_suite(elsewhere: Elsewhere) -> None:
-    summary = elsewhere.summary("regress", "base")
+    done = elsewhere.python("-m", "ttsctl", "regress", "base", "--json")
+    summary = json.loads(done.stdout)
     assert summary["suite"]["path"] == str(elsewhere.target / "ttsctl" / "suites" / "base.toml")
     assert {v["status"] for v in summary["verdicts"] if v["gate"] == "codes_baseline"} == {"pass"}
+    # Judged on the machine of the baseline alone, which may be busy with other tests.
+    failed = set(summary["failed_gates"])
+    assert failed <= {"ttfa_p50_baseline"} and done.returncode == summary["exit_status"] == len(failed), done.stderr
 
 
 def test_sweep_of_a_shipped_experiment(elsewhere: Elsewhere) -> None:

@@ -51,6 +51,7 @@ def defaults(short, tmp_path_factory):
     return json.loads(done.stdout), (folder / "output" / "decode-ablate" / "latest").resolve(), done.stderr
 
 
+@pytest.mark.slow
 def test_the_summary_is_whole(defaults):
     summary, home, tables = defaults
     assert json.loads((home / "summary.json").read_text()) == summary
@@ -66,6 +67,7 @@ def test_the_summary_is_whole(defaults):
     assert summary["code_jumps"]["max"] >= summary["code_jumps"]["p99"] >= summary["code_jumps"]["p50"]
 
 
+@pytest.mark.slow
 def test_the_wavs_are_the_pcm_to_the_bit(defaults):
     summary, home, _ = defaults
     for row in summary["variants"]:
@@ -73,6 +75,7 @@ def test_the_wavs_are_the_pcm_to_the_bit(defaults):
         assert rate == 24_000 and pcm_sha256(pcm) == row["pcm_sha256"]
 
 
+@pytest.mark.slow
 def test_modes_are_explained(defaults):
     summary, _, _ = defaults
     for other in ("B_windowed_72", "D_cached", "E_incremental"):
@@ -84,6 +87,7 @@ def test_modes_are_explained(defaults):
     assert cut["mae"] > 1e-3 and cut["snr_db"] < 20 and cut["largest_at_s"] >= 0.32
 
 
+@pytest.mark.slow
 def test_legacy_windows_are_explained_from_the_audio(short, tmp_path):
     only = ["--only", "A_oneshot", "--only", "B_windowed_72", "--set", "decoder.padding=legacy", "--json"]
     done = decode_ablate(tmp_path, short, *only)
@@ -95,6 +99,7 @@ def test_legacy_windows_are_explained_from_the_audio(short, tmp_path):
     assert [row["samples"] for row in summary["variants"]] == [16 * 1920 - 555, 16 * 1920 - 4 * 555]
 
 
+@pytest.mark.slow
 def test_variants_keep_to_themselves_and_one_may_have_no_audio(short, tmp_path):
     """A legacy variant leaves the next one as it was; a stage before the audio gives none, and says so."""
     chosen = ("old:decoder.mode=oneshot,decoder.padding=legacy", "new:decoder.mode=oneshot")
@@ -113,6 +118,7 @@ def test_variants_keep_to_themselves_and_one_may_have_no_audio(short, tmp_path):
     assert row["wav"] is None and row["decoder_rtf"] is None and row["reason"] == "no samples"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["missing", "id", "two", "folder of two"])
 def test_codes_that_do_not_fit_are_2_in_one_line(short, tmp_path, case):
     codes = np.load(short)

@@ -134,6 +134,7 @@ def test_labels_are_tab_separated_lines() -> None:
     assert label_text(()) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["none", "lossy", "unrelated"])
 def test_the_picture_is_a_png(tmp_path: Path, other: str) -> None:
     a = popped(4.0, count=3)
@@ -165,6 +166,7 @@ def test_the_bench_times_and_counts() -> None:
     assert not np.array_equal(speech_like(1.0, 3), speech_like(1.0, 4))
 
 
+@pytest.mark.slow
 def test_weights_are_fitted_from_a_labelled_folder(tmp_path: Path) -> None:
     audio = popped(20.0, seed=9, count=20)
     places = loud_places(speech(20.0, 9), 20)

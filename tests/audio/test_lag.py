@@ -32,6 +32,7 @@ def test_samples_lost_at_every_seam_are_found_exactly(packet: int, lost: int) ->
     assert path.coverage > 0.95
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_any_cuts_and_insertions_are_found_exactly(seed: int) -> None:

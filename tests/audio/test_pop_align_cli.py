@@ -13,6 +13,7 @@ import soundfile
 from ttsctl.audio.bench import speech_like, without_packet_ends
 from ttsctl.report.pop_align import PopAlignSummary
 
+pytestmark = pytest.mark.slow
 RATE = 24_000
 APP = "from ttsctl.cli.main import run; run()"
 KEYS = {"path", "sample_rate", "duration_s", "pop_click_score", "pops_s", "pops", "spikes_s"}

@@ -77,6 +77,7 @@ def test_a_limit_ends_it_and_is_said() -> None:
     assert none.kind == "unfinished" and judgement.status == 3 and "--max-probes" in judgement.headline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.9, 0.5])
 def test_a_culprit_that_drifts(p: float) -> None:
     """A set that is found was seen to drift, so it holds the culprit; luck may only add a key, and seldom does."""

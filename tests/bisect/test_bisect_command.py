@@ -69,6 +69,7 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Bise
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 def test_the_culprit_among_twelve_keys(command: Bisect, tmp_path: Path) -> None:
     a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", {**ELEVEN, **CULPRIT})
     status, summary, told = command(a, b, "--runs", "2")
@@ -86,6 +87,7 @@ def test_the_other_eleven_explain_nothing(command: Bisect, tmp_path: Path) -> No
     assert status == 0 and summary["kind"] == "nothing" and len(summary["probes"]) == 2
 
 
+@pytest.mark.slow
 def test_threads_on_a_checkpoint_of_near_ties(command: Bisect, tmp_path: Path) -> None:
     """A culprit that is in the kernels: MKL splits sums over two threads otherwise than it does over one."""
     checkpoint = write_near_tie(tmp_path / "near")
@@ -102,6 +104,7 @@ def test_threads_on_a_checkpoint_of_near_ties(command: Bisect, tmp_path: Path) -
     assert summary["counter_proof_verdict"] == "clean"
 
 
+@pytest.mark.slow
 def test_drift_of_free_sampling_and_an_unstable_control(command: Bisect, tmp_path: Path) -> None:
     free = toml(tmp_path / "free.toml", {"sampling.policy": '"free"', "stream.packet_tokens": "2"})
     status, summary, _ = command(toml(tmp_path / "a.toml", {}), free)
@@ -111,6 +114,7 @@ def test_drift_of_free_sampling_and_an_unstable_control(command: Bisect, tmp_pat
     assert status == 3 and summary["headline"].startswith("cannot be bisected: control A is itself unstable")
 
 
+@pytest.mark.slow
 def test_recorded_runs_and_their_environment(command: Bisect, tmp_path: Path) -> None:
     """Configurations out of a summary; what else differs is told and left alone."""
     a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", {**CULPRIT, "stream.chunk_ms": "40"})
@@ -154,6 +158,7 @@ def test_what_is_no_configuration_is_refused(command: Bisect, tmp_path: Path) ->
     assert status == 2 and "control B" in told and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_every_run_in_a_process_of_its_own(command: Bisect, tmp_path: Path) -> None:
     """The same answer; with one key, B is the proof and A the counter-proof."""
     a, b = toml(tmp_path / "a.toml", {}), toml(tmp_path / "b.toml", CULPRIT)

@@ -35,6 +35,7 @@ def spoken(cli, *arguments) -> tuple[str, str]:
     return summary["sha256"], summary["pcm_sha256"]
 
 
+@pytest.mark.slow
 def test_sharded_and_tokenizer_json_alone_speak_the_same(cli, checkpoint):
     expected = spoken(cli)
     shard(checkpoint)
@@ -179,6 +180,7 @@ def test_hub_id_when_offline(cli, monkeypatch, kind, says):
     cli("synth", "hi", "--checkpoint", name).refused(f"checkpoint {name}: ", *says)
 
 
+@pytest.mark.slow
 def test_hub_id_that_the_cache_has(cli, monkeypatch, checkpoint):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *arguments, **options: str(checkpoint))
     assert spoken(cli, "--checkpoint", "owner/name") == spoken(cli)

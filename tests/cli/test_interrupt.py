@@ -16,6 +16,7 @@ LONG = "The ferry left the harbour before sunrise. " * 40
 TIMEOUT_S = 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "at_work"),
     [
@@ -67,6 +68,7 @@ run(["synth", " "])
 """
 
 
+@pytest.mark.slow
 def test_the_status_is_ours_with_an_engine_stuck_in_its_thread() -> None:
     """A case that outlived its time leaves such a thread behind; tearing it down would abort the process."""
     done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=False)

@@ -85,6 +85,7 @@ def test_regress_holds(cli, suite):
     assert [v["status"] for v in summary["verdicts"] if v["gate"] == "codes_baseline"] == ["pass"]
 
 
+@pytest.mark.slow
 def test_regress_with_an_altered_golden_hash_is_1(cli, suite, edit, tmp_path):
     path = suite(["short_01"])
 

@@ -54,6 +54,7 @@ def test_nothing_comparable_is_3_and_writes_nothing(tmp_path, codes, put):
     assert not (tmp_path / "output").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["missing", "transposed", "one", "none", "packet_tokens", "damaged meta", "sha"])
 def test_bad_input_is_2_in_one_line(tmp_path, codes, put, case):
     a, b = put(tmp_path, codes, "a"), put(tmp_path, codes, "b")

@@ -40,6 +40,7 @@ def result() -> TraceBench:
     return bench_trace(Config(), CHECKPOINT, frames=3, rounds=2)
 
 
+@pytest.mark.slow
 def test_every_level_records_what_it_says(result: TraceBench) -> None:
     assert [level.level for level in result.levels] == list(LEVELS)
     none, codes, stages, modules = result.levels
@@ -89,6 +90,7 @@ def test_the_released_size_is_that_of_the_released_checkpoint() -> None:
     assert ours == wanted
 
 
+@pytest.mark.slow
 def test_a_random_talker_never_ends_and_repeats() -> None:
     sizes = open_checkpoint(CHECKPOINT).sizes
     cpu = torch.device("cpu")
@@ -103,6 +105,7 @@ def test_nothing_to_do_is_refused() -> None:
         bench_trace(Config(), CHECKPOINT, frames=0)
 
 
+@pytest.mark.slow
 def test_targets_are_judged(result: TraceBench) -> None:
     costs = zip(result.levels, (1.0, 1.02, 1.1, 1.6), strict=True)
     levels = tuple(replace(level, relative_cost=cost) for level, cost in costs)
@@ -112,6 +115,7 @@ def test_targets_are_judged(result: TraceBench) -> None:
     assert summary.notes == ["2 rounds: too few for an interval, which takes 6"]
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--checkpoint", CHECKPOINT, "--frames", "2", "--rounds", "1", "--out", str(tmp_path), "--json"]
     with pytest.raises(SystemExit) as left:

@@ -57,16 +57,19 @@ def spoken() -> list[tuple[np.ndarray, bool, np.ndarray, float, float]]:
     return results
 
 
+@pytest.mark.slow
 def test_base_texts_end_by_the_end_token(spoken: list) -> None:
     assert [truncated for _, truncated, *_ in spoken] == [False] * 5
     assert all(len(codes) >= 10 for codes, *_ in spoken)
 
 
+@pytest.mark.slow
 def test_every_greedy_draw_has_a_clear_winner(spoken: list) -> None:
     assert min(group0 for *_, group0, _ in spoken) >= GROUP0_GAP
     assert min(others for *_, others in spoken) >= OTHER_GAP
 
 
+@pytest.mark.slow
 def test_audio_is_healthy(spoken: list) -> None:
     for _, _, pcm, *_ in spoken:
         level = 20 * np.log10(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))
@@ -75,6 +78,7 @@ def test_audio_is_healthy(spoken: list) -> None:
         assert abs(pcm.mean()) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["engine.codegen_dtype=float64", "determinism.level=strict"])
 def test_codes_hold_in_other_arithmetic(setting: str, spoken: list) -> None:
     engine: LocalEngine = make_engine("builtin", setting)
@@ -83,6 +87,7 @@ def test_codes_hold_in_other_arithmetic(setting: str, spoken: list) -> None:
     assert np.array_equal(codes, spoken[-1][0])
 
 
+@pytest.mark.slow
 def test_codes_hold_with_two_threads(spoken: list) -> None:
     torch.set_num_threads(2)
     try:
@@ -92,6 +97,7 @@ def test_codes_hold_with_two_threads(spoken: list) -> None:
     assert np.array_equal(codes, spoken[-1][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["streaming", "whole"])
 def test_every_released_speaker_speaks(mode: str, builtin: LocalEngine) -> None:
     for speaker in ("serena", "uncle_fu", "eric", "dylan"):

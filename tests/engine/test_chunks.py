@@ -46,7 +46,9 @@ def test_length_of_a_chunk() -> None:
     assert (chunk_samples(30.0, 24_000), chunk_samples(0.001, 24_000)) == (720, 1)
 
 
-@pytest.mark.parametrize("chunk_ms", [10, 40.7, 5000])
+@pytest.mark.parametrize(
+    "chunk_ms", [pytest.param(10, marks=pytest.mark.slow), 40.7, pytest.param(5000, marks=pytest.mark.slow)]
+)
 def test_chunk_length_changes_no_bit(chunk_ms: float, builtin: LocalEngine) -> None:
     wanted = run_stream(builtin, REQUEST, threading.Event())
     found = run_stream(make_engine("builtin", f"stream.chunk_ms={chunk_ms}"), REQUEST, threading.Event())

@@ -42,6 +42,7 @@ def decoded_frames(engine: LocalEngine) -> list[int]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("planted")
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 @pytest.mark.parametrize(("packet", "every"), [(1, 1), (4, 1), (3, 2), (4, 3)])
@@ -60,6 +61,7 @@ def test_it_is_named_offline_too() -> None:
         make_engine("builtin", SHORT).offline(REQUEST)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("planted")
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, builtin: LocalEngine) -> None:

@@ -150,6 +150,7 @@ def one_packet_hash(name: str, transformer: str, legacy: bool, seed: int) -> str
     return pcm_sha256(decode(new_session(decoder, config("incremental", transformer=transformer)), codes, []))
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 3),
@@ -168,6 +169,7 @@ def test_incremental_gives_the_same_bytes_however_the_codes_are_split(
     assert len(pcm) == FRAMES * FRAME - (LOST if legacy else 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**31), size=st.integers(1, 9))
 def test_incremental_is_oneshot_but_for_rounding(seed: int, size: int) -> None:
@@ -185,6 +187,7 @@ def test_a_windowed_stream_follows_its_packets() -> None:
     assert len(hashes) == 2
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(frame=st.integers(0, FRAMES - 1), book=st.integers(0, 15), before=st.integers(1, 9), after=st.integers(1, 9))
 def test_a_changed_code_is_heard_from_its_frame_on_and_not_before(

@@ -81,6 +81,7 @@ def own_value(engine: LocalEngine, point: str, frame: int, codebook: int) -> dic
     return {site: LocalForensics(engine).capture(REQUEST, point, frame)[site]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("point", "frame", "codebook"), POINTS)
 def test_a_graft_heals_what_was_spoilt(engine: LocalEngine, clean: Run, point: str, frame: int, codebook: int) -> None:
     """Spoilt, the run is another one; with the clean value in its place it is the clean run, to the last bit."""
@@ -90,6 +91,7 @@ def test_a_graft_heals_what_was_spoilt(engine: LocalEngine, clean: Run, point: s
     assert same(faulty.record(REQUEST, "stages", good), clean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transformer", ["cache", "full"])
 def test_open_steps_are_grafted_in_every_rerun(transformer: str) -> None:
     """With packets of 1 a grid step is run four times, and each run computes its frames anew."""
@@ -102,6 +104,7 @@ def test_open_steps_are_grafted_in_every_rerun(transformer: str) -> None:
         assert same(faulty.record(REQUEST, "stages", good), clean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["oneshot", "windowed", "cached", "incremental"])
 def test_a_runs_own_values_change_nothing(mode: str) -> None:
     engine = make_engine("builtin", CAP, f"decoder.mode={mode}", "stream.packet_tokens=2", "stream.left_context=2")
@@ -130,6 +133,7 @@ def test_legacy_padding_keeps_the_short_first_frame() -> None:
     assert same(forensic.record(REQUEST, "modules", values), clean)
 
 
+@pytest.mark.slow
 def test_half_precision_goes_out_and_in_without_loss() -> None:
     engine = make_engine("builtin", CAP, "engine.codegen_dtype=bfloat16", "engine.decoder_dtype=bfloat16")
     forensic = LocalForensics(engine)
@@ -181,6 +185,7 @@ def test_an_edit_must_keep_the_dtype(engine: LocalEngine) -> None:
         faulty.record(REQUEST, "codes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["greedy", "seeded"])
 def test_own_codes_forced_give_the_same_draws(policy: str) -> None:
     engine = make_engine("builtin", "sampling.max_new_tokens=40", f"sampling.policy={policy}")

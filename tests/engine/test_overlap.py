@@ -71,12 +71,15 @@ def process_engine(request: pytest.FixtureRequest) -> Iterator[tuple[LocalEngine
     assert gone(engine.worker.pid)
 
 
-@pytest.mark.parametrize("form", COVERING, ids=str)
+@pytest.mark.parametrize(
+    "form", [*COVERING[:3], *(pytest.param(form, marks=pytest.mark.slow) for form in COVERING[3:])], ids=str
+)
 def test_a_thread_changes_no_bit(form: Any, greedy_bits: tuple[str, str]) -> None:
     assert bits(make_engine("builtin", SHORT, *stream_sets("thread", *form))) == greedy_bits
     assert not codegen_threads()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [(1, 0, 2, 40.0), (3, 1, 3, 30.0), (4, 0, 3, 7.5)], ids=str)
 def test_without_overlap_no_bit_changes(form: Any, greedy_bits: tuple[str, str]) -> None:
     assert bits(make_engine("builtin", SHORT, *stream_sets("none", *form))) == greedy_bits
@@ -86,6 +89,7 @@ def test_seeded_draws_in_a_thread(seeded_bits: tuple[str, str]) -> None:
     assert bits(make_engine("builtin", SHORT, *stream_sets("thread", 3, 0, 2), *SEEDED)) == seeded_bits
 
 
+@pytest.mark.slow
 def test_a_process_changes_no_bit(
     process_engine: tuple[LocalEngine, bool], greedy_bits: tuple[str, str], seeded_bits: tuple[str, str]
 ) -> None:
@@ -97,6 +101,7 @@ def test_a_process_changes_no_bit(
     assert codes_sha256(engine.offline(REQUEST).codes) == wanted[0]
 
 
+@pytest.mark.slow
 def test_controls_that_must_differ(greedy_bits: tuple[str, str], seeded_bits: tuple[str, str]) -> None:
     other = bits(make_engine("builtin", SHORT, "stream.overlap=thread", *SEEDED[:1], "sampling.seed=8"))
     assert len({other[0], seeded_bits[0], greedy_bits[0]}) == 3
@@ -127,6 +132,7 @@ def test_times_of_a_thread() -> None:
     assert run.packets[0].code_ms == run.packets[0].codes_at_ms
 
 
+@pytest.mark.slow
 def test_streams_in_threads_do_not_touch_each_other() -> None:
     engine = make_engine("builtin", SHORT, "stream.overlap=thread")
     alone = [speak(engine, request).codes for request in (REQUEST, OTHER)]
@@ -141,6 +147,7 @@ def _codes(events: list[Any]) -> np.ndarray:
     return np.concatenate([event.codes for event in events if isinstance(event, Packet)])
 
 
+@pytest.mark.slow
 def test_another_stream_while_the_worker_is_busy(process_engine: tuple[LocalEngine, bool]) -> None:
     engine, _ = process_engine
     stream = engine.stream(REQUEST)
@@ -151,6 +158,7 @@ def test_another_stream_while_the_worker_is_busy(process_engine: tuple[LocalEngi
     assert len(engine.offline(OTHER).codes)
 
 
+@pytest.mark.slow
 def test_own_taps_cannot_look_into_a_worker(process_engine: tuple[LocalEngine, bool]) -> None:
     with pytest.raises(CannotJudge, match="overlap 'none' or 'thread'"):
         process_engine[0].stream_with(REQUEST, CodegenProbes(), DecodeProbes())
@@ -162,6 +170,7 @@ def oracle_case(name: str) -> dict[str, Any]:
     return next(case for case in cases if case["id"] == name)
 
 
+@pytest.mark.slow
 # One whose text is whole in the prompt among the greedy ones, and one that draws by seed.
 @pytest.mark.parametrize(
     ("overlap", "names"),
@@ -186,6 +195,7 @@ def test_reference_cases_of_the_public_package(overlap: str, names: list[str]) -
     assert pid is None or gone(pid)
 
 
+@pytest.mark.slow
 def test_a_trace_is_the_same_from_every_form(tmp_path: Path) -> None:
     """What was computed is the same, not only what came out, on a checkpoint where the number of threads tells."""
     folder = str(write_near_tie(tmp_path / "near_tie"))

@@ -109,6 +109,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 @pytest.mark.parametrize("taken", [0, 1, 2])
 def test_closing_early_frees_everything(

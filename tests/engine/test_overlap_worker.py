@@ -53,6 +53,7 @@ def pid_of(engine: LocalEngine) -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_a_closed_stream_leaves_the_worker_idle(engine: LocalEngine) -> None:
     wanted, pid = bits(engine), pid_of(engine)
     for taken in (0, 1, 4):
@@ -64,12 +65,14 @@ def test_a_closed_stream_leaves_the_worker_idle(engine: LocalEngine) -> None:
     assert bits(engine) == wanted and pid_of(engine) == pid
 
 
+@pytest.mark.slow
 def test_strict_is_read_back_from_the_worker(engine: LocalEngine) -> None:
     in_force = engine.info.in_force
     assert in_force["deterministic_algorithms"] is True and in_force["cudnn_allow_tf32"] is False
     assert in_force["decoder_switches"]["deterministic_algorithms"] is False  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_it_holds_the_only_code_generation(engine: LocalEngine) -> None:
     assert sum(p.numel() for p in engine.decoder.parameters()) > 0
     with pytest.raises(Exception, match="in a worker process"):
@@ -78,6 +81,7 @@ def test_it_holds_the_only_code_generation(engine: LocalEngine) -> None:
         engine.first_logits(REQUEST)
 
 
+@pytest.mark.slow
 def test_errors_cross_with_their_class(engine: LocalEngine) -> None:
     pid = pid_of(engine)
     with pytest.raises(InputError, match="split the text"):
@@ -91,6 +95,7 @@ def test_errors_cross_with_their_class(engine: LocalEngine) -> None:
     assert bits(engine) and pid_of(engine) == pid
 
 
+@pytest.mark.slow
 def test_a_death_in_a_request_is_told_and_the_next_one_is_served(engine: LocalEngine) -> None:
     wanted, pid = bits(engine), pid_of(engine)
     stream = engine.stream(REQUEST)
@@ -101,6 +106,7 @@ def test_a_death_in_a_request_is_told_and_the_next_one_is_served(engine: LocalEn
     assert bits(engine) == wanted and pid_of(engine) != pid
 
 
+@pytest.mark.slow
 def test_one_that_does_not_stop_is_killed(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "STOP_S", 0.2)
     stream, pid = engine.stream(REQUEST), pid_of(engine)
@@ -178,6 +184,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_the_parents_and_the_worker_ends_with_it(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT.format(tests=str(Path(__file__).parents[1])))

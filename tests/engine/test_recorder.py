@@ -91,6 +91,7 @@ def test_two_runs_give_one_trace(engine: LocalEngine) -> None:
         assert np.array_equal(getattr(first.draws, name), getattr(second.draws, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transformer", ["cache", "full"])
 def test_prints_do_not_depend_on_the_packet(transformer: str) -> None:
     sets = (CAP, f"decoder.transformer={transformer}")
@@ -209,6 +210,7 @@ def test_interleaved_streams_do_not_mix(engine: LocalEngine) -> None:
     assert list(rows(end.trace.decode)) == list(rows(alone.decode))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "frame", "codebook"),
     [
@@ -248,6 +250,7 @@ def test_the_race_is_multinomials() -> None:
     assert raced != [int(torch.multinomial(row.softmax(-1), 1, generator=other)) for row in logits]
 
 
+@pytest.mark.slow
 def test_the_gap_of_a_sampled_draw_is_what_would_turn_it() -> None:
     """Lowered by a little less than its gap the winner stays; a little more, under the same noise, and it does not."""
     engine = make_engine("builtin", CAP, "sampling.policy=seeded", "sampling.predictor_top_k=0")
@@ -263,6 +266,7 @@ def test_the_gap_of_a_sampled_draw_is_what_would_turn_it() -> None:
             assert int(altered.codes[draws.frame[index], draws.codebook[index]]) == wanted
 
 
+@pytest.mark.slow
 def test_greedy_talker_with_a_sampling_predictor() -> None:
     sets = ("sampling.predictor_policy=seeded", "sampling.seed=7")
     mixed = make_engine("builtin", CAP, *sets)

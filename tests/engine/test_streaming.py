@@ -38,18 +38,21 @@ def test_packets_have_the_configured_size(builtin: LocalEngine) -> None:
     assert all(len(p.pcm) == 1920 * len(p.codes) for p in packets)
 
 
+@pytest.mark.slow
 def test_packet_size_changes_no_bit(builtin: LocalEngine) -> None:
     wanted = _sums(_run(builtin)[0])
     for packet_tokens in (1, 3, 7, 500):
         assert _sums(_run(make_engine("builtin", f"stream.packet_tokens={packet_tokens}"))[0]) == wanted
 
 
+@pytest.mark.slow
 def test_two_runs_and_another_voice(builtin: LocalEngine) -> None:
     assert _sums(_run(builtin)[0]) == _sums(_run(builtin)[0])
     other = Request(REQUEST.text, Voice("ryan", "ryan"))
     assert _sums(_run(builtin, other)[0])[0] != _sums(_run(builtin)[0])[0]
 
 
+@pytest.mark.slow
 def test_interleaved_streams_do_not_touch_each_other(builtin: LocalEngine) -> None:
     other = Request("Something else entirely.", Voice("ryan", "ryan"))
     alone = [_sums(_run(builtin, r)[0]) for r in (REQUEST, other)]
@@ -95,6 +98,7 @@ def test_oneshot_mode_gives_its_audio_at_the_end(builtin: LocalEngine) -> None:
     assert np.array_equal(packets[-1].pcm, offline)
 
 
+@pytest.mark.slow
 def test_seeded_repeats_and_free_reports_its_seed() -> None:
     seeded = make_engine("builtin", "sampling.policy=seeded", "sampling.seed=7")
     assert _sums(_run(seeded)[0]) == _sums(_run(seeded)[0])
@@ -105,6 +109,7 @@ def test_seeded_repeats_and_free_reports_its_seed() -> None:
     assert _sums(_run(replay)[0]) == _sums(packets)
 
 
+@pytest.mark.slow
 def test_content_seed_follows_text_and_voice() -> None:
     engine = make_engine("builtin", "sampling.policy=seeded", "sampling.seed_mode=content")
     seed = _run(engine)[1].seed

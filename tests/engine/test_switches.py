@@ -96,6 +96,7 @@ def test_strict_is_for_the_decoder_only_if_told_so(sets: tuple[str, ...], strict
     assert (decoder_switches(config, FOUND).deterministic == 2) is strict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "field", "value"),
     [

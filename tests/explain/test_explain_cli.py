@@ -101,6 +101,7 @@ def test_a_flip_is_not_judged_without_its_noise(cli: Callable[..., Done], tmp_pa
     assert f"draw 2 of frame {summary.drawn[0]}" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [None, "codes", "stages"])
 def test_the_lower_level_is_compared(cli: Callable[..., Done], tmp_path: Path, level: TraceLevel | None) -> None:
     fault = Fault("draw", 3, 1, 1.0)
@@ -133,6 +134,7 @@ def test_runs_of_other_requests_cannot_be_judged(cli: Callable[..., Done], tmp_p
     assert cli("explain", a, dump(tmp_path / "d", request=replace(REQUEST, text_id="named"))).status == 0
 
 
+@pytest.mark.slow
 def test_wrong_input(cli: Callable[..., Done], tmp_path: Path) -> None:
     a = dump(tmp_path / "a")
     refused(cli("explain", a), 2, "expected two recorded runs, got 1")
@@ -171,6 +173,7 @@ def test_comparing_files_loads_no_torch(tmp_path: Path) -> None:
 # With the engine itself.
 
 
+@pytest.mark.slow
 def test_recorded_runs_with_their_text_are_proven(cli: Callable[..., Done], tmp_path: Path) -> None:
     record = ("dump-codes", *HELLO, *SHORT, "--trace", "codes")
     penalty = ("--set", "sampling.predictor_repetition_penalty=1.5")
@@ -201,12 +204,14 @@ def test_code_generation_in_a_worker_is_repeated_where_it_can_be_looked_into(
     assert (again.sampling.policy, again.sampling.predictor_policy, again.sampling.seed) == ("greedy", "seeded", 77)
 
 
+@pytest.mark.slow
 def test_one_config_that_holds(cli: Callable[..., Done]) -> None:
     done = cli("explain", *HELLO, *SHORT, "--runs", 3)
     assert done.status == 0 and "3 clean runs bound the drift rate" in done.stdout
     assert done.summary.runs == 3 and done.summary.drift_bound == pytest.approx(1 - 0.05 ** (1 / 3))
 
 
+@pytest.mark.slow
 def test_two_configs_of_which_only_decoding_differs(cli: Callable[..., Done]) -> None:
     done = cli("explain", *HELLO, *SHORT, "--set-b", "decoder.stages=conv_only", "--jitters", 0)
     summary = done.summary

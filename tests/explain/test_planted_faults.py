@@ -58,6 +58,7 @@ def blamed() -> list[Outcome]:
     return list(outcomes(each=1, frames=FRAMES, every=4))
 
 
+@pytest.mark.slow
 def test_faults_are_named_exactly(blamed: list[Outcome], record_property: pytest.RecordProperty) -> None:
     coarse = list(stage_outcomes(FRAMES, every=4))
     everything = [*blamed, *coarse]
@@ -69,6 +70,7 @@ def test_faults_are_named_exactly(blamed: list[Outcome], record_property: pytest
     assert rate >= NEEDED, missed(everything)
 
 
+@pytest.mark.slow
 def test_every_stage_is_struck(blamed: list[Outcome]) -> None:
     struck = {outcome.fault.stage for outcome in blamed}
     assert struck == set(STAGES)
@@ -84,6 +86,7 @@ def test_a_fault_elsewhere_is_not_the_one_found(bench: Bench) -> None:
     assert not Outcome(one, None).exact
 
 
+@pytest.mark.slow
 def test_grafts_converge(bench: Bench, blamed: list[Outcome]) -> None:
     """A sample; text and packetiser have no value that a graft could replace."""
     greedy = [o for o in blamed if o.exact and o.fault.how != "generator skipped"]
@@ -97,6 +100,7 @@ def test_grafts_converge(bench: Bench, blamed: list[Outcome]) -> None:
     assert stubborn == []
 
 
+@pytest.mark.slow
 def test_a_graft_elsewhere_does_not_converge(bench: Bench, blamed: list[Outcome]) -> None:
     """The control of the grafts: the value of another module cures nothing."""
     faults = [o for o in blamed if o.exact and o.fault.stage == "codec" and not o.fault.is_input]
@@ -131,6 +135,7 @@ def _against_plain(plain_sides: dict[bool, Side], settings: str) -> TraceCompari
         engine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SAME)
 def test_clean_pairs_blame_nothing(settings: str, plain_sides: dict[bool, Side]) -> None:
     found = _against_plain(plain_sides, settings)
@@ -144,6 +149,7 @@ def test_there_are_twenty_clean_pairs() -> None:
     assert len(SAME) >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "stage"),
     [

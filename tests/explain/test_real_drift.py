@@ -92,6 +92,7 @@ def test_its_tied_draws_are_near_and_between_twins(plain: LocalEngine, wanted: l
     assert (draws.gap[speech & ~tied] > NEAR).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_precision_flips_near_ties(dtype: str, near_tie: Path, wanted: list[CodeArray]) -> None:
     engine = make_engine(str(near_tie), FRAMES, f"engine.codegen_dtype={dtype}")
@@ -102,6 +103,7 @@ def test_precision_flips_near_ties(dtype: str, near_tie: Path, wanted: list[Code
     assert same(found, all_codes(engine))
 
 
+@pytest.mark.slow
 def test_threads_flip_near_ties(near_tie: Path, plain: LocalEngine, wanted: list[CodeArray]) -> None:
     engine = make_engine(str(near_tie), FRAMES, "backend.threads=2")
     found = all_codes(engine)
@@ -113,6 +115,7 @@ def test_threads_flip_near_ties(near_tie: Path, plain: LocalEngine, wanted: list
     assert are_flips_of_twins(differences)
 
 
+@pytest.mark.slow
 def test_threads_flip_nothing_where_winners_are_clear() -> None:
     one, two = (make_engine("builtin", FRAMES, f"backend.threads={n}") for n in (1, 2))
     assert np.array_equal(codes_of(one, REQUESTS[0]), codes_of(two, REQUESTS[0]))

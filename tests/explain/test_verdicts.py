@@ -72,6 +72,7 @@ def test_last_bits_that_flip_a_twin_are_a_near_tie_flip(engine: LocalEngine, cle
     assert 0 < found.verdict.gap_change <= found.noise.bound < 1e-4
 
 
+@pytest.mark.slow
 def test_a_shifted_logit_is_a_real_change(engine: LocalEngine, clean: Side) -> None:
     """At a draw of twins too: the gap moves by far more than rounding moves it."""
     for codebook in (TIED[1], 6):
@@ -140,6 +141,7 @@ def leaf_outputs(engine: LocalEngine) -> list[tuple[str, Tensor]]:
     return outputs
 
 
+@pytest.mark.slow
 def test_bfloat16_against_float32(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     half = make_engine(str(near_tie), *SETTINGS, "engine.codegen_dtype=bfloat16")
     found = explained(clean, LocalForensics(engine), LocalForensics(half))
@@ -162,6 +164,7 @@ def test_the_first_difference_of_bfloat16_is_of_values(near_tie: Path, engine: L
     assert first is not None and first.point == first_other_module(engine, half)
 
 
+@pytest.mark.slow
 def test_one_thread_against_two(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     two = make_engine(str(near_tie), SETTINGS[0], "backend.threads=2")
     b = recorded_side("B", LocalForensics(two), REQUEST)
@@ -177,6 +180,7 @@ def test_one_thread_against_two(near_tie: Path, engine: LocalEngine, clean: Side
     assert found.forced is not None and found.forced.draws_differ > 0
 
 
+@pytest.mark.slow
 def test_onednn_is_found_in_the_codec(near_tie: Path, engine: LocalEngine, clean: Side) -> None:
     without = LocalForensics(make_engine(str(near_tie), *SETTINGS, "backend.mkldnn=false"))
     b = recorded_side("B", without, REQUEST)

@@ -25,11 +25,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_summary_is_as_pinned(found: dict[str, Any], name: str) -> None:
     assert differences(pin(name), found[name]) == []
 
 
+@pytest.mark.slow
 def test_every_command_is_pinned(found: dict[str, Any]) -> None:
     assert set(found) == set(NAMES)
 

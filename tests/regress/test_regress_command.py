@@ -76,6 +76,7 @@ def test_json_is_the_summary_alone_on_stdout(command: Command) -> None:
     assert json.loads(result.stdout) == command.summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["", "drift", "raise", "nan", "empty", "no audio"])
 def test_the_summary_obeys_its_published_schema(command: Command, fault: str) -> None:
     command.faults = {"long_01": fault}

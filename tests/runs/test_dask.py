@@ -87,6 +87,7 @@ def nanny_cluster():
         yield found.scheduler_address.replace("tcp://", "dask://")
 
 
+@pytest.mark.slow
 def test_a_run_that_dask_tried_again_is_an_error(tmp_path, nanny_cluster):
     folder = tmp_path / "marks"
     folder.mkdir()
@@ -96,6 +97,7 @@ def test_a_run_that_dask_tried_again_is_an_error(tmp_path, nanny_cluster):
     assert "died" in result.results[1].error and "2 times" in result.results[1].error
 
 
+@pytest.mark.slow
 def test_an_address_nobody_answers_at(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -61,6 +61,7 @@ SETTLED = {
 }
 
 
+@pytest.mark.slow
 def test_new_processes_are_new():
     with open_pool("local", 1) as pool:
         first = pool.submit(own_pid, None).result()
@@ -145,6 +146,7 @@ def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path, keeper):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
     """It is an error; the next ones run, on an engine that is not busy."""
     from ttsctl.runs import job_kinds as lab_run
@@ -198,6 +200,7 @@ def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
     assert [r.error for r in result.results] == ["RuntimeError: cut short", None, None] and did == [1, 2]
 
 
+@pytest.mark.slow
 def test_drift_that_is_really_there(tmp_path, keeper):
     """bfloat16 rounds the near-ties of this checkpoint otherwise: each is stable, both together are not."""
     folder = write_near_tie(tmp_path / "near_tie")

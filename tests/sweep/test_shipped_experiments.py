@@ -39,6 +39,8 @@ NAMES = (
     "threads",
     "greedy_which",
 )
+# Only the first one is run where slow tests are left out.
+FIRST_QUICK = [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
 # What a built-in network says on any CPU. bfloat16 rounds its near-ties otherwise, and no audio of it has a pop.
 NO = {"precision": ["Does bfloat16 code generation give the codes of float32?"]}
 NOTHING_TO_SEE = {"chunk_ms": ["Do the pops stay where they are?", "Do they where every packet has a seam?"]}
@@ -69,7 +71,7 @@ def test_all_of_them_are_there() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.toml")) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FIRST_QUICK)
 def test_on_the_builtin_checkpoint(name: str) -> None:
     """Every condition runs or is skipped with a reason; every conclusion is judged or says why not."""
     keeper = EngineCache()
@@ -135,7 +137,7 @@ class World:
         return replace(made, run=replace(made.run, pcm=pcm), pcm_sha256=pcm_sha256(pcm), pops=pops)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FIRST_QUICK)
 def test_every_conclusion_can_hold_and_can_fail(name: str) -> None:
     """Over worlds in which conditions are well or not, with and without CUDA there is none that only ever agrees."""
     seen: dict[str, set[str]] = {}

@@ -106,6 +106,7 @@ def kinds(tmp_path_factory):
     return sweep(write_experiment(folder, "repeats = 2\n" + SHORT + KINDS, texts=("one",)))
 
 
+@pytest.mark.slow
 def test_every_kind_of_run(kinds):
     status, summary, _ = kinds
     assert [c["outcome"] for c in summary["conclusions"]] == ["holds", "holds", "holds", "fails", "not judged"]
@@ -126,6 +127,7 @@ def test_every_kind_of_run(kinds):
     assert rows["stream"]["power"].startswith("2 clean runs bound the drift rate at ≤ 78 %")
 
 
+@pytest.mark.slow
 def test_summary_is_as_published(kinds):
     _, summary, folder = kinds
     assert summary == json.loads((folder / "summary.json").read_text())
@@ -133,6 +135,7 @@ def test_summary_is_as_published(kinds):
     assert set(summary["definitions"]) == set(summary["conditions"][0]["metrics"])
 
 
+@pytest.mark.slow
 def test_table_and_dumps(kinds):
     _, summary, folder = kinds
     with (folder / "decision_table.csv").open(newline="") as handle:
@@ -158,6 +161,7 @@ def test_table_and_dumps(kinds):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ends", "isolation"), [(signal.SIGINT, "state"), (signal.SIGKILL, "process")], ids=["interrupt", "kill"]
 )

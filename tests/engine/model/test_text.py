@@ -47,6 +47,7 @@ def test_small_vocabulary_keeps_the_qwen2_split() -> None:
     assert len(_pieces(tokenizer, "ที่นี่")) > 1
 
 
+@pytest.mark.slow
 def test_large_vocabulary_takes_the_other_split(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(_enlarged(tmp_path))
     assert tokenizer.get_vocab_size() > 100_000
