@@ -73,3 +73,26 @@ def test_the_status_is_ours_with_an_engine_stuck_in_its_thread() -> None:
     """A case that outlived its time leaves such a thread behind; tearing it down would abort the process."""
     done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and done.stderr.startswith("ttsctl: text: ") and done.stderr.count("\n") == 1
+
+
+CONVERTED = """
+import os, signal, sys
+from ttsctl.cli import main
+
+def build_app(arguments):
+    def app(**options):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except main.Interrupted:
+            raise ImportError("as numpy does where C code imports a module")
+    return app
+
+main.build_app = build_app
+main.run(["synth", "hi"])
+"""
+
+
+def test_an_error_after_an_interrupt_is_its_consequence() -> None:
+    """An extension module that is interrupted while it is imported raises its own error instead."""
+    done = subprocess.run([sys.executable, "-c", CONVERTED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "ttsctl: interrupted; nothing was written\n")

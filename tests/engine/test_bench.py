@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from ttsctl.audio.bench import AlignmentTime, DetectorTime, PopsBench
 from ttsctl.cli import bench as bench_cli
+from ttsctl.core.bench_results import DecodeBench, with_relative_costs
 from ttsctl.core.config import Config, DecoderConfig, StreamConfig
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.engine.bench.decode_bench import bench_decode, full_packets, growth_of
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec
-from ttsctl.engine.bench.results import DecodeBench, with_relative_costs
 from ttsctl.engine.model.codec import SpeechTokenizer
 from ttsctl.report.bench import BenchDecodeSummary, BenchPopsSummary, summarise_decode, summarise_pops
 

@@ -15,10 +15,10 @@ import torch
 from scipy.stats import binom
 
 from ttsctl.cli.main import run
+from ttsctl.core.bench_results import TraceBench
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.engine.bench.random_networks import random_talker, released_talker
-from ttsctl.engine.bench.results import TraceBench
 from ttsctl.engine.bench.trace_bench import LEVELS, _level_time, _Run, bench_trace, median_interval
 from ttsctl.engine.model.checkpoint import open_checkpoint
 from ttsctl.engine.model.meta_init import build_on_meta

@@ -26,11 +26,26 @@ class Interrupted(BaseException):
     """Ctrl-C or a termination request; not an Exception, so no per-case handler can take it for a failed case."""
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    # A second one must not cut short the removal of what the first one stopped.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted
+class Interrupts:
+    """The handler of Ctrl-C and termination requests: raises Interrupted, and remembers that one came.
+
+    C code that calls Python, as many extension modules do while they are imported, may drop the exception or raise its
+    own instead: an interrupt while numpy is imported ends in ImportError. So every error after an interrupt counts as
+    its consequence, and an interrupt that was dropped can be repeated.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        self.came = True
+        error = sys.exc_info()[1]
+        while error is not None:
+            # A second one must not cut short the removal of what the first one stopped.
+            if isinstance(error, Interrupted):
+                return
+            error = error.__context__
+        raise Interrupted
 
 
 def _show_version(wanted: bool) -> None:
@@ -79,17 +94,20 @@ def run(arguments: list[str] | None = None) -> None:
     verbose = "--verbose" in arguments
     # --verbose is taken anywhere on the line, for it is what one adds to a command that just failed.
     arguments = [a for a in arguments if a != "--verbose"]
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts = Interrupts()
+    signal.signal(signal.SIGINT, interrupts)
+    signal.signal(signal.SIGTERM, interrupts)
     try:
         build_app(arguments)(args=arguments, prog_name="ttsctl")
     except SystemExit as end:
         _leave(end.code)
     except Interrupted:
         _fail("interrupted; nothing was written", ExitStatus.INTERRUPTED)
-    except TtsctlError as error:
-        _fail(str(error), error.exit_status, error if verbose else None)
     except Exception as error:  # noqa: BLE001  the last resort: a defect of ours still ends in one line
+        if interrupts.came:
+            _fail("interrupted; nothing was written", ExitStatus.INTERRUPTED, error if verbose else None)
+        if isinstance(error, TtsctlError):
+            _fail(str(error), error.exit_status, error if verbose else None)
         line = f"internal error: {type(error).__name__}: {error}"
         _fail(
             line if verbose else f"{line}; run again with --verbose", ExitStatus.NOT_JUDGED, error if verbose else None
@@ -98,6 +116,8 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _fail(message: str, status: int, shown: Exception | None = None) -> NoReturn:
     """One line on stderr, below the traceback of ``shown``; then exit with ``status``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if shown is not None:
         traceback.print_exception(shown)
     print("ttsctl: " + " ".join(message.split()), file=sys.stderr)

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ttsctl.audio.bench import AlignmentTime, DetectorTime, PopsBench
+from ttsctl.core.bench_results import DecodeBench, ModeTime
 from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
-from ttsctl.engine.bench.results import DecodeBench, ModeTime
 from ttsctl.report.summary import Model, Summary
 
 _DECODE = (

@@ -6,9 +6,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ttsctl.core.bench_results import LevelTime, TraceBench
 from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
-from ttsctl.engine.bench.results import LevelTime, TraceBench
 from ttsctl.report.bench import Target, judge_target, say_targets, target_sentence
 from ttsctl.report.summary import Summary
 

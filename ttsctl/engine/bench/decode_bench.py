@@ -12,12 +12,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from ttsctl.core.bench_results import DecodeBench, Growth, ModeTime, with_relative_costs
 from ttsctl.core.config import Config, DecodeMode
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec
-from ttsctl.engine.bench.results import DecodeBench, Growth, ModeTime, with_relative_costs
 from ttsctl.engine.decode.session import SessionStats
 from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.loading import open_decoder

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import torch
 
+from ttsctl.core.bench_results import LevelTime, TraceBench
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
@@ -18,7 +19,6 @@ from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.trace import TraceLevel
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec, random_talker, released_talker
-from ttsctl.engine.bench.results import LevelTime, TraceBench
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import SamplingPlan, new_generator, plan_sampling, request_seed
 from ttsctl.engine.decode.sessions import new_session
