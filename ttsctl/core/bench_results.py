@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
-
-from pydantic import Field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ttsctl.core.provenance import Provenance
 
@@ -50,7 +48,8 @@ class ModeTime:
     relative_cost: float | None
     packet_ms: tuple[float, ...]
     growth: Growth | None
-    reason: Annotated[str | None, Field(description="why a value is null")]
+    # pydantic takes the description from the metadata; core does not import pydantic.
+    reason: str | None = field(metadata={"description": "why a value is null"})
 
 
 @dataclass(frozen=True)
