@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ttsctl.bisect.keys import differing
-from ttsctl.bisect.probes import Question
+from ttsctl.bisect.probes import Question, differing_keys
 from ttsctl.bisect.text_runs import Symptom
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
@@ -25,7 +24,7 @@ B = replace(
     determinism=replace(A.determinism, clamp_codes=True),
     backend=replace(A.backend, threads=2),
 )
-KEYS = tuple(toggle.key for toggle in differing(A, B))
+KEYS = tuple(toggle.key for toggle in differing_keys(A, B))
 REQUESTS = (Request("one", Voice("v"), "t1"), Request("two", Voice("v"), "t2"))
 
 
@@ -56,7 +55,7 @@ class FaultyRuns:
 
     def run(self, config: Config, request: Request) -> CodeArray:
         self.runs += 1
-        keys = frozenset(toggle.key for toggle in differing(A, config))
+        keys = frozenset(toggle.key for toggle in differing_keys(A, config))
         if self.refused(keys):
             raise InputError("these keys do not go together", "choose others")
         codes = np.arange(10 * 16, dtype=np.int64).reshape(10, 16) + len(request.text)

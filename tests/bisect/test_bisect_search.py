@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.bisect.search import Verdict, smallest
+from ttsctl.bisect.search import ProbeVerdict, smallest_bad_set
 
 KEYS = tuple("abcdefghijkl")
 SETS = st.sets(st.sampled_from(KEYS), min_size=1, max_size=4).map(frozenset)
@@ -20,11 +20,11 @@ class Counted:
         self.causes = causes
         self.refused = refused
         self.needs = needs
-        self.asked: dict[frozenset[str], Verdict] = {}
+        self.asked: dict[frozenset[str], ProbeVerdict] = {}
 
-    def __call__(self, keys: frozenset[str]) -> Verdict:
+    def __call__(self, keys: frozenset[str]) -> ProbeVerdict:
         if self.refused & keys and self.needs not in keys:
-            verdict: Verdict = "unresolved"
+            verdict: ProbeVerdict = "unresolved"
         else:
             verdict = "bad" if any(cause <= keys for cause in self.causes) else "clean"
         self.asked[keys] = verdict
@@ -34,14 +34,14 @@ class Counted:
 @given(st.sampled_from(KEYS))
 def test_one_key_takes_log2_n_and_one_more(key: str) -> None:
     judge = Counted(frozenset(key))
-    assert smallest(KEYS, judge).keys == (key,)
+    assert smallest_bad_set(KEYS, judge).keys == (key,)
     assert len(judge.asked) <= 6  # ceil(log2 12) + the empty set + the key alone
 
 
 @given(SETS)
 def test_a_set_is_found_exactly_and_in_few_probes(cause: frozenset[str]) -> None:
     judge = Counted(cause)
-    found = smallest(KEYS, judge)
+    found = smallest_bad_set(KEYS, judge)
     assert frozenset(found.keys) == cause and found.undecided == ()
     assert len(judge.asked) <= 1 + 6 * len(cause)
 
@@ -51,7 +51,7 @@ def test_of_several_causes_one_that_holds_no_other(causes: list[frozenset[str]])
     """Oracle: the sets of which no proper subset is bad, from a plain walk through all subsets."""
     bad = {frozenset(s) for k in range(5) for s in combinations(KEYS, k) if any(c <= frozenset(s) for c in causes)}
     minimal = {one for one in bad if not any(other < one for other in bad)}
-    assert frozenset(smallest(KEYS, Counted(*causes)).keys) in minimal
+    assert frozenset(smallest_bad_set(KEYS, Counted(*causes)).keys) in minimal
 
 
 @given(st.permutations(KEYS), SETS, st.sampled_from(KEYS), st.sampled_from(KEYS))
@@ -61,7 +61,7 @@ def test_keys_that_need_another_are_stepped_around(
 ) -> None:
     """``dependent`` does not run without ``needed``: what is found is bad, and no key of it can go but to a refusal."""
     judge = Counted(cause, refused=frozenset(dependent), needs=needed)
-    found = smallest(order, judge)
+    found = smallest_bad_set(order, judge)
     assert judge(frozenset(found.keys)) == "bad" and cause <= frozenset(found.keys)
     for key in found.keys:
         without = judge(frozenset(found.keys) - {key})
@@ -73,8 +73,8 @@ def test_keys_that_need_another_are_stepped_around(
 def test_where_nothing_between_runs_the_rest_stays_together() -> None:
     everything = frozenset(KEYS)
 
-    def judge(keys: frozenset[str]) -> Verdict:
+    def judge(keys: frozenset[str]) -> ProbeVerdict:
         return "bad" if keys == everything else "unresolved" if keys else "clean"
 
-    found = smallest(KEYS, judge)
+    found = smallest_bad_set(KEYS, judge)
     assert frozenset(found.keys) == everything and frozenset(found.undecided) == everything

@@ -1,1 +1,1 @@
-"""Which setting is to blame? The smallest set of keys that makes the difference."""
+"""Which setting makes the difference? The smallest set of keys that turns A's behaviour into B's."""

@@ -1,23 +1,48 @@
-"""Running one configuration after another, each in fresh state: engines in this process, or an interpreter a run."""
+"""Runs in fresh state, one configuration after another: engines in this process, or an interpreter for each run."""
 
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from ttsctl.core.codes import CodeArray
-    from ttsctl.core.config import Config
-    from ttsctl.core.engine import Engine
-    from ttsctl.core.provenance import Provenance
-    from ttsctl.core.request import Request
+from ttsctl.core.codes import CodeArray
+from ttsctl.core.config import Config
+from ttsctl.core.engine import Engine
+from ttsctl.core.errors import EngineError
+from ttsctl.core.machine import collect_provenance
+from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request
+from ttsctl.runs.engines import load_engine
+from ttsctl.runs.job import Isolation, Job
+from ttsctl.runs.run_job import run_job
+from ttsctl.runs.run_stream import run_stream
+
+
+class FreshRuns(Protocol):
+    """``run`` is what ``bisect`` takes."""
+
+    def run(self, config: Config, request: Request) -> CodeArray:
+        """The codes (T, Q) int64 of one streamed run. TtsctlError if the configuration or the engine fails."""
+        ...
+
+    def provenance(self) -> Provenance:
+        """The provenance of the last run; without a run, this machine's, without threads and checkpoint."""
+        ...
+
+    def close(self) -> None:
+        """Free what is kept between runs. Harmless twice."""
+        ...
+
+
+def fresh_runs(isolation: Isolation) -> FreshRuns:
+    """Runs in this process for "state", in a process each for "process"."""
+    return FreshProcesses() if isolation == "process" else FreshEngines()
 
 
 class FreshEngines:
-    """``run`` for lab.bisect: the engine of the last configuration is kept, that of another is loaded anew.
+    """Keeps the engine of the last configuration, and loads an engine anew for another configuration.
 
-    An engine puts back the process-wide switches after each call, so none inherits those of another.
+    An engine restores the process-wide switches after each call, so none inherits those of another.
     """
 
     def __init__(self) -> None:
@@ -25,60 +50,40 @@ class FreshEngines:
         self._provenance: Provenance | None = None
 
     def run(self, config: Config, request: Request) -> CodeArray:
-        """Codes (T, Q) int64 of one streamed run. EngineError for whatever torch raises."""
-        from ttsctl.core.errors import EngineError
-        from ttsctl.runs.run_stream import run_stream
-
+        """As ``FreshRuns.run``; a RuntimeError becomes an EngineError: torch raises it for a missing kernel."""
         try:
             return run_stream(self._loaded(config), request, threading.Event()).require_codes()
-        except RuntimeError as error:  # torch has no other word for a kernel that is missing
+        except RuntimeError as error:
             raise EngineError(f"the engine failed: {str(error).splitlines()[0]}") from error
 
-    def _loaded(self, config: Config) -> Engine:
-        from ttsctl.runs.engines import load_engine
-
-        if self._engine is None or self._engine.config != config:
-            self.close()
-            self._engine = load_engine(config)
-            self._provenance = self._engine.info.provenance
-        return self._engine
+    def provenance(self) -> Provenance:
+        return self._provenance or collect_provenance()
 
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
         self._engine = None
 
-    def provenance(self) -> Provenance:
-        """This machine's, as the last engine saw it, or without threads and checkpoint if none was loaded."""
-        from ttsctl.core.machine import collect_provenance
-
-        return self._provenance or collect_provenance()
-
-    def __enter__(self) -> FreshEngines:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _loaded(self, config: Config) -> Engine:
+        if self._engine is None or self._engine.config != config:
+            self.close()
+            self._engine = load_engine(config)
+            self._provenance = self._engine.info.provenance
+        return self._engine
 
 
 class FreshProcesses:
-    """``run`` for lab.bisect: every run in an interpreter of its own, which has seen no other configuration.
+    """Makes every run in an interpreter of its own, which has seen no other configuration.
 
-    Slower by a start and a load each run; for what a process keeps, such as kernels that cuDNN has benchmarked, or a
-    cuBLAS workspace that cannot be changed once CUDA has started.
+    Each run pays for a start and a load. This is for what a process keeps, such as the kernels that cuDNN has
+    benchmarked, or a cuBLAS workspace that cannot be changed once CUDA has started.
     """
 
     def __init__(self) -> None:
         self._provenance: Provenance | None = None
 
     def run(self, config: Config, request: Request) -> CodeArray:
-        """Codes (T, Q) int64 of one streamed run. EngineError for whatever went wrong in its process."""
-        from ttsctl.core.errors import EngineError
-        from ttsctl.runs.job import Job
-        from ttsctl.runs.run_job import run_job
-
+        """As ``FreshRuns.run``; EngineError for whatever went wrong in the process."""
         result = run_job(Job("bisect", "text", 1, config, request, isolation="process", warmup=0))
         if result.codes is None:
             raise EngineError(result.error or "the run gave no codes")
@@ -86,15 +91,7 @@ class FreshProcesses:
         return result.codes
 
     def provenance(self) -> Provenance:
-        """This machine's, as the last run saw it."""
-        from ttsctl.core.machine import collect_provenance
-
         return self._provenance or collect_provenance()
 
-    def __enter__(self) -> FreshProcesses:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Every process has ended with its run."""
+    def close(self) -> None:
+        """Nothing is kept: every process has ended with its run."""

@@ -1,25 +1,46 @@
-"""Probes: configurations between A and B, each run once and remembered."""
+"""Probes: the keys in which A and B differ, and configurations between the two, each run once and remembered."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any
 
-from ttsctl.bisect.keys import between
-from ttsctl.bisect.search import Verdict
-from ttsctl.bisect.text_runs import Run, Symptom, TextRuns, first_difference, hash_unique, like, run_texts, shows
+from ttsctl.bisect.search import ProbeVerdict
+from ttsctl.bisect.text_runs import (
+    RunText,
+    Symptom,
+    TextRuns,
+    first_difference,
+    gave_codes_of,
+    hash_unique,
+    run_texts,
+    shows,
+)
 from ttsctl.core.config import Config
 from ttsctl.core.errors import TtsctlError
 from ttsctl.core.request import Request
 
 Keys = frozenset[str]
-Tell = Callable[[], None]
+Advance = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """One key, such as ``stream.packet_tokens``, with A's value and B's."""
+
+    key: str
+    a: Any
+    b: Any
 
 
 @dataclass(frozen=True)
 class Question:
-    """What to bisect. ``runs``: of each request in each probe. ``max_probes``: both controls count."""
+    """What to bisect. ``runs``: of each request in each probe. ``symptom`` None: as B shows it.
+
+    ``max_probes`` counts both controls.
+    """
 
     a: Config
     b: Config
@@ -33,22 +54,22 @@ class Question:
 class Probe:
     """A with B's values of ``keys``, and what its runs gave.
 
-    ``runs`` counts those made, over all texts; a probe stops at the first that shows the symptom. ``hash_unique`` is
-    the largest of any text; ``first_diff_frame`` the earliest, in ``text``: between runs for drift, against A's for
-    codes. ``like_a``, ``like_b``: every run gave codes that the control gave. What was not had is None; of an
-    unresolved probe ``reason`` says why.
+    ``runs`` counts all runs, of all texts; a probe stops at the first run that shows the symptom. ``hash_unique`` is
+    the largest of any text. ``first_diff_frame`` is the lowest of any text, ``text`` is that text: for drift between
+    runs, for codes from control A's. ``codes_of_a``, ``codes_of_b``: every run gave codes that this control gave. An
+    unresolved probe has None for these, and the ``reason``.
     """
 
     number: int
     keys: Keys
-    verdict: Verdict
+    verdict: ProbeVerdict
     runs: int
     seconds: float
     hash_unique: int | None = None
     first_diff_frame: int | None = None
     text: str | None = None
-    like_a: bool | None = None
-    like_b: bool | None = None
+    codes_of_a: bool | None = None
+    codes_of_b: bool | None = None
     reason: str | None = None
 
 
@@ -56,68 +77,97 @@ class LimitReached(Exception):
     """``max_probes`` were made."""
 
 
+def differing_keys(a: Config, b: Config) -> tuple[Toggle, ...]:
+    """Every key in which A and B differ, in the order of the configuration."""
+    left, right = a.to_dict(), b.to_dict()
+    return tuple(
+        Toggle(f"{table}.{key}", value, right[table][key])
+        for table, keys in left.items()
+        for key, value in keys.items()
+        if value != right[table][key]
+    )
+
+
+def config_between(a: Config, b: Config, keys: Collection[str]) -> Config:
+    """A, with B's values of ``keys``. KeyError for an unknown key."""
+    tables: dict[str, Any] = {}
+    for key in keys:
+        table, _, name = key.partition(".")
+        if name not in b.to_dict().get(table, {}):
+            raise KeyError(key)
+        tables[table] = replace(tables.get(table, getattr(a, table)), **{name: getattr(getattr(b, table), name)})
+    return replace(a, **tables)
+
+
 def text_name(request: Request, number: int) -> str:
-    """What a text is called: its id, or its number from 1."""
+    """The name of a text: its id, or else its number, counted from 1 (``number`` counts from 0)."""
     return request.text_id or f"text {number + 1}"
 
 
 class Prober:
-    """Judges sets of keys against the two controls, which were run in full. ``probes``: all so far, in order."""
+    """Judges sets of keys against both controls, of which every run was made. ``probes``: all so far, in order."""
 
     def __init__(
-        self, question: Question, symptom: Symptom, a: list[TextRuns], b: list[TextRuns], run: Run, tell: Tell
+        self,
+        question: Question,
+        symptom: Symptom,
+        control_a: list[TextRuns],
+        control_b: list[TextRuns],
+        run: RunText,
+        advance: Advance,
     ) -> None:
         self._question = question
         self._symptom = symptom
-        self._a = a
-        self._b = b
+        self._control_a = control_a
+        self._control_b = control_b
         self._run = run
-        self._tell = tell
+        self._advance = advance
         self.probes: list[Probe] = []
         self._by_keys: dict[Keys, Probe] = {}
 
     def add(self, keys: Keys, made: list[TextRuns], seconds: float) -> Probe:
-        """Judge finished runs and remember them."""
+        """The probe of runs that were made already."""
         question = self._question
-        found = first_difference(made, self._symptom, self._a, question.a.stream.packet_tokens)
+        found = first_difference(made, self._symptom, self._control_a, question.a.stream.packet_tokens)
         return self._keep(
             Probe(
                 number=len(self.probes) + 1,
                 keys=keys,
-                verdict="bad" if shows(made, self._symptom, self._a) else "clean",
+                verdict="bad" if self._shows_symptom(made) else "clean",
                 runs=sum(len(text.hashes) for text in made),
                 seconds=seconds,
                 hash_unique=hash_unique(made),
                 first_diff_frame=found.frame if found else None,
                 text=text_name(question.requests[found.text], found.text) if found else None,
-                like_a=like(made, self._a),
-                like_b=like(made, self._b),
+                codes_of_a=gave_codes_of(made, self._control_a),
+                codes_of_b=gave_codes_of(made, self._control_b),
             )
         )
 
-    def judge(self, keys: Keys) -> Verdict:
+    def judge(self, keys: Keys) -> ProbeVerdict:
         return self.probe(keys).verdict
 
     def probe(self, keys: Keys) -> Probe:
-        """The probe of these keys, made now unless it was before. LimitReached instead of one too many."""
+        """The probe of these keys, made now unless it was made before. LimitReached if there were ``max_probes``."""
         known = self._by_keys.get(keys)
         if known is not None:
             return known
         question, started = self._question, time.perf_counter()
         if len(self.probes) >= question.max_probes:
             raise LimitReached
-        config = between(question.a, question.b, keys)
+        config = config_between(question.a, question.b, keys)
         try:
-            made = run_texts(
-                config, question.requests, question.runs, self._run, lambda m: shows(m, self._symptom, self._a)
-            )
+            made = run_texts(config, question.requests, question.runs, self._run, self._shows_symptom)
         except TtsctlError as error:
             seconds = time.perf_counter() - started
             return self._keep(Probe(len(self.probes) + 1, keys, "unresolved", 0, seconds, reason=str(error)))
         return self.add(keys, made, time.perf_counter() - started)
 
+    def _shows_symptom(self, made: list[TextRuns]) -> bool:
+        return shows(made, self._symptom, self._control_a)
+
     def _keep(self, probe: Probe) -> Probe:
         self.probes.append(probe)
         self._by_keys[probe.keys] = probe
-        self._tell()
+        self._advance()
         return probe

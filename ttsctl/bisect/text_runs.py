@@ -1,4 +1,4 @@
-"""The runs of some texts under one configuration, and whether they show what is looked for."""
+"""The runs of some texts under one configuration, and whether they show a symptom."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ttsctl.core.config import Config
 from ttsctl.core.request import Request
 from ttsctl.dumps.diff import diff_codes
 
-# Codes (T, Q) int64 of one run of a request under a configuration, in fresh state.
-Run = Callable[[Config, Request], CodeArray]
-# drift: the runs of a text do not all give the same codes. codes: some run gives other codes than A.
+# One run of a request under a configuration, in fresh state: its codes (T, Q) int64.
+RunText = Callable[[Config, Request], CodeArray]
+# drift: the runs of a text do not all give the same codes. codes: some run gives other codes than control A.
 Symptom = Literal["drift", "codes"]
 
 
 @dataclass
 class TextRuns:
-    """The hashes of one text's runs, in order, and the codes (T, Q) int64 behind each hash."""
+    """The hashes of one text's runs, in order, and the codes (T, Q) int64 for each hash."""
 
     hashes: list[str] = field(default_factory=list)
     codes: dict[str, CodeArray] = field(default_factory=dict)
@@ -32,9 +32,9 @@ class TextRuns:
 
 @dataclass(frozen=True)
 class Difference:
-    """The earliest difference that shows a symptom: in which text (its number), and at which frame.
+    """A difference that shows a symptom: the number of the text, and the first frame that differs.
 
-    ``frame`` is None where the codes have other numbers of codebooks, and so cannot be compared frame by frame.
+    ``frame`` is None where the codes have different numbers of codebooks, so that frames cannot be compared.
     """
 
     text: int
@@ -42,9 +42,9 @@ class Difference:
 
 
 def run_texts(
-    config: Config, requests: Sequence[Request], runs: int, run: Run, enough: Callable[[list[TextRuns]], bool]
+    config: Config, requests: Sequence[Request], runs: int, run: RunText, enough: Callable[[list[TextRuns]], bool]
 ) -> list[TextRuns]:
-    """Every request in turn, ``runs`` times over, until ``enough`` says so after a run."""
+    """All requests in turn, ``runs`` times over; stops after the first run for which ``enough`` is True."""
     made = [TextRuns() for _ in requests]
     for _ in range(runs):
         for text, request in zip(made, requests, strict=True):
@@ -55,28 +55,28 @@ def run_texts(
 
 
 def hash_unique(made: Sequence[TextRuns]) -> int:
-    """The largest of any text."""
+    """The largest number of different hashes that any text gave."""
     return max(len(text.codes) for text in made)
 
 
-def like(made: Sequence[TextRuns], control: Sequence[TextRuns]) -> bool:
+def gave_codes_of(made: Sequence[TextRuns], control: Sequence[TextRuns]) -> bool:
     """Whether every run gave codes that the control gave for the same text."""
     return all(set(mine.hashes) <= set(its.hashes) for mine, its in zip(made, control, strict=True))
 
 
-def shows(made: Sequence[TextRuns], symptom: Symptom, reference: Sequence[TextRuns]) -> bool:
-    """Whether these runs prove the symptom; ``reference`` are A's."""
-    return hash_unique(made) > 1 if symptom == "drift" else not like(made, reference)
+def shows(made: Sequence[TextRuns], symptom: Symptom, control_a: Sequence[TextRuns]) -> bool:
+    """Whether these runs prove the symptom."""
+    return hash_unique(made) > 1 if symptom == "drift" else not gave_codes_of(made, control_a)
 
 
 def first_difference(
-    made: Sequence[TextRuns], symptom: Symptom, reference: Sequence[TextRuns], packet_tokens: int
+    made: Sequence[TextRuns], symptom: Symptom, control_a: Sequence[TextRuns], packet_tokens: int
 ) -> Difference | None:
-    """The earliest one: between the runs of a text for drift, against A's for codes. None if there is none."""
+    """The difference at the lowest frame: for drift between the runs of a text, for codes from control A's."""
     found: list[Difference] = []
     for number, text in enumerate(made):
         arrays = list(text.codes.values())
-        base = arrays[0] if symptom == "drift" and arrays else next(iter(reference[number].codes.values()))
+        base = arrays[0] if symptom == "drift" and arrays else next(iter(control_a[number].codes.values()))
         for codes in arrays:
             if codes.shape[1] != base.shape[1]:
                 found.append(Difference(number, None))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.request_options import (
     InstructOption,
@@ -21,6 +21,7 @@ from ttsctl.cli.request_options import (
     VoicesOption,
     progress,
 )
+from ttsctl.report.console import open_console
 
 
 def command(
@@ -55,34 +56,24 @@ def command(
     Exit status: 0 B is as good as A, 1 keys were found, 2 wrong input, 3 A is itself unstable, A and B are the same
     configuration, the limit came first, or the engine failed.
     """
-    # Imported here so that --help does not pay for them.
-    from ttsctl.bisect.bisection import bisect
-    from ttsctl.bisect.fresh_runs import FreshEngines, FreshProcesses
-    from ttsctl.bisect.judge import judge
-    from ttsctl.bisect.probes import Question
-    from ttsctl.bisect.sources import environment, other_requests, read_source
-    from ttsctl.bisect.summary import render, summarise
-    from ttsctl.cli.finish import finish
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
-    from ttsctl.runs.requests import VoiceChoice, chosen_texts, make_requests
+    # Imported here so that --help does not pay for it.
+    from ttsctl.bisect.command import BisectOptions, VoiceChoice, render, run_bisect
 
-    sides = read_source(a, checkpoint, sets), read_source(b, checkpoint, sets)
-    voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
-    wanted = chosen_texts(text or [], text_id or [], texts)
-    requests = make_requests(wanted, voice)
-    named = None if symptom == "auto" else symptom
-    question = Question(sides[0].config, sides[1].config, tuple(requests), runs, named, max_probes)
-    with run_folder(out, "bisect") as run:
-        fresh = FreshProcesses() if isolation == "process" else FreshEngines()
-        with progress("probes") as tell, fresh as runner:
-            outcome = bisect(question, runner.run, tell)
-        here = runner.provenance()
-        names = sides[0].name, sides[1].name
-        judgement = judge(outcome, question)
-        judgement = replace(judgement, notes=(*judgement.notes, *other_requests(*sides, requests)))
-        summary = summarise(question, outcome, judgement, names, here, environment(*sides, here))
-        write_summary(summary, run.path)
+    options = BisectOptions(
+        a=a,
+        b=b,
+        runs=runs,
+        symptom=None if symptom == "auto" else symptom,
+        max_probes=max_probes,
+        isolation=isolation,
+        given=tuple(text or ()),
+        text_ids=tuple(text_id or ()),
+        texts=texts,
+        voice=VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode),
+        checkpoint=checkpoint,
+        sets=tuple(sets or ()),
+    )
+    with progress("probes") as advance:
+        summary, home = run_bisect(options, out, advance)
     render(summary, open_console())
-    finish(summary, run.home, as_json)
+    finish(summary, home, as_json)

@@ -81,7 +81,7 @@ def command(
         jitters=jitters,
         proof=proof,
     )
-    with progress("runs") as tell:
-        summary, home = run_explain(options, out, tell)
+    with progress("runs") as advance:
+        summary, home = run_explain(options, out, advance)
     render(summary, open_console())
     finish(summary, home, as_json)

@@ -49,14 +49,14 @@ class ExplainOptions:
     proof: bool
 
 
-def run_explain(options: ExplainOptions, out: Path, tell: Callable[[], None]) -> tuple[ExplainSummary, Path]:
+def run_explain(options: ExplainOptions, out: Path, advance: Callable[[], None]) -> tuple[ExplainSummary, Path]:
     """Explain, and write the run folder under ``out``: the summary and ``explanation.md``. Returns summary and folder.
 
-    ``tell`` is called after every run of one configuration. InputError for options that do not go together.
+    ``advance`` is called after every run of one configuration. InputError for options that do not go together.
     """
     texts = _texts(options)
     with run_folder(out, "explain") as run:
-        found, context = _investigate(options, texts, tell)
+        found, context = _investigate(options, texts, advance)
         summary = summarise(found, conclude(found, context.runs), context)
         write_text(run.path / EXPLANATION, markdown(summary))
         write_summary(summary, run.path)
@@ -64,7 +64,7 @@ def run_explain(options: ExplainOptions, out: Path, tell: Callable[[], None]) ->
 
 
 def _investigate(
-    options: ExplainOptions, texts: list[NamedText], tell: Callable[[], None]
+    options: ExplainOptions, texts: list[NamedText], advance: Callable[[], None]
 ) -> tuple[Investigation, Context]:
     methods = Methods(tuple(range(1, options.jitters + 1)), options.proof)
     if options.sources:
@@ -74,7 +74,7 @@ def _investigate(
     configs = _configs(options)
     if options.runs is not None and len(configs) > 1:
         raise InputError("--runs: expected one configuration to repeat, got two", "leave out --runs")
-    return explain_live(configs, request, options.runs or DEFAULT_RUNS, methods, tell)
+    return explain_live(configs, request, options.runs or DEFAULT_RUNS, methods, advance)
 
 
 def _texts(options: ExplainOptions) -> list[NamedText]:

@@ -94,13 +94,13 @@ def investigate(a: Side, b: Side, setup: ReplaySetup) -> Investigation:
 
 
 def record_until_different(
-    engine: Forensic, request: Request, runs: int, level: TraceLevel, tell: Callable[[], None]
+    engine: Forensic, request: Request, runs: int, level: TraceLevel, advance: Callable[[], None]
 ) -> list[Side]:
     """Run up to ``runs`` times, and stop after the first run that is not equal to run 1."""
     sides: list[Side] = []
     for number in range(1, runs + 1):
         sides.append(recorded_side(f"run {number}", engine, request, level))
-        tell()
+        advance()
         if number > 1 and compare_traces(sides[0], sides[-1]).first is not None:
             break
     return sides

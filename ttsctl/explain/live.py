@@ -16,9 +16,9 @@ from ttsctl.explain.summary import Context
 
 
 def explain_live(
-    configs: Sequence[Config], request: Request, runs: int, methods: Methods, tell: Callable[[], None]
+    configs: Sequence[Config], request: Request, runs: int, methods: Methods, advance: Callable[[], None]
 ) -> tuple[Investigation, Context]:
-    """Speak a request and explain the first difference; ``tell`` is called after every run of one configuration.
+    """Speak a request and explain the first difference; ``advance`` is called after every run of one configuration.
 
     One configuration is run up to ``runs`` times, of two each is run once. InputError for a policy that is free, and
     for an engine that cannot show traces.
@@ -29,7 +29,7 @@ def explain_live(
     with Engines() as engines, engine_errors():
         first, last = engines.open(config_a), engines.open(config_b)
         if len(configs) == 1:
-            sides = record_until_different(first, request, runs, "modules", tell)
+            sides = record_until_different(first, request, runs, "modules", advance)
         else:
             sides = [recorded_side(label, engine, request) for label, engine in (("A", first), ("B", last))]
         a, b = sides[0], sides[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -57,32 +57,40 @@ class ExplainSummary(Summary):
     command: str = "explain"
     a: str
     b: str
-    text_sha256: str | None = Field(description="of the text that both spoke; null if neither says")
-    runs: int | None = Field(description="runs of one configuration, up to the first that differed; null for two sides")
-    drift_bound: float | None = Field(description="null where a run differed, or two sides were compared")
-    level: TraceLevel = Field(description="the lower of both trace levels")
+    text_sha256: Annotated[str | None, Field(description="of the text that both spoke; null if neither says")]
+    runs: Annotated[
+        int | None, Field(description="runs of one configuration, up to the first that differed; null for two sides")
+    ]
+    drift_bound: Annotated[float | None, Field(description="null where a run differed, or two sides were compared")]
+    level: Annotated[TraceLevel, Field(description="the lower of both trace levels")]
     drift_kind: DriftKind | None
-    kind_reason: str | None = Field(description="why drift_kind is null, or what else led to it")
+    kind_reason: Annotated[str | None, Field(description="why drift_kind is null, or what else led to it")]
     codes_equal: bool
-    first: Divergence | None = Field(description="the first divergence; null if nothing differs")
-    decode: Divergence | None = Field(description="the first of decoding alone, over frames of equal codes")
-    drawn: tuple[int, int] | None = Field(description="frame and codebook of the first draw that took another id")
-    draw: DrawPair | None = Field(description="both sides of that draw, or of the one that the divergence leads to")
+    first: Annotated[Divergence | None, Field(description="the first divergence; null if nothing differs")]
+    decode: Annotated[Divergence | None, Field(description="the first of decoding alone, over frames of equal codes")]
+    drawn: Annotated[
+        tuple[int, int] | None, Field(description="frame and codebook of the first draw that took another id")
+    ]
+    draw: Annotated[
+        DrawPair | None, Field(description="both sides of that draw, or of the one that the divergence leads to")
+    ]
     gap_change: float | None
-    gap_exact: bool | None = Field(description="false: the gap moved at least by gap_change")
+    gap_exact: Annotated[bool | None, Field(description="false: the gap moved at least by gap_change")]
     largest_gap_change: float | None
     largest_gap_reason: str | None
     noise: Noise | None
     noise_reason: str | None
     forced: ForcedDraws | None
     forced_reason: str | None
-    proven: bool | None = Field(description="a graft of one place made B equal to A; null: none could be tried")
+    proven: Annotated[
+        bool | None, Field(description="a graft of one place made B equal to A; null: none could be tried")
+    ]
     proof_reason: str | None
     rungs: list[GraftTrial]
     condition_differences: list[str] | None
     conditions_reason: str | None
-    values_compared: int = Field(ge=0)
-    values_unequal: int = Field(ge=0)
+    values_compared: Annotated[int, Field(ge=0)]
+    values_unequal: Annotated[int, Field(ge=0)]
 
 
 def summarise(found: Investigation, outcome: Outcome, context: Context) -> ExplainSummary:
@@ -91,7 +99,7 @@ def summarise(found: Investigation, outcome: Outcome, context: Context) -> Expla
     clean_runs = context.runs if comparison.first is None else None
     differences = context.condition_differences
     return ExplainSummary(
-        exit_status=outcome.status,
+        exit_status=int(outcome.status),
         headline=outcome.headline,
         config=context.config,
         config_sha256=context.config_sha256,
