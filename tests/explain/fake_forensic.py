@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from fakes import info_of
 from numpy.typing import NDArray
 
 from ttsctl.core.config import Config
+from ttsctl.core.engine import Capabilities
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.forensic import Site, Values
 from ttsctl.core.request import Request, Voice
@@ -144,9 +145,10 @@ class FakeForensicEngine:
         self.sampling_seed, self.temperature = sampling_seed, temperature
         self.runs = 0
         self.config = Config()
-        self.info: Any = SimpleNamespace(
-            in_force={"codegen_dtype": precision, "decoder_dtype": "float32"}, num_codebooks=BOOKS
-        )
+        self.capabilities = Capabilities(codes=True, decoding=False, offline=False, traces=True, seeds=False)
+        self.closed = False
+        in_force: dict[str, object] = {"codegen_dtype": precision, "decoder_dtype": "float32"}
+        self.info = replace(info_of(in_force=in_force), num_codebooks=BOOKS)
         self._weights: dict[str, Array] = {}
 
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
@@ -179,11 +181,8 @@ class FakeForensicEngine:
     def stream(self, request: Request) -> Iterator[Any]:
         raise NotImplementedError
 
-    def offline(self, request: Request) -> Any:
-        raise NotImplementedError
-
-    def decode_offline(self, codes: NDArray[np.int64]) -> Array:
-        raise NotImplementedError
+    def close(self) -> None:
+        self.closed = True
 
     def _eye(self, level: TraceLevel, grafts: Values | None = None, wanted: str | None = None) -> Eye:
         self.runs += 1
