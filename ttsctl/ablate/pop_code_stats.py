@@ -20,7 +20,7 @@ DRAWS = 2000
 SIGNIFICANT = 0.01
 MIN_POPS = 3
 
-Verdict = Literal["seams", "code jumps", "seams and code jumps", "neither"]
+PopVerdict = Literal["seams", "code jumps", "seams and code jumps", "neither"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class PopCodeStats:
     at_seams: pops within 2 ms of a seam. mean_jump: mean over the pops of the step into their frames, in ids. seam_p:
     share of draws with as many places at seams, of as many places as pops, uniform over the audio. jump_p: share of
     permutations of the frames' steps with as large a mean_jump. Both count the observed value as one draw (Phipson &
-    Smyth 2010, "Permutation P-values should never be zero"). verdict: a ``Verdict``, None with ``reason`` for too few
-    pops.
+    Smyth 2010, "Permutation P-values should never be zero"). verdict: a ``PopVerdict``, None with ``reason`` if there
+    are too few pops.
     """
 
     pops: tuple[PopAtCodes, ...]
@@ -128,7 +128,7 @@ def _jump_p(frames: Index, jump: Float, generator: np.random.Generator) -> tuple
     return observed, float((1 + np.count_nonzero(drawn >= observed - 1e-9)) / (1 + DRAWS))
 
 
-def _verdict(seam_p: float | None, jump_p: float | None) -> Verdict:
+def _verdict(seam_p: float | None, jump_p: float | None) -> PopVerdict:
     at_seams = seam_p is not None and seam_p < SIGNIFICANT
     at_jumps = jump_p is not None and jump_p < SIGNIFICANT
     if at_seams and at_jumps:

@@ -13,8 +13,8 @@ def request_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
     lines = []
     if a.text_sha256 != b.text_sha256:
         lines.append(f"text sha256: {a.text_sha256[:12]} against {b.text_sha256[:12]}")
-    for name in ("text_id", "text_mode"):
-        lines += _differs(name, getattr(a, name), getattr(b, name))
+    lines += _differs("text_id", a.text_id, b.text_id)
+    lines += _differs("text_mode", a.text_mode, b.text_mode)
     for name in sorted(set(a.voice) | set(b.voice)):
         lines += _differs(f"voice {name}", a.voice.get(name), b.voice.get(name))
     return lines

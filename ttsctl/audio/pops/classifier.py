@@ -63,7 +63,7 @@ def softmax(terms: Float, weights: Float) -> Float:
     scores = terms @ weights.T
     scores -= scores.max(axis=1, keepdims=True)
     odds = np.exp(scores)
-    return odds / odds.sum(axis=1, keepdims=True)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def likeliest_kinds(probabilities: Float) -> list[str | None]:

@@ -46,7 +46,7 @@ class FaultFits:
 
 def decibel(energy: NDArray[np.floating]) -> Float:
     """Energies, full scale 1.0 -> dB, float64, at least -140."""
-    return 10 * np.log10(np.maximum(energy, 1e-14).astype(np.float64))
+    return np.asarray(10 * np.log10(np.maximum(energy, 1e-14).astype(np.float64)))
 
 
 def fit_fault_models(pcm: Float, candidates: Index, polynomials: Float) -> FaultFits:
