@@ -136,7 +136,8 @@ def _folded(test: Side, residual: Residual, packets: Index) -> Float:
         whole = size // BIN_SAMPLES
         squared = residual.values[start : start + whole * BIN_SAMPLES].reshape(whole, BIN_SAMPLES) ** 2
         table[row, :whole] = np.nan_to_num(squared).mean(axis=1)
-    return np.sqrt(np.nanmean(table, axis=0))
+    folded: Float = np.sqrt(np.nanmean(table, axis=0))
+    return folded
 
 
 def _words(test: Side, residual: Residual, first: int, later: np.ndarray, decay: _Decay) -> str:

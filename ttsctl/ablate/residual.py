@@ -165,7 +165,8 @@ def _correlation(reference: Float | PcmArray, test: Side, packet: int, lag: int)
     energy = np.cumsum(np.concatenate([[0.0], within**2]))
     norms = np.sqrt(np.maximum(energy[size:] - energy[:-size], 1e-9)) * max(float(np.linalg.norm(piece)), 1e-9)
     # Index 0 is the earliest place in the reference and so the largest lag; reversed, the smallest lag comes first.
-    return (correlate(within, piece, mode="valid", method="fft") / norms)[::-1]
+    correlation: Float = (correlate(within, piece, mode="valid", method="fft") / norms)[::-1]
+    return correlation
 
 
 def _padded(signal: Float, low: int, high: int) -> Float:

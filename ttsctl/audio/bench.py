@@ -73,7 +73,8 @@ def speech_like(seconds: float, seed: int, sample_rate: int = DETECTOR_RATE) -> 
         total += len(pieces[-2]) + len(pieces[-1])
     sound = np.concatenate(pieces)[:count]
     sound = 0.5 * sound / np.abs(sound).max() + 1e-4 * generator.standard_normal(count)
-    return np.clip(sound, -1, 1).astype(np.float32)
+    clipped: PcmArray = np.clip(sound, -1, 1).astype(np.float32)
+    return clipped
 
 
 def _syllable(generator: np.random.Generator, sample_rate: int) -> NDArray[np.float64]:

@@ -94,4 +94,5 @@ def predict(pcm: NDArray[np.floating], sample_rate: int, order: int = ORDER) -> 
 def _filtered(spans: Float32, taps: Float32) -> Float32:
     """Rows (F, hop + p) correlated with their taps (F, p + 1) -> (F, hop)."""
     windows = np.lib.stride_tricks.sliding_window_view(spans, taps.shape[1], axis=1)
-    return np.einsum("fht,ft->fh", windows, taps)
+    filtered: Float32 = np.einsum("fht,ft->fh", windows, taps)
+    return filtered

@@ -68,7 +68,8 @@ def _windows(pcm: Pcm, samples: int) -> NDArray[np.float64]:
 def frame_rms(pcm: Pcm, sample_rate: int) -> NDArray[np.float64]:
     """RMS of consecutive whole 20-ms frames, (frames,) float64, full scale 1.0."""
     samples = max(1, round(sample_rate * LEVEL_FRAME_MS / 1000))
-    return np.sqrt(np.mean(np.square(_windows(pcm, samples)), axis=1))
+    rms: NDArray[np.float64] = np.sqrt(np.mean(np.square(_windows(pcm, samples)), axis=1))
+    return rms
 
 
 def pop_click_score(pcm: Pcm, sample_rate: int) -> float | None:

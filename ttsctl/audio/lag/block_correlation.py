@@ -116,4 +116,5 @@ def _levelled(signal: Float) -> Float:
     at = np.arange(len(signal))
     low, high = np.maximum(at - LEVEL_REACH, 0), np.minimum(at + LEVEL_REACH + 1, len(signal))
     level = (running[high] - running[low]) / (high - low)
-    return np.clip(signal / np.maximum(level, SILENCE), -PEAK_LIMIT, PEAK_LIMIT)
+    levelled: Float = np.clip(signal / np.maximum(level, SILENCE), -PEAK_LIMIT, PEAK_LIMIT)
+    return levelled

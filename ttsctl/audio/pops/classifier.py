@@ -63,7 +63,8 @@ def softmax(terms: Float, weights: Float) -> Float:
     scores = terms @ weights.T
     scores -= scores.max(axis=1, keepdims=True)
     odds = np.exp(scores)
-    return odds / odds.sum(axis=1, keepdims=True)
+    probabilities: Float = odds / odds.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def likeliest_kinds(probabilities: Float) -> list[str | None]:

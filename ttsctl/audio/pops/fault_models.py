@@ -46,7 +46,8 @@ class FaultFits:
 
 def decibel(energy: NDArray[np.floating]) -> Float:
     """Energies, full scale 1.0 -> dB, float64, at least -140."""
-    return 10 * np.log10(np.maximum(energy, 1e-14).astype(np.float64))
+    level: Float = 10 * np.log10(np.maximum(energy, 1e-14).astype(np.float64))
+    return level
 
 
 def fit_fault_models(pcm: Float, candidates: Index, polynomials: Float) -> FaultFits:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ PENALTY = 40.0
 MOST_STEPS = 2000
 
 
-def label_candidates(at: Index, events: list[list], sample_rate: int) -> Index:
+def label_candidates(at: Index, events: list[list[Any]], sample_rate: int) -> Index:
     """Candidates (C,) and the events of their case -> the index of each into CLASSES, or UNUSED, (C,)."""
     classes = np.full(len(at), CLASSES.index(NONE))
     for kind, start, stop, _, ignored in events:

@@ -100,7 +100,8 @@ def gap_isolation_db(pcm: Float, at: Index, sample_rate: int) -> Float:
     inside = quiet[:, reach - near : reach + near].min(axis=1)
     outside = np.minimum(quiet[:, : reach - away].min(axis=1), quiet[:, reach + away :].min(axis=1))
     floor = 1e-10
-    return 10 * np.log10(np.maximum(outside, floor) / np.maximum(inside, floor))
+    isolation: Float = 10 * np.log10(np.maximum(outside, floor) / np.maximum(inside, floor))
+    return isolation
 
 
 def gap_starts(pcm: Float, sample_rate: int) -> Index:
@@ -120,7 +121,8 @@ def gap_starts(pcm: Float, sample_rate: int) -> Index:
     inside = (energy[row, end] - energy[:, side]) / np.maximum(stop - start, 1)
     beside = np.minimum(energy[:, side], energy[row, end + side] - energy[row, end]) / side
     start = start[(beside > GAP_SIDE_LEVEL**2) & (beside > inside * 10 ** (GAP_DEPTH_DB / 10))]
-    return start[gap_isolation_db(pcm, start, sample_rate) > GAP_ALONE_DB]
+    alone: Index = start[gap_isolation_db(pcm, start, sample_rate) > GAP_ALONE_DB]
+    return alone
 
 
 def _silent_runs(pcm: Float, sample_rate: int) -> tuple[Index, Index]:

@@ -74,7 +74,8 @@ def _root_of_two(error: Float32) -> Float32:
 def _over(values: Float32, side: Float32, block: int) -> Float32:
     """values (N,) divided by the larger side peak of their block."""
     factor = 1 / np.maximum(side.max(axis=0), np.float32(AUDIBLE))
-    return values * np.repeat(factor, block)[: len(values)]
+    scaled: Float32 = values * np.repeat(factor, block)[: len(values)]
+    return scaled
 
 
 def local_maxima(ratio: NDArray[np.floating], at_least: float, apart: int) -> Index:

@@ -187,4 +187,5 @@ def _level(pcm: Pcm, points: Index, reach: int) -> Float:
     """Root mean square within ``reach`` samples of each point (P,); zero outside the signal."""
     around = points[:, None] + np.arange(-reach, reach)
     inside = (around >= 0) & (around < len(pcm))
-    return np.sqrt(np.mean(np.where(inside, pcm[np.clip(around, 0, len(pcm) - 1)], 0.0) ** 2, axis=1))
+    level: Float = np.sqrt(np.mean(np.where(inside, pcm[np.clip(around, 0, len(pcm) - 1)], 0.0) ** 2, axis=1))
+    return level
