@@ -219,4 +219,4 @@ def _codec_stage(prints: Prints, row: int) -> str:
         if not len(after):
             return ""
         point = prints.points[prints.point[after[0]]]
-    return point.removeprefix(_CODEC_POINT)
+    return str(point.removeprefix(_CODEC_POINT))

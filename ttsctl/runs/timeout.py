@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ttsctl.core.errors import EngineError
 
@@ -54,7 +54,7 @@ class TimedWorker:
     """
 
     def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, name="ttsctl-case", daemon=True).start()
 
     def _serve(self) -> None:
