@@ -54,7 +54,15 @@ def fake(*sets: str) -> Engine:
     return FakeEngine(config=resolve_config({}, None, list(sets)))
 
 
-MAKERS: dict[str, Maker] = {**{kind: registered(kind) for kind in ENGINES}, "fake": fake}
+def two_threads(*sets: str) -> Engine:
+    return registered("local")("stream.overlap=thread", *sets)
+
+
+MAKERS: dict[str, Maker] = {
+    **{kind: registered(kind) for kind in ENGINES},
+    "local with two threads": two_threads,
+    "fake": fake,
+}
 
 
 def run(events: Iterator[Packet | End]) -> tuple[list[Packet], End]:

@@ -45,7 +45,7 @@ def _close(pcm: np.ndarray, wanted: np.ndarray) -> bool:
 
 def test_token_ids(checkpoint: str, case: dict[str, Any]) -> None:
     engine = _case_engine(checkpoint, case)
-    generation, _ = engine._begin(_request(case))
+    generation, _ = engine.codegen_stage.begin(_request(case))
     assert list(generation.prompt.input_ids) == case["input_ids"]
     assert (list(generation.prompt.instruct_ids) or None) == case["instruct_ids"]
 

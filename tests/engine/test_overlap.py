@@ -161,7 +161,7 @@ def test_another_stream_while_the_worker_is_busy(process_engine: tuple[LocalEngi
 @pytest.mark.slow
 def test_own_taps_cannot_look_into_a_worker(process_engine: tuple[LocalEngine, bool]) -> None:
     with pytest.raises(CannotJudge, match="overlap 'none' or 'thread'"):
-        process_engine[0].stream_with(REQUEST, CodegenProbes(), DecodeProbes())
+        process_engine[0].stream_with(REQUEST, CodegenProbes(), DecodeProbes(), "none")
 
 
 def oracle_case(name: str) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def greedy_bits() -> tuple[str, str]:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+def generations(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
     """Weak references to the state of every generation that is begun."""
     kept: list[weakref.ref[Any]] = []
     begin: Callable[..., Any] = CodegenStage.begin
@@ -113,7 +113,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 @pytest.mark.parametrize("taken", [0, 1, 2])
 def test_closing_early_frees_everything(
-    overlap: str, taken: int, watched: list[weakref.ref[Any]], greedy_bits: tuple[str, str]
+    overlap: str, taken: int, generations: list[weakref.ref[Any]], greedy_bits: tuple[str, str]
 ) -> None:
     engine = make_engine(
         "builtin", SHORT, f"stream.overlap={overlap}", "stream.packet_tokens=2", "stream.decode_every=2"
@@ -126,7 +126,7 @@ def test_closing_early_frees_everything(
     del stream
     gc.collect()
     assert not codegen_threads()
-    assert len(watched) == (2 if taken else 0) and all(reference() is None for reference in watched)
+    assert len(generations) == (2 if taken else 0) and all(reference() is None for reference in generations)
     assert calls == [], "closing must not decode what was put aside"
     if taken == 1:
         assert bits(engine) == greedy_bits
@@ -145,16 +145,16 @@ def test_the_hook_that_counts_decodes_works() -> None:
     assert calls
 
 
-def test_a_stream_that_is_dropped_ends_its_thread(watched: list[weakref.ref[Any]]) -> None:
+def test_a_stream_that_is_dropped_ends_its_thread(generations: list[weakref.ref[Any]]) -> None:
     stream = make_engine("builtin", "stream.overlap=thread").stream(REQUEST)
     next(stream)
     assert len(codegen_threads()) == 1 and codegen_threads()[0].daemon
     del stream
     gc.collect()
-    assert not codegen_threads() and all(reference() is None for reference in watched)
+    assert not codegen_threads() and all(reference() is None for reference in generations)
 
 
-def test_an_error_of_code_generation_comes_out_of_the_stream(watched: list[weakref.ref[Any]]) -> None:
+def test_an_error_of_code_generation_comes_out_of_the_stream(generations: list[weakref.ref[Any]]) -> None:
     engine = make_engine("builtin", "stream.overlap=thread")
     before = threading.active_count()
     with pytest.raises(InputError, match="split the text"):

@@ -104,7 +104,7 @@ def test_prints_do_not_depend_on_the_packet(transformer: str) -> None:
 
 
 def test_overlap_gives_the_same_trace(engine: LocalEngine) -> None:
-    """Two threads on one engine: each looks at its own stage."""
+    """Two threads on one engine: each records its own stage."""
     alone, threaded = traced(engine, "modules"), traced(make_engine("builtin", CAP, "stream.overlap=thread"), "modules")
     assert list(rows(threaded.codegen)) == list(rows(alone.codegen))
     assert list(rows(threaded.decode)) == list(rows(alone.decode))

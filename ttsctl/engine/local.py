@@ -127,19 +127,14 @@ class LocalEngine:
         return self._stream(request, self._codegen_probes(level), Recorder(level).decode(self.decoder), level)
 
     def stream_with(
-        self,
-        request: Request,
-        codegen_probes: CodegenProbes,
-        decode_probes: DecodeProbes,
-        level: TraceLevel | None = None,
+        self, request: Request, codegen_probes: CodegenProbes, decode_probes: DecodeProbes, level: TraceLevel
     ) -> Iterator[Packet | End]:
         """As ``stream``, with the caller's own probes, which serve one request. End's trace is marked with ``level``.
 
-        ``level`` None = ``record.trace``; "none" leaves the trace out. CannotJudge with overlap ``process``.
+        "none" leaves the trace out. CannotJudge with overlap ``process``.
         """
         # Asked for now, so that the error comes with the call and not with the first packet.
         _ = self.codegen_stage
-        level = self.config.record.trace if level is None else level
         return self._stream(request, codegen_probes, decode_probes, level)
 
     @torch.inference_mode()

@@ -64,8 +64,8 @@ class Interventions:
         call = self._calls.get(place, 0)
         self._calls[place] = call + 1
         for by_site in self._alterations:
-            for book in (codebook, None):
-                site = Site(point, frame, book, call)
+            for at_codebook in (codebook, None):
+                site = Site(point, frame, at_codebook, call)
                 alter = by_site.get(site)
                 if alter is not None:
                     self._unreached.pop(site, None)
