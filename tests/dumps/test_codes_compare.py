@@ -31,7 +31,7 @@ def test_equal_dumps(tmp_path, codes, put):
     (request,) = found.requests
     assert (request.hash_unique, request.first_packet_hash_unique, len(request.groups)) == (1, 1, 1)
     assert [pair.equal for pair in found.pairs] == [True, True]
-    assert judge_comparison(found)[0] == 0
+    assert judge_comparison(found).status == 0
 
 
 @pytest.mark.parametrize(("frame", "book", "first_packets"), [(0, 0, 2), (3, 15, 2), (4, 0, 1), (20, 7, 1)])
@@ -43,7 +43,7 @@ def test_one_changed_id_is_reported_where_it_is(tmp_path, codes, frame, book, fi
     assert (pair.equal, pair.first_diff_frame, pair.codebook, pair.kind) == (False, frame, book, "value")
     assert (pair.elements_differ, pair.frames_differ) == (1, 1)
     assert (found.requests[0].hash_unique, found.requests[0].first_packet_hash_unique) == (2, first_packets)
-    assert judge_comparison(found)[0] == 1
+    assert judge_comparison(found).status == 1
 
 
 def test_groups_of_equal_dumps(tmp_path, codes):
@@ -88,7 +88,7 @@ def test_metas_alone_narrow_to_a_packet(tmp_path, codes, put, one_side):
 
 def test_metas_alone_equal(tmp_path, codes, put):
     found = compare_dumps([put(tmp_path, codes, tag, only_meta=True) for tag in "ab"])
-    assert found.pairs[0].equal and judge_comparison(found)[0] == 0
+    assert found.pairs[0].equal and judge_comparison(found).status == 0
     assert found.requests[0].first_packet_hash_unique == 1
     assert [dump.codes_present for dump in found.dumps] == [False, False]
 
@@ -107,7 +107,7 @@ def test_metas_with_other_packets_are_not_comparable_at_packet_level(tmp_path, c
     assert (pair.equal, pair.packet, pair.first_diff_between) == (False, None, None)
     assert "packet_tokens differ (4 and 8): not comparable at packet level" in pair.reason
     assert found.requests[0].first_packet_hash_unique is None and found.requests[0].reason
-    assert judge_comparison(found)[0] == 1
+    assert judge_comparison(found).status == 1
 
 
 def test_codes_are_cut_as_the_lone_meta_was(tmp_path, codes, put):
@@ -140,7 +140,8 @@ def test_another_request_is_no_drift_and_said_so(tmp_path, codes, put):
     paths = [put(tmp_path, codes, "a"), put(tmp_path, changed(codes, 1, 1), "b", text="bye", voice="v2")]
     found = compare_dumps(paths)
     assert [line.split(":")[0] for line in found.pairs[0].request_differences] == ["text sha256", "voice id"]
-    status, headline = judge_comparison(found)
+    outcome = judge_comparison(found)
+    status, headline = outcome.status, outcome.headline
     assert status == 1 and "need not be drift" in headline
 
 
@@ -189,7 +190,8 @@ def test_a_request_without_a_match_is_never_a_pass(two_folders, codes, put):
     (b / "meta_t2_r1.json").unlink()
     found = compare_dumps([a, b])
     assert [pair.equal for pair in found.pairs] == [True]
-    status, headline = judge_comparison(found)
+    outcome = judge_comparison(found)
+    status, headline = outcome.status, outcome.headline
     assert status == 3 and "1 request not compared" in headline
 
 

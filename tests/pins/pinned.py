@@ -127,6 +127,8 @@ def _run(folder: Path, *line: str) -> Any:
         contextlib.suppress(SystemExit),
     ):
         run([*line, "--json", "--out", str(folder / "out")])
+    if not printed.getvalue():
+        raise RuntimeError(f"{' '.join(line)}: {said.getvalue()}")
     return blanked(json.loads(printed.getvalue()), folder)
 
 

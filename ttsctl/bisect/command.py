@@ -55,7 +55,7 @@ def run_bisect(options: BisectOptions, out: Path, advance: Advance) -> tuple[Bis
     texts = chosen_texts(list(options.given), list(options.text_ids), options.texts)
     requests = tuple(make_requests(texts, options.voice))
     question = Question(a.config, b.config, requests, options.runs, options.symptom, options.max_probes)
-    with run_folder(out, "bisect") as run:
+    with run_folder(out, BisectSummary) as run:
         with contextlib.closing(fresh_runs(options.isolation)) as runner:
             found = bisect(question, runner.run, advance)
             here = runner.provenance()

@@ -12,7 +12,7 @@ from ttsctl.core.errors import EngineError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request
-from ttsctl.runs.engines import load_engine
+from ttsctl.runs.engines import engine_errors, load_engine
 from ttsctl.runs.job import Isolation, Job
 from ttsctl.runs.run_job import run_job
 from ttsctl.runs.run_stream import run_stream
@@ -50,11 +50,9 @@ class FreshEngines:
         self._provenance: Provenance | None = None
 
     def run(self, config: Config, request: Request) -> CodeArray:
-        """As ``FreshRuns.run``; a RuntimeError becomes an EngineError: torch raises it for a missing kernel."""
-        try:
+        """As ``FreshRuns.run``; see ``runs.engines.engine_errors``."""
+        with engine_errors():
             return run_stream(self._loaded(config), request, threading.Event()).require_codes()
-        except RuntimeError as error:
-            raise EngineError(f"the engine failed: {str(error).splitlines()[0]}") from error
 
     def provenance(self) -> Provenance:
         return self._provenance or collect_provenance()

@@ -43,7 +43,7 @@ def decode(
     def measure() -> BenchDecodeSummary:
         return summarise_decode(bench_decode(config, checkpoint, frames, rounds, seed, _tell), config)
 
-    _report("bench-decode", measure, render_decode, out, as_json)
+    _report(BenchDecodeSummary, measure, render_decode, out, as_json)
 
 
 @app.command("pops")
@@ -62,7 +62,7 @@ def pops(
     def measure() -> BenchPopsSummary:
         return summarise_pops(bench_pops(seconds, align_seconds, seed), collect_provenance())
 
-    _report("bench-pops", measure, render_pops, out, as_json)
+    _report(BenchPopsSummary, measure, render_pops, out, as_json)
 
 
 @app.command("trace")
@@ -88,11 +88,11 @@ def trace(
     def measure() -> BenchTraceSummary:
         return summarise_trace(bench_trace(config, checkpoint, frames, rounds, seed, _tell), config)
 
-    _report("bench-trace", measure, render_trace, out, as_json)
+    _report(BenchTraceSummary, measure, render_trace, out, as_json)
 
 
 def _report(
-    command: str, measure: Callable[[], S], render: Callable[[S, Console], None], out: Path, as_json: bool
+    summary_model: type[S], measure: Callable[[], S], render: Callable[[S, Console], None], out: Path, as_json: bool
 ) -> NoReturn:
     """Measure into a run folder, show the table, print the summary and exit with its status."""
     from ttsctl.cli.finish import finish
@@ -101,7 +101,7 @@ def _report(
     from ttsctl.report.summary import write_summary
 
     # The folder comes first: that it cannot be written is said before the minutes that a bench takes.
-    with run_folder(out, command) as run:
+    with run_folder(out, summary_model) as run:
         summary = measure()
         write_summary(summary, run.path)
     render(summary, open_console())

@@ -9,6 +9,7 @@ import typer
 
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.progress import steps
 from ttsctl.cli.request_options import (
     InstructOption,
     LanguageOption,
@@ -19,7 +20,6 @@ from ttsctl.cli.request_options import (
     TextsOption,
     VoiceIdOption,
     VoicesOption,
-    progress,
 )
 from ttsctl.report.console import open_console
 
@@ -73,7 +73,7 @@ def command(
         checkpoint=checkpoint,
         sets=tuple(sets or ()),
     )
-    with progress("probes") as advance:
+    with steps("probes") as advance:
         summary, home = run_bisect(options, out, advance)
     render(summary, open_console())
     finish(summary, home, as_json)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption
+from ttsctl.report.console import open_console
 
 
 def command(
@@ -25,19 +27,9 @@ def command(
 
     Exit status: 0 all equal, 1 some differ, 2 wrong input, 3 nothing comparable, or not all.
     """
-    # Imported here so that --help does not pay for them.
-    from ttsctl.cli.finish import finish
-    from ttsctl.core.machine import collect_provenance
-    from ttsctl.dumps.compare import compare_dumps, judge_comparison
-    from ttsctl.report.compare_hash import render, summarise
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
+    # Imported here so that --help does not pay for it.
+    from ttsctl.report.compare_hash import render, run_compare_hash
 
-    comparison = compare_dumps(sources, packet_tokens)
-    status, headline = judge_comparison(comparison)
-    summary = summarise(comparison, status, headline, collect_provenance())
+    summary, home = run_compare_hash(sources, packet_tokens, out)
     render(summary, open_console())
-    with run_folder(out, "compare-hash") as run:
-        write_summary(summary, run.path)
-    finish(summary, run.home, as_json)
+    finish(summary, home, as_json)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.report.console import open_console
 
 
 def command(
@@ -30,21 +32,9 @@ def command(
 
     Exit status: 0 decoded and compared, 2 wrong input, or codes that do not fit the checkpoint, 3 the engine failed.
     """
-    # Imported here so that --help does not pay for them.
-    from ttsctl.ablate.artifacts import write_artifacts
-    from ttsctl.ablate.run import ablate_codes
-    from ttsctl.ablate.summary import summarise
-    from ttsctl.ablate.tables import render
-    from ttsctl.cli.finish import finish
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
-    from ttsctl.runs.resolve_config import chosen_sets
+    # Imported here so that --help does not pay for it.
+    from ttsctl.ablate.command import render, run_decode_ablate
 
-    found = ablate_codes(codes, chosen_sets(checkpoint, sets), variants or [], only or [])
-    summary = summarise(found)
+    summary, home = run_decode_ablate(codes, variants or (), only or (), checkpoint, sets or (), out)
     render(summary, open_console())
-    with run_folder(out, "decode-ablate") as run:
-        write_artifacts(found, run.path)
-        write_summary(summary, run.path)
-    finish(summary, run.home, as_json)
+    finish(summary, home, as_json)

@@ -8,6 +8,7 @@ import typer
 
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.progress import steps
 from ttsctl.cli.request_options import (
     ConfigOption,
     InstructOption,
@@ -21,8 +22,6 @@ from ttsctl.cli.request_options import (
     TraceOption,
     VoiceIdOption,
     VoicesOption,
-    command_config,
-    progress,
     recording,
 )
 from ttsctl.report.console import open_console
@@ -54,11 +53,12 @@ def command(
     # Imported here so that --help does not pay for them.
     from ttsctl.report.dump_codes import render, run_dump_codes
     from ttsctl.runs.requests import VoiceChoice, chosen_texts, make_requests
+    from ttsctl.runs.resolve_config import config_of_file
 
-    config = command_config(config_file, checkpoint, recording(trace, packets, sets))
+    config = config_of_file(config_file, checkpoint, recording(trace, packets, sets))
     voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
     requests = make_requests(chosen_texts(text or [], text_id or [], texts), voice)
-    with progress("runs", len(requests) * runs) as advance:
+    with steps("runs", len(requests) * runs) as advance:
         summary, home = run_dump_codes(config, requests, runs, out, advance)
     render(summary, open_console())
     finish(summary, home, as_json)

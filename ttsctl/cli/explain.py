@@ -9,6 +9,7 @@ import typer
 
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.progress import steps
 from ttsctl.cli.request_options import (
     ConfigOption,
     InstructOption,
@@ -17,7 +18,6 @@ from ttsctl.cli.request_options import (
     TextModeOption,
     VoiceIdOption,
     VoicesOption,
-    progress,
 )
 from ttsctl.report.console import open_console
 
@@ -81,7 +81,7 @@ def command(
         jitters=jitters,
         proof=proof,
     )
-    with progress("runs") as advance:
+    with steps("runs") as advance:
         summary, home = run_explain(options, out, advance)
     render(summary, open_console())
     finish(summary, home, as_json)

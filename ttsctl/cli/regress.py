@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.progress import items
 from ttsctl.report.console import open_console
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def command(
@@ -37,23 +33,9 @@ def command(
 
     console = open_console()
     options = RegressOptions(name, baseline, write_baseline, checkpoint, sets, out)
-    with _progress(console) as progress:
+    with items("cases") as progress:
         run = run_regress(options, progress)
     render(run.summary, console)
     if write_baseline is not None and (why := run.publish(write_baseline)):
         console.print(f"no baseline written: {why}", style="bold red")
     finish(run.summary, run.home, as_json)
-
-
-@contextlib.contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar over the cases, where the console is a terminal."""
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("cases", total=None)
-
-        def show(case: str, done: int, total: int) -> None:
-            bar.update(task, description=case, completed=done, total=total)
-
-        yield show

@@ -51,6 +51,7 @@ def command(
     from ttsctl.sweep.experiment import load_experiment
     from ttsctl.sweep.key import checkpoint_state, sweep_key
     from ttsctl.sweep.store import open_store
+    from ttsctl.sweep.summary import SweepSummary
     from ttsctl.sweep.tables import render
 
     experiment = _with_repeats(load_experiment(find_experiment(name)), repeats)
@@ -59,7 +60,7 @@ def command(
     key = sweep_key(experiment, configs, {name: checkpoint_state(name) for name in checkpoints})
     with open_store(out / "sweep", experiment.name, key, fresh) as store, _told_if_interrupted(store):
         _tell_taken_up(store)
-        with run_folder(out, "sweep") as run:
+        with run_folder(out, SweepSummary) as run:
             result = _run(experiment, configs, executor, jobs, store)
             refuse_if_nothing_could_run(result, store)
             summary = _written(result, base, executor, run.path, store)

@@ -8,6 +8,7 @@ import typer
 
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.progress import steps
 from ttsctl.cli.request_options import (
     ConfigOption,
     InstructOption,
@@ -18,8 +19,6 @@ from ttsctl.cli.request_options import (
     TraceOption,
     VoiceIdOption,
     VoicesOption,
-    command_config,
-    progress,
     recording,
 )
 from ttsctl.report.console import open_console
@@ -48,11 +47,12 @@ def command(
     # Imported here so that --help does not pay for them.
     from ttsctl.report.synth import render, run_synth
     from ttsctl.runs.requests import VoiceChoice, make_requests
+    from ttsctl.runs.resolve_config import config_of_file
 
-    config = command_config(config_file, checkpoint, recording(trace, packets, sets))
+    config = config_of_file(config_file, checkpoint, recording(trace, packets, sets))
     voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
     request = make_requests([(None, text)], voice)[0]
-    with progress("frames") as advance:
+    with steps("frames") as advance:
         summary, home = run_synth(config, request, out, advance)
     render(summary, open_console())
     finish(summary, home, as_json)

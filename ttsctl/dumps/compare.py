@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ttsctl.core.codes import NUM_CODEBOOKS
 from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.dumps.conditions import condition_differences, request_differences
 from ttsctl.dumps.diff import CodeDiff, diff_codes, different_codebooks, equal_diff
@@ -18,7 +19,6 @@ from ttsctl.dumps.sources import Dump, load_sources
 # Equal to the default of StreamConfig, which a test checks: importing that class would cost time.
 DEFAULT_PACKET_TOKENS = 4
 # Exit statuses of compare-hash.
-EQUAL, DIFFER, NOT_JUDGED = 0, 1, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +200,8 @@ def _notes(dumps: Sequence[Dump]) -> list[str]:
     return notes
 
 
-def judge_comparison(comparison: DumpComparison) -> tuple[int, str]:
-    """(exit status, headline): 1 if any pair differs, else 3 if a request had nothing to compare with, else 0."""
+def judge_comparison(comparison: DumpComparison) -> Outcome:
+    """FAILS if any pair differs; else NOT_JUDGED if a request had nothing to compare with; else HOLDS."""
     differing = [pair for pair in comparison.pairs if not pair.equal]
     over = counted(len(comparison.dumps), "dump")
     if len(comparison.requests) > 1:
@@ -211,7 +211,8 @@ def judge_comparison(comparison: DumpComparison) -> tuple[int, str]:
         headline = f"DIFFER: {len(differing)} of {counted(len(comparison.pairs), 'pair')} over {over}"
         if any(pair.request_differences for pair in differing):
             headline += " (not all ask for the same, so this need not be drift)"
-        return DIFFER, headline + unmatched
+        return Outcome(ExitStatus.FAILS, headline + unmatched)
     if comparison.unmatched:
-        return NOT_JUDGED, f"NOT JUDGED: {over} equal{unmatched}"
-    return EQUAL, f"EQUAL: {over}, hash_unique = 1" + (" in each" if len(comparison.requests) > 1 else "")
+        return Outcome(ExitStatus.NOT_JUDGED, f"NOT JUDGED: {over} equal{unmatched}")
+    each = " in each" if len(comparison.requests) > 1 else ""
+    return Outcome(ExitStatus.HOLDS, f"EQUAL: {over}, hash_unique = 1{each}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import write_text
-from ttsctl.core.toml_file import read_toml
 from ttsctl.explain.investigate import Investigation, Methods
 from ttsctl.explain.judge import conclude
 from ttsctl.explain.live import explain_live
@@ -19,7 +18,7 @@ from ttsctl.explain.tables import EXPLANATION, markdown, render
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import write_summary
 from ttsctl.runs.requests import NamedText, VoiceChoice, chosen_texts, make_requests
-from ttsctl.runs.resolve_config import chosen_sets, resolve_config
+from ttsctl.runs.resolve_config import config_of_file
 
 __all__ = ["ExplainOptions", "VoiceChoice", "render", "run_explain"]
 
@@ -55,7 +54,7 @@ def run_explain(options: ExplainOptions, out: Path, advance: Callable[[], None])
     ``advance`` is called after every run of one configuration. InputError for options that do not go together.
     """
     texts = _texts(options)
-    with run_folder(out, "explain") as run:
+    with run_folder(out, ExplainSummary) as run:
         found, context = _investigate(options, texts, advance)
         summary = summarise(found, conclude(found, context.runs), context)
         write_text(run.path / EXPLANATION, markdown(summary))
@@ -106,13 +105,8 @@ def _configs(options: ExplainOptions) -> list[Config]:
 
     B starts from ``--against``, or from A's file without it; ``--set`` and then ``--set-b`` go on top.
     """
-    configs = [_config(options.config_file, options.checkpoint, options.sets)]
+    configs = [config_of_file(options.config_file, options.checkpoint, options.sets)]
     if options.against is not None or options.sets_b:
         file = options.against or options.config_file
-        configs.append(_config(file, options.checkpoint, (*options.sets, *options.sets_b)))
+        configs.append(config_of_file(file, options.checkpoint, (*options.sets, *options.sets_b)))
     return configs
-
-
-def _config(file: Path | None, checkpoint: str | None, sets: tuple[str, ...]) -> Config:
-    table = read_toml(file, "config file") if file else None
-    return resolve_config(table, file, chosen_sets(checkpoint, list(sets)))

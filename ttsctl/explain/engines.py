@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 
 from ttsctl.core.capabilities import forensic_of
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine
-from ttsctl.core.errors import EngineError
 from ttsctl.core.forensic import Forensic
 from ttsctl.core.request import Request
 from ttsctl.explain.investigate import Methods, ReplaySetup
@@ -50,12 +47,3 @@ class Engines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@contextlib.contextmanager
-def engine_errors() -> Iterator[None]:
-    """A RuntimeError inside becomes an EngineError: torch raises it for a missing kernel and for too little memory."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise EngineError(f"the engine failed: {str(error).splitlines()[0]}") from error

@@ -10,9 +10,10 @@ from ttsctl.core.provenance import differences
 from ttsctl.core.request import Request
 from ttsctl.dumps.conditions import config_differences
 from ttsctl.dumps.meta import text_sha256
-from ttsctl.explain.engines import Engines, engine_errors
+from ttsctl.explain.engines import Engines
 from ttsctl.explain.investigate import Investigation, Methods, investigate, record_until_different, recorded_side
 from ttsctl.explain.summary import Context
+from ttsctl.runs.engines import engine_errors
 
 
 def explain_live(

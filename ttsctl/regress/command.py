@@ -60,7 +60,7 @@ def run_regress(options: RegressOptions, progress: CaseProgress | None = None) -
     _check_baselines(options)
     suite = load_suite(find_suite(options.suite))
     config = resolve_config(dict(suite.config_tables), suite.path, chosen_sets(options.checkpoint, options.sets))
-    with run_folder(options.out, "regress") as run:
+    with run_folder(options.out, RegressSummary) as run:
         result = run_suite(
             suite,
             config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -10,11 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ttsctl.core.machine import collect_provenance
 from ttsctl.core.metric import definitions_of
+from ttsctl.core.outcome import Outcome
 from ttsctl.core.provenance import Provenance
-from ttsctl.dumps.compare import DumpComparison, DumpFacts, DumpPair, RequestResult
+from ttsctl.dumps.compare import DumpComparison, DumpFacts, DumpPair, RequestResult, compare_dumps, judge_comparison
 from ttsctl.report.console import MISSING, number, print_notes, say, table
-from ttsctl.report.summary import Summary
+from ttsctl.report.run_folder import run_folder
+from ttsctl.report.summary import Summary, write_summary
 
 _DEFINED = (
     "codebook",
@@ -51,14 +55,26 @@ class CompareSummary(Summary):
     unmatched: list[str]
 
 
-def summarise(comparison: DumpComparison, status: int, headline: str, provenance: Provenance) -> CompareSummary:
+def run_compare_hash(sources: Sequence[Path], packet_tokens: int | None, out: Path) -> tuple[CompareSummary, Path]:
+    """Compare dumps, judge, and write the run folder under ``out``. Returns the summary and the folder.
+
+    ``packet_tokens`` None: as the dumps say. InputError for sources that cannot be read, and an unwritable folder.
+    """
+    comparison = compare_dumps(sources, packet_tokens)
+    summary = summarise(comparison, judge_comparison(comparison), collect_provenance())
+    with run_folder(out, CompareSummary) as run:
+        write_summary(summary, run.path)
+    return summary, run.home
+
+
+def summarise(comparison: DumpComparison, outcome: Outcome, provenance: Provenance) -> CompareSummary:
     """The summary of a comparison that ``judge_comparison`` has judged."""
     firsts = [request.first_packet_hash_unique for request in comparison.requests]
     known = [first for first in firsts if first is not None]
     reasons = [request.reason for request in comparison.requests if request.reason]
     return CompareSummary(
-        exit_status=status,
-        headline=headline,
+        exit_status=outcome.status,
+        headline=outcome.headline,
         config=None,
         config_sha256=None,
         provenance=provenance.to_dict(),

@@ -71,7 +71,7 @@ def run_dump_codes(
     Returns the summary and the folder; ``advance`` is called for every run. CannotJudge if a run gave no frame;
     InputError for an unwritable folder; else as loading the engine.
     """
-    with run_folder(out, "dump-codes") as run:
+    with run_folder(out, DumpSummary) as run:
         with contextlib.closing(engines.load_engine(config)) as engine:
             dumps = dump_runs(engine, requests, runs, run.path, advance)
             summary = summarise(engine.config, engine.info, dumps, runs)

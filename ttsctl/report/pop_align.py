@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ConfigDict, Field
@@ -9,14 +11,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ttsctl.audio.pop_alignment import PopAlignment, PopComparison, Recording, TimedLagJump, label_text
-from ttsctl.core.errors import CannotJudge
+from ttsctl.audio.pop_alignment import PopAlignment, PopComparison, Recording, TimedLagJump, compare_pops, label_text
+from ttsctl.audio.wav import read_audio
+from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.files import write_text
+from ttsctl.core.machine import collect_provenance
 from ttsctl.core.metric import definitions_of
+from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.provenance import Provenance
 from ttsctl.report.console import MISSING, number, print_notes, share, table
-from ttsctl.report.summary import Summary
+from ttsctl.report.pictures import draw_pops
+from ttsctl.report.run_folder import run_folder
+from ttsctl.report.summary import Summary, write_summary
 
 PICTURE = "pops.png"
 SHOWN = 20
@@ -48,8 +55,46 @@ class PopAlignSummary(Summary):
     picture: str = PICTURE
 
 
-def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | None) -> tuple[int, list[str]]:
-    """Hold a comparison against the limits asked for -> (exit status, what is not met, one line a limit).
+@dataclass(frozen=True)
+class PopAlignOptions:
+    """What the command line asks for: recording ``a``, ``b`` to align it with, and limits that turn it into a gate."""
+
+    a: Path
+    b: Path | None = None
+    tolerance_ms: float = 2.0
+    max_pops: int | None = None
+    min_align: float | None = None
+
+
+def run_pop_align(options: PopAlignOptions, out: Path) -> tuple[PopAlignSummary, Path]:
+    """Find and align pops, judge, and write labels, picture and summary under ``out``. Returns summary and folder.
+
+    InputError for options that do not go together and for audio that cannot be read; CannotJudge as ``judge_pops``.
+    """
+    _check_options(options)
+    audio_a, audio_b = read_audio(options.a), read_audio(options.b) if options.b else None
+    second = (options.b, audio_b) if options.b and audio_b else None
+    found = compare_pops((options.a, audio_a), second, options.tolerance_ms / 1000)
+    summary = summarise(found, judge_pops(found, options.max_pops, options.min_align), collect_provenance())
+    with run_folder(out, PopAlignSummary) as run:
+        write_labels(found, run.path)
+        draw_pops(run.path / PICTURE, found, audio_a, audio_b)
+        write_summary(summary, run.path)
+    return summary, run.home
+
+
+def _check_options(options: PopAlignOptions) -> None:
+    tolerance_ms, min_align = options.tolerance_ms, options.min_align
+    if not (math.isfinite(tolerance_ms) and tolerance_ms > 0):
+        raise InputError(f"--tolerance-ms: expected a time above 0, got {tolerance_ms:g}", "2 ms is the default")
+    if min_align is not None and math.isnan(min_align):
+        raise InputError("--min-align: expected a share from 0 to 1, got nan", "0.9 asks for nine of ten pops")
+    if min_align is not None and options.b is None:
+        raise InputError("--min-align: expected two recordings, got one", "name B.wav too")
+
+
+def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | None) -> Outcome:
+    """Hold a comparison against the limits asked for; the headline says what is not met, else what was found.
 
     ``max_pops`` holds for each recording, ``min_align`` for both directions after the lag correction. CannotJudge if
     an alignment is asked for and neither recording has a pop.
@@ -63,7 +108,9 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
         ]
     if min_align is not None and found.alignment is not None:
         failed += _misaligned(found.alignment, min_align)
-    return int(bool(failed)), failed
+    if failed:
+        return Outcome(ExitStatus.FAILS, "; ".join(failed))
+    return Outcome(ExitStatus.HOLDS, _headline(found))
 
 
 def _misaligned(alignment: PopAlignment, least: float) -> list[str]:
@@ -94,11 +141,11 @@ def write_labels(found: PopComparison, folder: Path) -> None:
         write_text(folder / file, label_text(recording.pops))
 
 
-def summarise(found: PopComparison, status: int, failed: list[str], provenance: Provenance) -> PopAlignSummary:
+def summarise(found: PopComparison, outcome: Outcome, provenance: Provenance) -> PopAlignSummary:
     """The summary of a comparison that ``judge_pops`` has judged."""
     return PopAlignSummary(
-        exit_status=status,
-        headline="; ".join(failed) or _headline(found),
+        exit_status=outcome.status,
+        headline=outcome.headline,
         config=None,
         config_sha256=None,
         provenance=provenance.to_dict(),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ttsctl.core.errors import InputError
+from ttsctl.report.summary import Summary
 
 HISTORY = "summary.jsonl"
 
@@ -34,13 +35,13 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def run_folder(root: Path, command: str) -> Iterator[RunFolder]:
+def run_folder(root: Path, summary: type[Summary]) -> Iterator[RunFolder]:
     """Yield a RunFolder to fill. It appears under its final name, and as ``latest``, only if the block succeeds.
 
     An earlier run's folder is never touched: a second run within the same second gets the suffix ``_2``.
     InputError if ``root`` cannot be written.
     """
-    parent = root / command
+    parent = root / summary.command_name()
     new: list[Path] = []
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")
     try:

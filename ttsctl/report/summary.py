@@ -38,6 +38,11 @@ class Summary(Model):
     definitions: dict[str, str]
     notes: list[str] = Field(default_factory=list)
 
+    @classmethod
+    def command_name(cls) -> str:
+        """The command that writes this summary, which is also the name of its run folders."""
+        return str(cls.model_fields["command"].default)
+
 
 def write_summary(summary: Summary, folder: Path) -> Path:
     """Write ``summary.json`` into ``folder``, whole or not at all; returns its path. InputError if that fails."""

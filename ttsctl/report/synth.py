@@ -73,7 +73,7 @@ def run_synth(config: Config, request: Request, out: Path, advance: Advance) -> 
     ``advance`` is called for every packet. CannotJudge if no frame came; InputError for an unwritable folder; else as
     loading the engine.
     """
-    with run_folder(out, "synth") as run:
+    with run_folder(out, SynthSummary) as run:
         with contextlib.closing(engines.load_engine(config)) as engine:
             spoken = speak(engine, request, advance)
         summary = summarise(spoken, write_spoken(spoken, run.path))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.errors import EngineError, InputError, nearest
 
 if TYPE_CHECKING:
     from ttsctl.core.config import Config
@@ -24,3 +26,12 @@ def load_engine(config: Config) -> Engine:
     module, _, function = ENGINES[kind].partition(":")
     engine: Engine = getattr(import_module(module), function)(config)
     return engine
+
+
+@contextlib.contextmanager
+def engine_errors() -> Iterator[None]:
+    """A RuntimeError inside becomes an EngineError: torch raises it for a missing kernel and for too little memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise EngineError(f"the engine failed: {str(error).splitlines()[0]}") from error

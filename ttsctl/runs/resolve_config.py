@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
-from ttsctl.core.toml_file import Table, toml_value
+from ttsctl.core.toml_file import Table, read_toml, toml_value
 
 
 def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:
@@ -30,10 +30,19 @@ def resolve_config(file_table: Table | None, file: Path | None, sets: list[str])
     return _validated(merged)
 
 
-def chosen_sets(checkpoint: str | None, sets: list[str] | None) -> list[str]:
+def chosen_sets(checkpoint: str | None, sets: Sequence[str] | None) -> list[str]:
     """``--checkpoint`` as the setting it stands for, under every ``--set``."""
     chosen = [f"engine.checkpoint={json.dumps(checkpoint)}"] if checkpoint is not None else []
     return [*chosen, *(sets or [])]
+
+
+def config_of_file(file: Path | None, checkpoint: str | None, sets: Sequence[str]) -> Config:
+    """The configuration of a command: the tables of its ``--config`` file, then ``--checkpoint``, then every ``--set``.
+
+    Errors as of ``resolve_config``, and InputError for a file that cannot be read.
+    """
+    table = read_toml(file, "config file") if file else None
+    return resolve_config(table, file, chosen_sets(checkpoint, sets))
 
 
 def with_settings(config: Config, settings: Mapping[str, Any], source: str) -> Config:
