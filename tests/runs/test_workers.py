@@ -209,7 +209,7 @@ def test_drift_that_is_really_there(tmp_path, keeper):
     body += '[[conclusion]]\nquestion = "Is each stable?"\nexpect = "hash_unique == 1"\n'
     body += '[[conclusion]]\nquestion = "Are both alike?"\nexpect = "hash_unique == 1"\nover = "all"\n'
     result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
-    assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.status == 1
+    assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.outcome.status == 1
     row = result.rows["codegen_dtype_bfloat16"]
     assert row.value("reference_codes_differ") == 2 and row.value("topk_logits_differ") > 0
     assert row.value("topk_first_diff_frame") <= row.value("reference_first_diff_frame")

@@ -22,7 +22,8 @@ from ttsctl.core.timing import RunTiming
 from ttsctl.core.trace import Draws, Trace, no_prints
 from ttsctl.runs.job import Job, JobResult, Work
 from ttsctl.sweep.experiment import Experiment, load_experiment
-from ttsctl.sweep.run import SweepResult, run_experiment
+from ttsctl.sweep.result import SweepResult
+from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import open_store
 
 PROVENANCE = replace(FAKE, machine_id="a" * 64)
