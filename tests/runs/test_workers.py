@@ -11,7 +11,6 @@ import torch
 from near_tie import write_near_tie
 from sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
 
-from ttsctl.cli.sweep import refuse_if_nothing_could_run
 from ttsctl.core.errors import InputError
 from ttsctl.runs import engines as engine
 from ttsctl.runs import run_job as lab_job
@@ -19,6 +18,7 @@ from ttsctl.runs.executors import open_pool
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.run_job import EngineCache, run_job
 from ttsctl.sweep.run import run_experiment
+from ttsctl.sweep.session import refuse_if_nothing_could_run
 from ttsctl.sweep.store import open_store
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'

@@ -72,7 +72,7 @@ DEFAULT_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class Experiment:
-    """A validated experiment. ``config_tables`` and each condition's settings go to ``cli``, which resolves them."""
+    """A validated experiment; ``session.resolve_configs`` makes configurations of its tables and settings."""
 
     name: str
     question: str
