@@ -13,7 +13,7 @@ from sweep_fakes import run as run_inline
 
 from ttsctl.core.errors import InputError
 from ttsctl.runs.executors import open_pool
-from ttsctl.runs.run_job import _cache, run_job
+from ttsctl.runs.run_job import process_cache, run_job
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import open_store
 
@@ -26,7 +26,7 @@ A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.pac
 def _no_engine_left():
     """Workers that are threads of this process keep their engine, and its thread, in it."""
     yield
-    _cache().close()
+    process_cache().close()
 
 
 @pytest.fixture(scope="module")

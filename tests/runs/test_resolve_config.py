@@ -9,7 +9,7 @@ import pytest
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
-from ttsctl.core.toml_file import read_toml
+from ttsctl.core.files import read_toml
 from ttsctl.runs.resolve_config import parse_set, resolve_config
 
 

@@ -11,14 +11,13 @@ import torch
 from near_tie import write_near_tie
 from sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
 
-from ttsctl.cli.sweep import refuse_if_nothing_could_run
 from ttsctl.core.errors import InputError
-from ttsctl.runs import engines as engine
-from ttsctl.runs import run_job as lab_job
+from ttsctl.runs import run_job as run_job_module
 from ttsctl.runs.executors import open_pool
 from ttsctl.runs.requirement import Requirement
-from ttsctl.runs.run_job import EngineCache, run_job
+from ttsctl.runs.run_job import EngineCache, process_cache, run_job
 from ttsctl.sweep.run import run_experiment
+from ttsctl.sweep.session import refuse_if_nothing_could_run
 from ttsctl.sweep.store import open_store
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
@@ -117,8 +116,8 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, ke
     body += '[[condition]]\nname = "broken"\nset = { "engine.checkpoint" = "no/such/folder" }\n'
     body += '[[condition]]\nname = "after"\n'
     loaded = []
-    load = engine.load_engine
-    monkeypatch.setattr(engine, "load_engine", lambda config: loaded.append(config) or load(config))
+    load = run_job_module.load_engine
+    monkeypatch.setattr(run_job_module, "load_engine", lambda config: loaded.append(config) or load(config))
     before = switches()
     result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
     assert switches() == before
@@ -149,18 +148,16 @@ def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path, keeper):
 @pytest.mark.slow
 def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
     """It is an error; the next ones run, on an engine that is not busy."""
-    from ttsctl.runs import job_kinds as lab_run
-
     release = threading.Event()
-    once = lab_run.run_once
+    once = run_job_module.run_once
 
     def slow(engine, job, cancelled):
         if job.repeat == 1:
             (cancelled if job.condition == "a" else release).wait(30)
         return once(engine, job, cancelled)
 
-    monkeypatch.setattr(lab_run, "run_once", slow)
-    monkeypatch.setattr("ttsctl.runs.timeout.GRACE_S", 0.2)
+    monkeypatch.setattr(run_job_module, "run_once", slow)
+    monkeypatch.setattr(run_job_module, "GRACE_S", 0.2)
     body = "timeout_s = 5\n" + SHORT + A_B
     try:
         result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
@@ -173,12 +170,11 @@ def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
 
 def test_a_cuda_error_spoils_its_process_alone(tmp_path, keeper, monkeypatch):
     """CUDA fails every later call of a process, and runs that are in no way to blame would fail with it."""
-    from ttsctl.runs import job_kinds as lab_run
 
     def broken(engine, job, cancelled):
         raise RuntimeError("CUDA error: device-side assert triggered" if job.repeat == 1 else "else")
 
-    monkeypatch.setattr(lab_run, "run_once", broken)
+    monkeypatch.setattr(run_job_module, "run_once", broken)
     pool = InlinePool()
     run(write_experiment(tmp_path, SHORT, texts=("one",)), keeper.run, pool)
     assert pool.done == ["base/one__ryan/1", "renewed", "base/one__ryan/2"]
@@ -186,8 +182,6 @@ def test_a_cuda_error_spoils_its_process_alone(tmp_path, keeper, monkeypatch):
 
 def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
     """The run after it must not be the first that a cold engine does."""
-    from ttsctl.runs import job_kinds as lab_run
-
     did = []
 
     def warm_up(engine, job, cancelled):
@@ -195,7 +189,7 @@ def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
         if job.repeat == 1:
             raise RuntimeError("cut short")
 
-    monkeypatch.setattr(lab_run, "warm_up", warm_up)
+    monkeypatch.setattr(run_job_module, "warm_up", warm_up)
     result = run(write_experiment(tmp_path, SHORT.replace("repeats = 2", "repeats = 3"), texts=("one",)), keeper.run)
     assert [r.error for r in result.results] == ["RuntimeError: cut short", None, None] and did == [1, 2]
 
@@ -209,11 +203,11 @@ def test_drift_that_is_really_there(tmp_path, keeper):
     body += '[[conclusion]]\nquestion = "Is each stable?"\nexpect = "hash_unique == 1"\n'
     body += '[[conclusion]]\nquestion = "Are both alike?"\nexpect = "hash_unique == 1"\nover = "all"\n'
     result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
-    assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.status == 1
+    assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.outcome.status == 1
     row = result.rows["codegen_dtype_bfloat16"]
     assert row.value("reference_codes_differ") == 2 and row.value("topk_logits_differ") > 0
     assert row.value("topk_first_diff_frame") <= row.value("reference_first_diff_frame")
 
 
 def test_the_processs_engine_is_one():
-    assert lab_job._cache() is lab_job._cache()
+    assert process_cache() is process_cache()

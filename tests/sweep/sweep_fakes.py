@@ -13,7 +13,6 @@ import numpy as np
 from fakes import PROVENANCE as FAKE
 from fakes import info_of
 
-from ttsctl.cli.sweep import resolved
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
@@ -22,7 +21,9 @@ from ttsctl.core.timing import RunTiming
 from ttsctl.core.trace import Draws, Trace, no_prints
 from ttsctl.runs.job import Job, JobResult, Work
 from ttsctl.sweep.experiment import Experiment, load_experiment
-from ttsctl.sweep.run import SweepResult, run_experiment
+from ttsctl.sweep.result import SweepResult
+from ttsctl.sweep.run import run_experiment
+from ttsctl.sweep.session import resolve_configs
 from ttsctl.sweep.store import open_store
 
 PROVENANCE = replace(FAKE, machine_id="a" * 64)
@@ -146,7 +147,7 @@ class InlinePool:
 
 def prepared(path: Path) -> tuple[Experiment, dict[str, Config]]:
     experiment = load_experiment(path)
-    return experiment, resolved(experiment, [])[1]
+    return experiment, resolve_configs(experiment, [])[1]
 
 
 def run(path: Path, work: Work, pool: InlinePool | None = None, remove: bool = True) -> SweepResult:

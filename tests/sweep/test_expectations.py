@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.metric import Observation
 from ttsctl.sweep.expectation import evaluate, parse_expectation
+from ttsctl.sweep.metrics import Figure
 
 METRICS = ("hash_unique", "ttfa_p50_ms", "errors")
 CONDITIONS = ("none", "over-lap.2")
@@ -26,7 +26,7 @@ def judged(text, **values):
     def lookup(metric, condition):
         name = metric if condition is None else f"{metric}__{condition.split('-')[0]}"
         value = values.get(name)
-        return Observation(metric, value, "", None if value is not None else "not there")
+        return Figure(value, "", None if value is not None else "not there")
 
     return evaluate(parse(text), lookup)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sweep_fakes import HEAD, prepared, write_experiment
 
-from ttsctl.cli.sweep import resolved
 from ttsctl.core.errors import InputError
 from ttsctl.sweep import experiment as experiment_module
 from ttsctl.sweep.experiment import load_experiment
+from ttsctl.sweep.session import resolve_configs
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 
@@ -120,14 +120,14 @@ def test_a_missing_question_is_named(tmp_path):
 def test_a_value_that_is_wrong_is_told_of_its_condition(tmp_path):
     experiment = load_experiment(write_experiment(tmp_path, A_B.replace("= 8", "= 0")))
     with pytest.raises(InputError, match=r"condition 'b': stream\.packet_tokens.*got 0"):
-        resolved(experiment, [])
+        resolve_configs(experiment, [])
 
 
 def test_what_the_experiment_varies_may_not_be_set(tmp_path):
     experiment = load_experiment(write_experiment(tmp_path, A_B))
     with pytest.raises(InputError, match=r"--set stream\.packet_tokens=2: the conditions of .* differ in this setting"):
-        resolved(experiment, ["stream.packet_tokens=2"])
-    base, configs = resolved(experiment, ["stream.chunk_ms=40", 'engine.checkpoint="elsewhere"'])
+        resolve_configs(experiment, ["stream.packet_tokens=2"])
+    base, configs = resolve_configs(experiment, ["stream.chunk_ms=40", 'engine.checkpoint="elsewhere"'])
     assert {c.stream.chunk_ms for c in (base, *configs.values())} == {40}
     assert {c.engine.checkpoint for c in configs.values()} == {"elsewhere"}
     assert [c.stream.packet_tokens for c in configs.values()] == [4, 8]

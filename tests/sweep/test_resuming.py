@@ -44,7 +44,7 @@ def test_goes_on_where_it_was(tmp_path, how, count):
         run(path, interrupted_after(count, how))
     pool = InlinePool()
     resumed = run(path, steady, pool)
-    assert len(pool.done) == 18 - count and resumed.taken_up == count
+    assert len(pool.done) == 18 - count and resumed.resumed == count
     whole = run(write_experiment(tmp_path / "whole", DECODE), steady)
     for mine, theirs in zip(resumed.results, whole.results, strict=True):
         assert mine.id == theirs.id and mine.run.timing == theirs.run.timing and mine.pcm_sha256 == theirs.pcm_sha256
@@ -67,7 +67,7 @@ def test_more_repeats_take_up_the_others(tmp_path):
     run(path, steady, remove=False)
     pool = InlinePool()
     write_experiment(tmp_path, "repeats = 4\n" + A_B)
-    assert run(path, steady, pool).taken_up == 12
+    assert run(path, steady, pool).resumed == 12
     assert pool.done == ["a/one__ryan/4", "a/two__ryan/4", "b/one__ryan/4", "b/two__ryan/4"]
 
 

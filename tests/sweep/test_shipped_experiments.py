@@ -18,7 +18,8 @@ from ttsctl.core.audio import pcm_sha256
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.run_job import EngineCache
 from ttsctl.sweep.metrics import TIMED
-from ttsctl.sweep.run import SweepResult, run_experiment
+from ttsctl.sweep.result import SweepResult
+from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import ResultStore
 
 FOLDER = Path(ttsctl.__file__).parents[1] / "suites" / "experiments"

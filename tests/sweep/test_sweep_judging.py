@@ -8,7 +8,8 @@ import pytest
 from sweep_fakes import codes_of, drifting, failing, result_of, run, skipped, steady, write_experiment
 
 from ttsctl.sweep.machines import code_groups, machine_spreads, machines
-from ttsctl.sweep.run import by_machine
+from ttsctl.sweep.result import rows_by_machine
+from ttsctl.sweep.run_table import run_table
 
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 
@@ -18,7 +19,7 @@ def concluded(tmp_path, work, expect, extra="", body=A_B):
     conclusion = f'[[conclusion]]\nquestion = "Is it?"\nexpect = "{expect}"\n{extra}\n'
     result = run(write_experiment(tmp_path, body + conclusion), work)
     (judgement,) = result.judgements
-    return judgement.outcome, judgement.reason, result.status
+    return judgement.outcome, judgement.reason, result.outcome.status
 
 
 def skipping(job):
@@ -114,7 +115,7 @@ def test_one_run_is_not_stable(tmp_path):
 
 
 def test_without_conclusions_nothing_is_judged(tmp_path):
-    assert run(write_experiment(tmp_path), steady).status == 3
+    assert run(write_experiment(tmp_path), steady).outcome.status == 3
 
 
 def on_machines(within):
@@ -136,17 +137,17 @@ def test_codes_that_differ_between_machines_only(tmp_path):
         return run(write_experiment(tmp_path / place, "repeats = 4\n", texts=("one",)), on_machines(within))
 
     result = result_on("between", False)
-    assert [m.runs for m in machines(result.results)] == [2, 2]
-    (spread,) = machine_spreads(result.results)
+    assert [m.runs for m in machines(result.runs)] == [2, 2]
+    (spread,) = machine_spreads(result.runs)
     assert (spread.spread, spread.first_diff_frame) == ("differs between machines only", 9)
     assert set(spread.hashes) == {"here (" + "a" * 8 + ")", "other (" + "b" * 8 + ")"}
-    assert [row.value("hash_unique") for row in by_machine(result)["base"].values()] == [1, 1]
+    assert [row.value("hash_unique") for row in rows_by_machine(result)["base"].values()] == [1, 1]
     assert result.rows["base"].value("hash_unique") == 2
-    assert [(g.conditions, g.hosts) for g in code_groups(result.results)] == [
+    assert [(g.conditions, g.hosts) for g in code_groups(result.runs)] == [
         ({"base": 2}, ("here",)),
         ({"base": 2}, ("other",)),
     ]
-    (spread,) = machine_spreads(result_on("within", True).results)
+    (spread,) = machine_spreads(result_on("within", True).runs)
     assert spread.spread == "differs within a machine"
 
 
@@ -156,7 +157,7 @@ def test_equal_codes_on_two_machines(tmp_path):
         return result_of(job, result.codes, provenance=replace(result.provenance, machine_id=str(job.repeat)))
 
     result = run(write_experiment(tmp_path), work)
-    assert {s.spread for s in machine_spreads(result.results)} == {"one result"}
+    assert {s.spread for s in machine_spreads(result.runs)} == {"one result"}
 
 
 def test_a_run_that_failed_counts_for_its_hosts_machine(tmp_path):
@@ -164,5 +165,5 @@ def test_a_run_that_failed_counts_for_its_hosts_machine(tmp_path):
     result_here = [r for r in result.results if r.error is None]
     assert {r.host for r in result_here} == {"here"}
     # The fake's host is not this machine, so its failed runs stand for a machine of their own.
-    assert len(machines(result.results)) == 2
-    assert len(machines(result_here)) == 1
+    assert len(machines(result.runs)) == 2
+    assert len(machines(run_table(result_here))) == 1

@@ -11,10 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json
+from ttsctl.core.files import read_json, read_toml
 from ttsctl.core.provenance import Provenance, differences
 from ttsctl.core.request import Request
-from ttsctl.core.toml_file import read_toml
 from ttsctl.dumps.meta import text_sha256
 from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 from ttsctl.runs.validation import input_error

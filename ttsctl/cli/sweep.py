@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ttsctl.cli.finish import finish
+from ttsctl.cli.main import Interrupted
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.progress import items
+from ttsctl.core.outcome import ExitStatus
 
 if TYPE_CHECKING:
-    from ttsctl.core.config import Config
-    from ttsctl.runs.job import JobResult
-    from ttsctl.sweep.experiment import Experiment
-    from ttsctl.sweep.run import SweepResult
     from ttsctl.sweep.store import ResultStore
-    from ttsctl.sweep.summary import SweepSummary
 
 
 def command(
@@ -44,129 +42,45 @@ def command(
     Exit status: 0 every conclusion holds, 1 one fails, 2 bad input, 3 one could not be judged, or none was asked for.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.cli.finish import finish
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.runs.resolve_config import chosen_sets
-    from ttsctl.runs.shipped import find_experiment
-    from ttsctl.sweep.experiment import load_experiment
-    from ttsctl.sweep.key import checkpoint_state, sweep_key
-    from ttsctl.sweep.store import open_store
-    from ttsctl.sweep.summary import SweepSummary
+    from ttsctl.sweep.session import SweepOptions, run_sweep
     from ttsctl.sweep.tables import render
 
-    experiment = _with_repeats(load_experiment(find_experiment(name)), repeats)
-    base, configs = resolved(experiment, chosen_sets(checkpoint, sets))
-    checkpoints = {config.engine.checkpoint for config in configs.values()}
-    key = sweep_key(experiment, configs, {name: checkpoint_state(name) for name in checkpoints})
-    with open_store(out / "sweep", experiment.name, key, fresh) as store, _told_if_interrupted(store):
-        _tell_taken_up(store)
-        with run_folder(out, SweepSummary) as run:
-            result = _run(experiment, configs, executor, jobs, store)
-            refuse_if_nothing_could_run(result, store)
-            summary = _written(result, base, executor, run.path, store)
-        store.remove()
-    render(summary)
-    finish(summary, run.home, as_json)
-
-
-def _with_repeats(experiment: Experiment, repeats: int | None) -> Experiment:
-    from dataclasses import replace
-
-    return experiment if repeats is None else replace(experiment, repeats=repeats)
-
-
-def resolved(experiment: Experiment, sets: list[str]) -> tuple[Config, dict[str, Config]]:
-    """The configuration under all conditions, and each condition's own.
-
-    InputError for a setting of ``sets`` that the experiment varies: its conditions would no longer be what they say.
-    """
-    from ttsctl.core.errors import InputError
-    from ttsctl.runs.resolve_config import parse_set, resolve_config, with_settings
-
-    where = f"experiment {experiment.path}"
-    for item in sets:
-        keys = {f"{table}.{key}" for table, values in parse_set(item).items() for key in values}
-        if keys & experiment.varied:
-            what = f"--set {item}: the conditions of {experiment.path} differ in this setting"
-            raise InputError(what, "change the experiment's file")
-    base = resolve_config(dict(experiment.config_tables), experiment.path, sets)
-    configs = {c.name: with_settings(base, c.settings, f"{where}: condition {c.name!r}") for c in experiment.conditions}
-    return base, configs
-
-
-def _run(
-    experiment: Experiment, configs: Mapping[str, Config], executor: str, jobs: int, store: ResultStore
-) -> SweepResult:
-    from ttsctl.runs.executors import open_pool
-    from ttsctl.runs.run_job import run_job
-    from ttsctl.sweep.run import run_experiment
-
-    with open_pool(executor, jobs) as pool, _progress() as tell:
-        return run_experiment(experiment, configs, run_job, pool, store, tell)
-
-
-def refuse_if_nothing_could_run(result: SweepResult, store: ResultStore) -> None:
-    """InputError where every run there was said the same is wrong with the input: a checkpoint that is not there."""
-    from ttsctl.core.errors import InputError
-
-    prefix = f"{InputError.__name__}: "
-    said = {r.error for r in result.results if r.skipped is None}
-    if len(said) == 1 and str(*said).startswith(prefix):
-        store.remove()
-        what, _, fix = str(*said).removeprefix(prefix).rpartition("; ")
-        raise InputError(what or fix, fix if what else "")
-
-
-def _written(result: SweepResult, base: Config, executor: str, folder: Path, store: ResultStore) -> SweepSummary:
-    from ttsctl.core.machine import collect_provenance
-    from ttsctl.report.summary import write_summary
-    from ttsctl.sweep.artifacts import write_artifacts
-    from ttsctl.sweep.decision_table import write_tables
-    from ttsctl.sweep.summary import summarise
-
-    summary = summarise(result, base, executor, collect_provenance())
-    requests = {case.id: case.request for case in result.experiment.cases}
-    write_artifacts(folder, result.results, requests, result.configs, store.trace)
-    write_tables(summary, folder)
-    write_summary(summary, folder)
-    return summary
-
-
-def _tell_taken_up(store: ResultStore) -> None:
-    if store.resumed:
-        typer.echo(
-            f"going on with an interrupted sweep: {len(store.resumed)} runs are done (--fresh forgets them)", err=True
-        )
+    options = SweepOptions(
+        experiment=name,
+        out=out,
+        repeats=repeats,
+        executor=executor,
+        jobs=jobs,
+        fresh=fresh,
+        checkpoint=checkpoint,
+        sets=sets or (),
+    )
+    with _told_if_interrupted() as opened, items("runs") as progress:
+        sweep = run_sweep(options, opened, progress)
+    render(sweep.summary)
+    finish(sweep.summary, sweep.home, as_json)
 
 
 @contextlib.contextmanager
-def _told_if_interrupted(store: ResultStore) -> Iterator[None]:
-    """Ctrl-C ends with 130, as everywhere, but says what is kept."""
-    from ttsctl.cli.main import Interrupted
-    from ttsctl.core.outcome import ExitStatus
+def _told_if_interrupted() -> Iterator[Callable[[ResultStore], None]]:
+    """Say what of an interrupted sweep is kept: when this one is interrupted, and when it goes on with an earlier one.
+
+    Yields a function that takes the store once it is open. Ctrl-C ends with status 130, as it does in every command.
+    """
+    opened: list[ResultStore] = []
+
+    def take(store: ResultStore) -> None:
+        opened.append(store)
+        if store.resumed:
+            done = f"{len(store.resumed)} runs are done (--fresh forgets them)"
+            typer.echo(f"going on with an interrupted sweep: {done}", err=True)
 
     try:
-        yield
+        yield take
     except (Interrupted, KeyboardInterrupt):
-        done = store.count()
-        if not done:
+        kept = sum(store.count() for store in opened)
+        if not kept:
             raise
-        kept = f"{done} runs are kept in {store.folder}; the same command goes on from there"
-        typer.echo(f"ttsctl: interrupted; {kept}, --fresh starts anew", err=True)
+        where = f"{kept} runs are kept in {opened[0].folder}; the same command goes on from there"
+        typer.echo(f"ttsctl: interrupted; {where}, --fresh starts anew", err=True)
         raise typer.Exit(ExitStatus.INTERRUPTED) from None
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[JobResult, int, int], None]]:
-    """A bar over the runs, where the console is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("runs", total=None)
-
-        def tell(result: JobResult, done: int, total: int) -> None:
-            bar.update(task, description=result.condition, completed=done, total=total)
-
-        yield tell

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from ttsctl.core.toml_file import read_toml
+from ttsctl.core.files import read_toml
 
 MetricType = Literal["number", "count", "flag", "text", "list", "table"]
 Value = float | int | str | bool | None

@@ -13,8 +13,8 @@ from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.run import Run
 from ttsctl.dumps.meta import build_meta
 from ttsctl.dumps.write import write_dump
-from ttsctl.runs.cases import Case
 from ttsctl.runs.run_stream import run_offline, run_stream
+from ttsctl.runs.texts import Case
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ttsctl.regress.gates import PIN_PREFIX, GateSetting, Operator, Statistic
 from ttsctl.regress.measure import MeasuredCase, Observations
 from ttsctl.regress.reference import Reference
 from ttsctl.regress.suite import Suite
-from ttsctl.runs.cases import Case
+from ttsctl.runs.texts import Case
 
 Value = float | int | str | bool
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(

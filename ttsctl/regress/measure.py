@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from ttsctl.audio import metrics
 from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
-from ttsctl.core.metric import Observation, observed
+from ttsctl.core.metric import Observation, Value, observed
 from ttsctl.core.run import Run
 from ttsctl.dumps.diff import diff_codes
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
 from ttsctl.regress.runner import CaseError, FailedCase
-from ttsctl.runs.cases import Case
+from ttsctl.runs.texts import Case
 
 Observations = dict[str, Observation]
+# By metric: the value, and why it is missing where it is None.
+Figures = dict[str, tuple[Value, str | None]]
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,20 @@ class MeasuredCase:
 
 def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     """Everything that is reported of a case that ran, compared with what the baseline has for it."""
-    found = [
-        *_repeatability(runs),
-        *_codes(runs),
-        *_lengths(runs),
-        *_offline_distance(runs),
-        *_levels(runs),
-        *_timings(runs.stream),
-        _baseline_packet(runs.stream.require_codes(), target),
-        _baseline_distance(runs, target),
-    ]
+    figures: Figures = {
+        **_repeatability(runs),
+        **_codes(runs),
+        **_lengths(runs),
+        **_offline_distance(runs),
+        **_levels(runs),
+        **_timings(runs.stream),
+        "baseline_first_diff_packet": _baseline_packet(runs.stream.require_codes(), target),
+        "snr_baseline_db": _baseline_distance(runs, target),
+    }
     notes = dict.fromkeys([*(note for run in runs.streams for note in run.notes), *runs.offline.notes])
     return MeasuredCase(
         case=runs.case,
-        observations={o.name: o for o in found},
+        observations={name: observed(name, value, why) for name, (value, why) in figures.items()},
         runs=[_facts(name, run) for name, run in runs.by_name.items()],
         wall_s=runs.wall_s,
         notes=[f"{runs.case.id}: {note}" for note in notes],
@@ -86,62 +88,62 @@ def _facts(name: str, run: Run) -> RunFacts:
     )
 
 
-def _repeatability(runs: CaseRuns) -> list[Observation]:
+def _repeatability(runs: CaseRuns) -> Figures:
     """Whether the streamed runs are equal: each of them is compared with the first."""
     streams = runs.streams
     if len(streams) < 2:
         alone = "one streamed run alone shows no drift"
-        return [observed(name, None, alone) for name in ("hash_unique", "pcm_hash_unique", "first_diff_frame")]
+        return dict.fromkeys(("hash_unique", "pcm_hash_unique", "first_diff_frame"), (None, alone))
     firsts = [_first_diff_frame(streams[0].require_codes(), run.require_codes()) for run in streams[1:]]
     earliest = min((first for first in firsts if first is not None), default=None)
-    return [
-        observed("hash_unique", len({codes_sha256(run.require_codes()) for run in streams})),
-        observed("pcm_hash_unique", len({pcm_sha256(run.require_pcm()) for run in streams})),
-        observed("first_diff_frame", earliest, "all streamed runs are equal"),
-    ]
+    return {
+        "hash_unique": (len({codes_sha256(run.require_codes()) for run in streams}), None),
+        "pcm_hash_unique": (len({pcm_sha256(run.require_pcm()) for run in streams}), None),
+        "first_diff_frame": (earliest, "all streamed runs are equal"),
+    }
 
 
 def _first_diff_frame(a: CodeArray, b: CodeArray) -> int | None:
     return diff_codes(a, b, packet_tokens=1).first_diff_frame
 
 
-def _codes(runs: CaseRuns) -> list[Observation]:
+def _codes(runs: CaseRuns) -> Figures:
     every_codes = [*(run.require_codes() for run in runs.streams), runs.offline.require_codes()]
     outside = [code_range(codes, runs.info.codebook_size).out_of_range_count for codes in every_codes]
     offline_first = _first_diff_frame(runs.stream.require_codes(), runs.offline.require_codes())
-    return [
-        observed("codes_sha256", codes_sha256(runs.stream.require_codes())),
-        observed("offline_codes_equal", offline_first is None),
-        observed("offline_first_diff_frame", offline_first, "stream and offline are equal"),
-        observed("out_of_range_count", max(outside)),
-        observed("truncated", any(run.truncated for run in runs.streams) or runs.offline.truncated),
-    ]
+    return {
+        "codes_sha256": (codes_sha256(runs.stream.require_codes()), None),
+        "offline_codes_equal": (offline_first is None, None),
+        "offline_first_diff_frame": (offline_first, "stream and offline are equal"),
+        "out_of_range_count": (max(outside), None),
+        "truncated": (any(run.truncated for run in runs.streams) or runs.offline.truncated, None),
+    }
 
 
-def _lengths(runs: CaseRuns) -> list[Observation]:
+def _lengths(runs: CaseRuns) -> Figures:
     stream, offline = runs.stream.require_pcm(), runs.offline.require_pcm()
     apart_ms = 1000 * abs(len(stream) - len(offline)) / runs.info.sample_rate
-    return [
-        observed("frames", len(runs.stream.require_codes())),
-        observed("samples", len(stream)),
-        observed("samples_expected", len(runs.stream.require_codes()) * runs.info.frame_samples),
-        observed("duration_diff_ms", apart_ms),
-    ]
+    return {
+        "frames": (len(runs.stream.require_codes()), None),
+        "samples": (len(stream), None),
+        "samples_expected": (len(runs.stream.require_codes()) * runs.info.frame_samples, None),
+        "duration_diff_ms": (apart_ms, None),
+    }
 
 
-def _offline_distance(runs: CaseRuns) -> list[Observation]:
+def _offline_distance(runs: CaseRuns) -> Figures:
     """Streamed audio against offline audio, which is the reference."""
     stream, offline = runs.stream.require_pcm(), runs.offline.require_pcm()
     best = metrics.mae_aligned(offline, stream, runs.info.sample_rate)
     if best is None:
         why = _why_no_distance({"streamed": stream, "offline": offline})
-        return [observed(name, None, why) for name in ("mae_waveform", "offset_ms", "snr_db")]
+        return dict.fromkeys(("mae_waveform", "offset_ms", "snr_db"), (None, why))
     snr = metrics.snr_db(offline, stream, best.alignment)
-    return [
-        observed("mae_waveform", best.mae),
-        observed("offset_ms", best.alignment.offset_ms),
-        observed("snr_db", snr, "the offline audio is silent"),
-    ]
+    return {
+        "mae_waveform": (best.mae, None),
+        "offset_ms": (best.alignment.offset_ms, None),
+        "snr_db": (snr, "the offline audio is silent"),
+    }
 
 
 def _why_no_distance(pcm: Mapping[str, PcmArray]) -> str:
@@ -149,57 +151,56 @@ def _why_no_distance(pcm: Mapping[str, PcmArray]) -> str:
     return "; ".join(f"{name} audio: {why}" for name, why in whys.items() if why)
 
 
-def _levels(runs: CaseRuns) -> list[Observation]:
+def _levels(runs: CaseRuns) -> Figures:
     """Figures of the first streamed run; ``finite`` looks at every run."""
     pcm, rate = runs.stream.require_pcm(), runs.info.sample_rate
     every_pcm = [*(run.require_pcm() for run in runs.streams), runs.offline.require_pcm()]
     why = metrics.why_unmeasurable(pcm)
-    return [
-        observed("finite", all(metrics.is_finite(p) for p in every_pcm)),
-        observed("rms", metrics.rms(pcm), why),
-        observed("peak", metrics.peak(pcm), why),
-        observed("pop_click_score", metrics.pop_click_score(pcm, rate), why or "shorter than two 20-ms frames"),
-        observed("repeat_count", metrics.repeat_count(pcm, rate), why),
-    ]
+    return {
+        "finite": (all(metrics.is_finite(p) for p in every_pcm), None),
+        "rms": (metrics.rms(pcm), why),
+        "peak": (metrics.peak(pcm), why),
+        "pop_click_score": (metrics.pop_click_score(pcm, rate), why or "shorter than two 20-ms frames"),
+        "repeat_count": (metrics.repeat_count(pcm, rate), why),
+    }
 
 
-def _timings(run: Run) -> list[Observation]:
+def _timings(run: Run) -> Figures:
     timing = run.timing
-    return [
-        observed("ttfp_ms", timing.ttfp_ms, "no packet of codes came"),
-        observed("ttf_ms", timing.ttf_ms, "no packet was decoded"),
-        observed("ttfa_ms", timing.ttfa_ms, "no PCM came"),
-        observed("rtf", timing.rtf, "no audio to set the time against"),
-        observed("code_ms", timing.code_ms),
-        observed("decode_first_ms", timing.decode_first_ms, "no packet was decoded"),
-        observed("decode_ms", timing.decode_ms, "no packet was decoded"),
-        observed("queue_wait_ms", timing.queue_wait_ms),
-        observed("decode_calls", timing.decode_calls),
-    ]
+    return {
+        "ttfp_ms": (timing.ttfp_ms, "no packet of codes came"),
+        "ttf_ms": (timing.ttf_ms, "no packet was decoded"),
+        "ttfa_ms": (timing.ttfa_ms, "no PCM came"),
+        "rtf": (timing.rtf, "no audio to set the time against"),
+        "code_ms": (timing.code_ms, None),
+        "decode_first_ms": (timing.decode_first_ms, "no packet was decoded"),
+        "decode_ms": (timing.decode_ms, "no packet was decoded"),
+        "queue_wait_ms": (timing.queue_wait_ms, None),
+        "decode_calls": (timing.decode_calls, None),
+    }
 
 
-def _baseline_packet(codes: CodeArray, target: BaselineTarget) -> Observation:
+def _baseline_packet(codes: CodeArray, target: BaselineTarget) -> tuple[Value, str | None]:
     """The first packet that differs. Chained hashes differ from there on, so the first that differs names it.
 
     Where one chain is the beginning of the other, the first packet that only one of them has.
     """
-    name = "baseline_first_diff_packet"
     if target.packet_sha256 is None:
-        return observed(name, None, target.why_no_packets)
+        return None, target.why_no_packets
     now = packet_chain_sha256(codes, target.packet_tokens)
     if now == target.packet_sha256:
-        return observed(name, None, "all packets are equal")
+        return None, "all packets are equal"
     pairs = zip(now, target.packet_sha256, strict=False)
     shorter = min(len(now), len(target.packet_sha256))
-    return observed(name, next((i for i, (a, b) in enumerate(pairs) if a != b), shorter))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), shorter), None
 
 
-def _baseline_distance(runs: CaseRuns, target: BaselineTarget) -> Observation:
+def _baseline_distance(runs: CaseRuns, target: BaselineTarget) -> tuple[Value, str | None]:
     """Streamed audio against the baseline's streamed audio, which is the reference."""
-    name, stream = "snr_baseline_db", runs.stream.require_pcm()
+    stream = runs.stream.require_pcm()
     if target.pcm is None:
-        return observed(name, None, target.why_no_pcm)
+        return None, target.why_no_pcm
     best = metrics.mae_aligned(target.pcm, stream, runs.info.sample_rate)
     if best is None:
-        return observed(name, None, _why_no_distance({"baseline": target.pcm, "streamed": stream}))
-    return observed(name, metrics.snr_db(target.pcm, stream, best.alignment), "the baseline's audio is silent")
+        return None, _why_no_distance({"baseline": target.pcm, "streamed": stream})
+    return metrics.snr_db(target.pcm, stream, best.alignment), "the baseline's audio is silent"

@@ -14,7 +14,7 @@ from ttsctl.regress.baseline import Baseline, BaselineCase, read_baseline
 from ttsctl.regress.case_runs import stream_wav
 from ttsctl.regress.conditions import codes_conditions, differing, request_conditions, timing_conditions
 from ttsctl.regress.gates import GATES, Gate
-from ttsctl.runs.cases import Case
+from ttsctl.runs.texts import Case
 
 
 @dataclass(frozen=True)

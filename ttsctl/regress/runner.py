@@ -10,7 +10,7 @@ from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.errors import error_line
 from ttsctl.regress.case_runs import CaseRuns, run_case
 from ttsctl.regress.suite import Suite
-from ttsctl.runs.cases import Case
+from ttsctl.runs.texts import Case
 from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
 
 EngineFactory = Callable[[], Engine]

@@ -37,10 +37,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
 from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.files import read_toml_bytes
 from ttsctl.core.request import TextMode
-from ttsctl.core.toml_file import read_toml_bytes
 from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator, Threshold
-from ttsctl.runs.cases import Case, load_cases
+from ttsctl.runs.texts import Case, load_cases
 from ttsctl.runs.validation import input_error
 
 DEFAULT_RUNS = 3

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
-from ttsctl.core.toml_file import Table, read_toml, toml_value
+from ttsctl.core.files import Table, read_toml, toml_value
 
 
 def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:

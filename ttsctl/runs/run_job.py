@@ -1,6 +1,6 @@
 """One run of a sweep, in a worker: the engine of its condition, the run, and what is measured.
 
-``python -m ttsctl.runs.run_job FOLDER`` does the job of a folder in a fresh interpreter, see ``_fresh``.
+``python -m ttsctl.runs.run_job FOLDER`` does the job that lies in a folder and leaves its result there.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import threading
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, error_line
+from ttsctl.runs.engines import load_engine
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.job_files import read_job, read_result, write_job, write_result
-
-if TYPE_CHECKING:
-    from ttsctl.core.engine import Engine
-    from ttsctl.runs.timeout import TimedWorker
+from ttsctl.runs.job_kinds import run_once, warm_up
+from ttsctl.runs.requirement import Resource
+from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
 
 RESULT, STDERR = "result", "stderr.txt"
 # CUDA does not recover from what a kernel did wrong: every later call in the process fails with the same words.
@@ -34,13 +34,13 @@ START_S = 30.0
 
 
 def run_job(job: Job) -> JobResult:
-    """Do a job; whatever goes wrong with it is in the result. Runs of one process take turns."""
-    why = next((why for r in job.requires if (why := r.unmet(_there(r.resource))) is not None), None)
-    if why is not None:
-        return _no_run(job, skipped=why)
+    """Do a job; whatever goes wrong with it is in the result. The jobs of one process wait for each other."""
+    unmet = next((why for r in job.requires if (why := r.unmet(_available(r.resource))) is not None), None)
+    if unmet is not None:
+        return _no_run(job, skipped=unmet)
     if job.isolation == "process":
-        return _fresh(job)
-    return _cache().run(job)
+        return _run_in_new_interpreter(job)
+    return process_cache().run(job)
 
 
 def _no_run(job: Job, error: str | None = None, skipped: str | None = None) -> JobResult:
@@ -48,9 +48,10 @@ def _no_run(job: Job, error: str | None = None, skipped: str | None = None) -> J
 
 
 @cache
-def _there(resource: str) -> int:
-    """How many CUDA devices, or cores that this process may use, there are here."""
+def _available(resource: Resource) -> int:
+    """How many CUDA devices this machine has, or how many CPU cores this process may use."""
     if resource == "cuda":
+        # It loads torch, which a job that asks for cores alone does not need.
         from ttsctl.engine.placement import cuda_devices
 
         return cuda_devices()
@@ -59,15 +60,15 @@ def _there(resource: str) -> int:
 
 
 @cache
-def _cache() -> EngineCache:
-    """The process's one engine: loading it for every run would take longer than most runs."""
+def process_cache() -> EngineCache:
+    """The one cache of this process: loading an engine for every run would take longer than most runs."""
     return EngineCache()
 
 
 class EngineCache:
-    """Holds the engine of one condition at a time. Every request has fresh state; the weights stay.
+    """Keeps the engine of one condition at a time. Every request has fresh state; the weights stay.
 
-    Between conditions the process-wide switches go back to what they were before the first engine.
+    No condition inherits the process-wide switches of another, because an engine puts them back after each call.
     """
 
     def __init__(self) -> None:
@@ -77,8 +78,7 @@ class EngineCache:
         self._worker: TimedWorker | None = None
 
     def run(self, job: Job) -> JobResult:
-        from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
-
+        """Do a job on the engine of its condition; whatever goes wrong with it is in the result."""
         with self._lock:
             if self._worker is None:
                 self._worker = TimedWorker()
@@ -86,7 +86,7 @@ class EngineCache:
                 return self._worker.call(lambda cancelled: self._work(job, cancelled), job.timeout_s, GRACE_S)
             except CaseTimeout as error:
                 if error.stuck:
-                    # Its thread cannot be ended, so it is left behind with its engine, to end when it is done.
+                    # A thread cannot be ended from outside, so it is left behind with its engine until it is done.
                     self._worker.close()
                     self._engine, self._condition, self._worker = None, None, None
                 what = f"not finished after {job.timeout_s:g} s{', nor ended when told to' if error.stuck else ''}"
@@ -97,7 +97,7 @@ class EngineCache:
                 return replace(_no_run(job, error=line), spoilt=STICKY in line)
 
     def close(self) -> None:
-        """Free the engine and put the switches back."""
+        """Free the engine and let its thread end. The cache can be used again."""
         with self._lock:
             self._drop()
             if self._worker is not None:
@@ -105,26 +105,15 @@ class EngineCache:
                 self._worker = None
 
     def _work(self, job: Job, cancelled: threading.Event) -> JobResult:
-        from ttsctl.runs.job_kinds import run_once, warm_up
-
         wanted = (job.condition, job.config.sha256)
-        if self._engine is None or self._condition != wanted:
-            self._load(job)
-            warm_up(self._loaded(), job, cancelled)
-            # Not before: an engine whose warm-up was cut short is no warm one for the next run.
+        engine = self._engine
+        if engine is None or self._condition != wanted:
+            self._drop()
+            engine = self._engine = load_engine(job.config)
+            warm_up(engine, job, cancelled)
+            # Set last: if the warm-up is cut short, the next run does it again.
             self._condition = wanted
-        return run_once(self._loaded(), job, cancelled)
-
-    def _loaded(self) -> Engine:
-        if self._engine is None:
-            raise EngineError("the engine is gone")
-        return self._engine
-
-    def _load(self, job: Job) -> None:
-        from ttsctl.runs.engines import load_engine
-
-        self._drop()
-        self._engine = load_engine(job.config)
+        return run_once(engine, job, cancelled)
 
     def _drop(self) -> None:
         engine, self._engine, self._condition = self._engine, None, None
@@ -132,21 +121,21 @@ class EngineCache:
             engine.close()
 
 
-def _fresh(job: Job) -> JobResult:
-    """The job in an interpreter of its own: it starts with nothing that an earlier run left in the process."""
+def _run_in_new_interpreter(job: Job) -> JobResult:
+    """The job in an interpreter of its own, which has nothing that an earlier run left in its process."""
     with tempfile.TemporaryDirectory(prefix="ttsctl-job-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_job(folder, replace(job, isolation="state", requires=()))
-        status = _interpreter(folder, job.timeout_s + START_S)
+        status = _start_interpreter(folder, job.timeout_s + START_S)
         if (folder / f"{RESULT}.json").exists():
-            # What it left behind ended with it.
+            # Whatever the run spoilt has ended with its interpreter.
             return replace(read_result(folder, RESULT), spoilt=False)
         said = (folder / STDERR).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         how = f"exit status {status}" if status is not None else f"still running after {job.timeout_s + START_S:g} s"
         return _no_run(job, error=f"EngineError: its process ended without a result: {how}: {''.join(said[-1:])}")
 
 
-def _interpreter(folder: Path, timeout_s: float) -> int | None:
+def _start_interpreter(folder: Path, timeout_s: float) -> int | None:
     """Run ``main`` on the folder in a new process -> its exit status, or None if it had to be killed."""
     line = [sys.executable, "-m", "ttsctl.runs.run_job", str(folder)]
     with (folder / STDERR).open("wb") as said:
@@ -166,6 +155,7 @@ def _interpreter(folder: Path, timeout_s: float) -> int | None:
 
 
 def _end_with_parent(folder: Path) -> None:
+    """Wait until the parent closes the pipe, which it also does when it is killed; then end this process."""
     # Not sys.stdin: a thread that waits in it would hold a lock that the interpreter's end needs.
     while os.read(0, 1):
         pass
@@ -179,7 +169,7 @@ def main(folder: Path) -> None:
     threading.Thread(target=_end_with_parent, args=(folder,), name="parent-watch", daemon=True).start()
     job = read_job(folder)
     write_result(folder, RESULT, run_job(job))
-    _cache().close()
+    process_cache().close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Texts and voices from their JSON files, validated."""
+"""Texts and voices from their JSON files, validated, and the cases that cross them: every text by every voice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import read_json
-from ttsctl.core.request import Voice
+from ttsctl.core.request import Request, TextMode, Voice
 
 # Ids become parts of file names and, joined by "__", ids of cases.
 _ID = re.compile(r"[A-Za-z0-9](_?[A-Za-z0-9.-])*")
@@ -139,3 +139,26 @@ def _distinct(items: list[Item], path: Path, table: str) -> list[Item]:
                 "give each entry its own id",
             )
     return items
+
+
+@dataclass(frozen=True)
+class Case:
+    """One text by one voice."""
+
+    id: str
+    request: Request
+
+
+def load_cases(
+    texts: Path, voices: Path, text_ids: Sequence[str] | None, voice_ids: Sequence[str] | None, text_mode: TextMode
+) -> tuple[Case, ...]:
+    """Every text of ``texts`` by every voice of ``voices``, all of a file or those with the given ids.
+
+    InputError for a file that cannot be read, and for an unknown id, with the nearest known one.
+    """
+    chosen_voices = choose(load_voices(voices), voice_ids, voices)
+    return tuple(
+        Case(f"{text.id}__{voice.id}", Request(text.text, voice, text.id, text_mode))
+        for text in choose(load_texts(texts), text_ids, texts)
+        for voice in chosen_voices
+    )

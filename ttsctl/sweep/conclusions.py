@@ -1,4 +1,4 @@
-"""What an experiment concludes: each question's expectation, held against the rows that it is about."""
+"""What an experiment concludes: the expectation of each question, judged on the rows that it is about."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.core.metric import Observation
 from ttsctl.sweep.expectation import Answer, Expectation, Finding, evaluate, parse_expectation
-from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS
+from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS, Figure
 from ttsctl.sweep.rows import ConditionRow
 
 Over = Literal["each", "all"]
-# The row of all runs of these conditions together.
-Pool = Callable[[Sequence[str]], ConditionRow]
+# The names of conditions -> all their runs as one row.
+PooledRow = Callable[[Sequence[str]], ConditionRow]
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A question and what is expected of ``conditions``: of each alone, or over all their runs."""
+    """A question, and what is expected of each of its ``conditions`` alone ("each") or of all their runs ("all")."""
 
     question: str
     expectation: Expectation
@@ -29,11 +28,12 @@ class Conclusion:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A conclusion as judged. ``findings``: by condition; by "all" or "" where it is one for all of them.
+class JudgedConclusion:
+    """A conclusion and how it came out.
 
-    "holds" only if it holds everywhere: a condition that was skipped, failed in a run, or lacks the figure leaves the
-    whole not judged, unless it fails somewhere.
+    ``findings``: by condition; or one for all of them, under "all", or under "" if the expectation names its conditions
+    itself. ``outcome`` is "fails" if it fails anywhere, and "holds" only if it holds everywhere: a condition that was
+    skipped, that failed in a run or that lacks the figure leaves it "not judged".
     """
 
     conclusion: Conclusion
@@ -45,7 +45,10 @@ class Judgement:
 def read_conclusion(
     question: str, expect: str, over: Over, patterns: Sequence[str] | None, names: Sequence[str], where: str
 ) -> Conclusion:
-    """Check an entry against the names of all conditions; InputError, told at ``where``."""
+    """A conclusion as an experiment's file has it; ``names``: of all conditions, ``patterns``: None takes all.
+
+    InputError, which begins with ``where``, for an unknown word in ``expect`` and a pattern that matches nothing.
+    """
     expectation = parse_expectation(expect, f"{where}: expect", METRICS, names)
     default = sorted(expectation.conditions, key=list(names).index) if expectation.names_all else list(names)
     chosen = default if patterns is None else _matching(patterns, names, where)
@@ -59,43 +62,47 @@ def _matching(patterns: Sequence[str], names: Sequence[str], where: str) -> list
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def judge(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pool: Pool) -> Judgement:
-    """Hold a conclusion against the table; ``rows`` has every condition by name."""
-    findings = _findings(conclusion, rows, pool)
+def judge_conclusion(
+    conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_row: PooledRow
+) -> JudgedConclusion:
+    """Judge a conclusion on the table; ``rows`` has every condition by name."""
+    findings = _findings(conclusion, rows, pooled_row)
     outcomes = [finding.outcome for finding in findings.values()]
     outcome: Answer = "fails" if "fails" in outcomes else "not judged" if "not judged" in outcomes else "holds"
-    at = {name: f for name, f in findings.items() if f.outcome == outcome}
-    shown = at if outcome != "holds" else findings
-    return Judgement(conclusion, outcome, findings, _reason(shown))
+    decisive = {name: finding for name, finding in findings.items() if finding.outcome == outcome}
+    return JudgedConclusion(conclusion, outcome, findings, _reason(decisive))
 
 
 def _reason(findings: Mapping[str, Finding]) -> str:
-    """Condition and detail; conditions of which the same is to be said stand together."""
+    """``<condition>: <detail>``; conditions with the same detail stand together."""
     alike: dict[str, list[str]] = {}
     for name, finding in findings.items():
         alike.setdefault(finding.detail, []).append(name)
     return "; ".join(f"{', '.join(names)}: {detail}" if any(names) else detail for detail, names in alike.items())
 
 
-def _findings(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pool: Pool) -> dict[str, Finding]:
+def _findings(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_row: PooledRow) -> dict[str, Finding]:
     expectation = conclusion.expectation
     if expectation.names_all:
         return {"": _finding(expectation, None, rows, sorted(expectation.conditions))}
     if conclusion.over == "all":
-        return {"all": _finding(expectation, pool(conclusion.conditions), rows, conclusion.conditions)}
+        return {"all": _finding(expectation, pooled_row(conclusion.conditions), rows, conclusion.conditions)}
     return {name: _finding(expectation, rows[name], rows, [name]) for name in conclusion.conditions}
 
 
 def _finding(
     expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow], about: Sequence[str]
 ) -> Finding:
-    def lookup(metric: str, condition: str | None) -> Observation:
-        return (rows[condition] if condition is not None or row is None else row).metrics[metric]  # type: ignore[index]
+    def lookup(metric: str, condition: str | None) -> Figure:
+        named = row if condition is None else rows[condition]
+        if named is None:
+            raise ValueError(f"{expectation.text!r}: {metric} is of no condition, and there is no row for it")
+        return named.metrics[metric]
 
     found = evaluate(expectation, lookup)
     if found.outcome != "holds":
         return found
-    # Who asks how many runs failed is answered by those that did.
+    # A question about the number of failed runs is answered although runs failed.
     counts = expectation.metrics <= COUNTS
     incomplete = _incomplete([rows[name] for name in {*about, *expectation.conditions}], counts)
     if incomplete:
@@ -105,7 +112,7 @@ def _finding(
 
 
 def _claims(expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow]) -> list[str]:
-    """What the runs behind each figure of drift can claim, told of whom where an expectation names conditions."""
+    """The power of the runs behind each figure of drift, after the condition's name if the expectation names it."""
     claims: dict[str, None] = {}
     for term in expectation.terms:
         if term.metric in DRIFT_METRICS:
@@ -117,7 +124,7 @@ def _claims(expectation: Expectation, row: ConditionRow | None, rows: Mapping[st
 
 
 def _incomplete(rows: Sequence[ConditionRow], errors_count: bool) -> str:
-    """What keeps a true expectation from holding: runs that are missing might have made it false."""
+    """Why a true expectation does not hold yet: the missing runs might have made it false. "" if none is missing."""
     reasons = []
     for row in sorted(rows, key=lambda row: row.name):
         errors, skipped = row.value("errors"), row.value("skipped_runs")
@@ -128,11 +135,3 @@ def _incomplete(rows: Sequence[ConditionRow], errors_count: bool) -> str:
         elif skipped:
             reasons.append(f"{skipped} runs of {row.name} were skipped")
     return "; ".join(reasons)
-
-
-def exit_status(judgements: Sequence[Judgement]) -> int:
-    """0 if every conclusion holds, 1 if one fails, 3 if there is none or one could not be judged."""
-    outcomes = [judgement.outcome for judgement in judgements]
-    if "fails" in outcomes:
-        return 1
-    return 0 if outcomes and all(outcome == "holds" for outcome in outcomes) else 3

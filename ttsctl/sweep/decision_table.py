@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ttsctl.core.files import write_text, written_whole
 from ttsctl.sweep.metrics import METRICS
-from ttsctl.sweep.summary import CSV, MARKDOWN, Concluded, Row, SweepSummary
+from ttsctl.sweep.rows import ConditionRow
+from ttsctl.sweep.summary import CSV, MARKDOWN, ConclusionEntry, SweepSummary
 from ttsctl.sweep.topk import TopkRow
 
 # What people read; the CSV has every metric.
@@ -57,13 +59,13 @@ def write_csv(summary: SweepSummary, path: Path) -> None:
 
     rows = [_csv_row(row, "") for row in summary.conditions]
     rows += [_csv_row(row, machine) for by in summary.by_machine.values() for machine, row in by.items()]
-    rows.append(_csv_row(summary.total.model_copy(update={"name": ALL}), ""))
+    rows.append(_csv_row(replace(summary.total, name=ALL), ""))
     frame = pd.DataFrame(rows)
     # Integers stay integers beside missing values.
     frame.convert_dtypes().to_csv(path, index=False)
 
 
-def _csv_row(row: Row, machine: str) -> dict[str, object]:
+def _csv_row(row: ConditionRow, machine: str) -> dict[str, object]:
     return {
         "condition": row.name,
         "machine": machine,
@@ -78,13 +80,13 @@ def _csv_row(row: Row, machine: str) -> dict[str, object]:
     }
 
 
-def shown_metrics(rows: Sequence[Row]) -> list[str]:
+def shown_metrics(rows: Sequence[ConditionRow]) -> list[str]:
     """The columns that people read, in the order of the table."""
     there = [name for name in SHOWN_IF_THERE if any(row.metrics[name].value is not None for row in rows)]
     return [*SHOWN, *there]
 
 
-def cell(row: Row, metric: str) -> str:
+def cell(row: ConditionRow, metric: str) -> str:
     """A figure for people; "–" for a missing one."""
     value = row.metrics[metric].value
     if value is None:
@@ -95,7 +97,7 @@ def cell(row: Row, metric: str) -> str:
 def markdown(summary: SweepSummary) -> str:
     """The report: question, conclusions, table, what was not run, what the runs can claim, and on which machines."""
     facts = summary.experiment
-    rows = [*summary.conditions, summary.total.model_copy(update={"name": ALL})]
+    rows = [*summary.conditions, replace(summary.total, name=ALL)]
     parts = [
         f"# {_plain(facts.name)}\n\n{_plain(facts.question)}",
         f"{_plain(summary.headline)}. {facts.repeats} runs of each text, isolation {facts.isolation!r}, reference "
@@ -111,20 +113,20 @@ def markdown(summary: SweepSummary) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _conclusions(conclusions: Sequence[Concluded]) -> str:
+def _conclusions(conclusions: Sequence[ConclusionEntry]) -> str:
     if not conclusions:
         return "None was asked for."
     rows = [[c.question, f"`{c.expect}`", c.over, f"**{c.outcome}**", c.reason] for c in conclusions]
     return _table(["question", "expected", "over", "outcome", "why"], rows)
 
 
-def _conditions(rows: Sequence[Row]) -> str:
+def _conditions(rows: Sequence[ConditionRow]) -> str:
     metrics = shown_metrics(rows)
     body = [[row.name, row.run, *(cell(row, metric) for metric in metrics)] for row in rows]
     return _table(["condition", "run", *metrics], body)
 
 
-def _problems(rows: Sequence[Row]) -> str:
+def _problems(rows: Sequence[ConditionRow]) -> str:
     lines = [f"- {_plain(row.name)}: {_plain(row.skipped)}" for row in rows if row.skipped]
     lines += [
         f"- {_plain(row.name)}: {row.metrics['errors'].value} runs failed, the first with: {_plain(row.first_error)}"

@@ -23,11 +23,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.core.metric import Observation
+from ttsctl.sweep.metrics import Figure
 
 Answer = Literal["holds", "fails", "not judged"]
-# (metric, condition or None for the row at hand) -> the value of that metric.
-Lookup = Callable[[str, str | None], Observation]
+# (metric, condition or None for the row at hand) -> its figure.
+Lookup = Callable[[str, str | None], Figure]
 
 _OPERATORS = MappingProxyType(
     {
@@ -226,8 +226,8 @@ def _value(term: Term, lookup: Lookup) -> float | str:
     if term.metric is None:
         return term.plus
     found = lookup(term.metric, term.condition)
-    if found.value is None or isinstance(found.value, str):
-        return f"{_label(term)}: {found.reason or 'not a number'}"
+    if found.value is None:
+        return f"{_label(term)}: {found.reason}"
     return term.factor * found.value + term.plus
 
 

@@ -56,13 +56,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
 from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.files import Table, read_toml_bytes
 from ttsctl.core.request import TextMode
 from ttsctl.core.run import RunKind
-from ttsctl.core.toml_file import Table, read_toml_bytes
-from ttsctl.runs.cases import Case, load_cases
 from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
-from ttsctl.runs.texts import Id, Words
+from ttsctl.runs.texts import Case, Id, Words, load_cases
 from ttsctl.runs.validation import Location, input_error
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
 from ttsctl.sweep.conditions import Condition, Settings, check_sources, cross, flat
@@ -72,7 +71,7 @@ DEFAULT_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class Experiment:
-    """A validated experiment. ``config_tables`` and each condition's settings go to ``cli``, which resolves them."""
+    """A validated experiment; ``session.resolve_configs`` makes configurations of its tables and settings."""
 
     name: str
     question: str

@@ -1,12 +1,14 @@
-"""The metrics of a row of the table: their names, which are the words of an expectation, and their units."""
+"""The metrics of a row of the table: their names, which are the words of an expectation, and a figure for each."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from ttsctl.core.metric import metric
 
-# What is timed in every run that has it; the row holds the median and the 95th percentile over all clean runs.
+# The times of a run; a row has the median and the 95th percentile of each over all clean runs.
 TIMED = ("ttfa_ms", "ttfp_ms", "code_ms", "decode_first_ms", "decode_ms", "queue_wait_ms", "rtf")
 COUNTED = (
     "runs",
@@ -48,9 +50,9 @@ def unit_of(name: str) -> str:
     return metric(TIMED_PERCENTILES[name][0] if name in TIMED_PERCENTILES else name).unit
 
 
-# Those that a failed run is part of.
+# The metrics that failed runs are part of.
 COUNTS = frozenset({"runs", "errors"})
-# Those whose truth is only as good as the number of runs behind it.
+# The metrics whose value says only as much as there are runs behind it.
 DRIFT_METRICS = frozenset(
     {
         "hash_unique",
@@ -64,3 +66,31 @@ DRIFT_METRICS = frozenset(
         "pops_unique",
     }
 )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The value of a metric in a row. Unlike a core.metric.Observation it has no name: its key in the row is the name.
+
+    ``value`` is None exactly when ``reason`` says why it is missing.
+    """
+
+    value: float | int | None
+    unit: str
+    reason: str | None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != (self.reason is not None):
+            raise ValueError("figure: a missing value needs a reason, a value must have none")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"figure: expected a finite value, got {self.value}")
+
+
+def figure(name: str, value: float | int | None, why_missing: str = "") -> Figure:
+    """A figure with the unit of its metric. KeyError for an unknown metric."""
+    return Figure(value, unit_of(name), None if value is not None else why_missing or "not known")
+
+
+def missing(name: str, reason: str) -> Figure:
+    """The figure of a metric that has no value, for this reason. KeyError for an unknown metric."""
+    return figure(name, None, reason)

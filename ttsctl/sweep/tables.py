@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ttsctl.report.console import open_console
 from ttsctl.sweep.decision_table import ALL, cell
 from ttsctl.sweep.summary import SweepSummary
@@ -34,7 +36,7 @@ def render(summary: SweepSummary) -> None:
     table.add_column("condition", overflow="fold")
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in (*summary.conditions, summary.total.model_copy(update={"name": ALL})):
+    for row in (*summary.conditions, replace(summary.total, name=ALL)):
         table.add_row(Text(row.name), *(cell(row, metric) for metric in COLUMNS))
     console.print(table)
     for row in summary.conditions:
