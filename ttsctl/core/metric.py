@@ -17,12 +17,16 @@ Value = float | int | str | bool | None
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by name: its ``unit`` ("" where it has none), its ``type``, and the sentence that defines it."""
+    """A metric by name: its ``unit`` ("" where it has none), its ``type``, and the sentence that defines it.
+
+    ``row``: a sweep's table has it.
+    """
 
     name: str
     unit: str
     type: MetricType
     definition: str
+    row: bool = False
 
 
 @dataclass(frozen=True)

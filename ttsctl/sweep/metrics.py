@@ -6,31 +6,11 @@ import math
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ttsctl.core.metric import metric
+from ttsctl.core.metric import metric, metrics
 
 # The times of a run; a row has the median and the 95th percentile of each over all clean runs.
 TIMED = ("ttfa_ms", "ttfp_ms", "code_ms", "decode_first_ms", "decode_ms", "queue_wait_ms", "rtf")
-COUNTED = (
-    "runs",
-    "errors",
-    "skipped_runs",
-    "truncated_runs",
-    "hash_unique",
-    "first_packet_hash_unique",
-    "pcm_hash_unique",
-    "first_diff_frame",
-    "drifted_runs",
-    "drift_bound",
-    "reference_first_diff_frame",
-    "reference_codes_differ",
-    "reference_pcm_differ",
-    "reference_mae",
-    "topk_first_diff_frame",
-    "topk_ids_differ",
-    "topk_logits_differ",
-    "pops",
-    "pops_unique",
-)
+COUNTED = tuple(name for name, found in metrics().items() if found.row)
 PERCENTILES = (50, 95)
 
 
