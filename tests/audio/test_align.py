@@ -24,7 +24,7 @@ from ttsctl.core.audio import Audio
 from ttsctl.core.files import write_json
 from ttsctl.core.machine import collect_provenance
 from ttsctl.report.pictures import draw_pops, envelope
-from ttsctl.report.pop_align import summarise
+from ttsctl.report.pop_align import judge_pops, summarise
 
 
 def popped(seconds: float = 15.0, seed: int = 1, count: int = 10) -> Audio:
@@ -117,10 +117,10 @@ def test_the_result_has_the_promised_fields_and_is_json() -> None:
 def test_a_summary_refuses_a_figure_that_is_no_number() -> None:
     """The dataclasses in a summary are checked as its models are."""
     found = compare_pops(("a", popped(4.0, count=3)))
-    assert summarise(found, 0, [], collect_provenance()).a == found.a
+    assert summarise(found, judge_pops(found, None, None), collect_provenance()).a == found.a
     pop = replace(found.a.pops[0], strength_db=math.nan)
     with pytest.raises(ValidationError, match="finite"):
-        summarise(replace(found, a=replace(found.a, pops=(pop,))), 0, [], collect_provenance())
+        summarise(replace(found, a=replace(found.a, pops=(pop,))), judge_pops(found, None, None), collect_provenance())
 
 
 def test_labels_are_tab_separated_lines() -> None:
