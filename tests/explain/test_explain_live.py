@@ -12,7 +12,7 @@ from fakes import FakeEngine
 from ttsctl.core.config import Config, RecordConfig, StreamConfig
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, InputError
-from ttsctl.explain import engines
+from ttsctl.explain import live as engines
 from ttsctl.explain.investigate import Investigation, Methods
 from ttsctl.explain.live import explain_live
 from ttsctl.explain.summary import Context

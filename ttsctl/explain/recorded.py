@@ -10,8 +10,8 @@ from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.request import Request, TextMode, Voice
 from ttsctl.dumps.meta import DumpMeta, text_sha256
-from ttsctl.explain.engines import Engines
 from ttsctl.explain.investigate import Investigation, Methods, investigate, investigate_files
+from ttsctl.explain.live import Engines
 from ttsctl.explain.sources import RecordedRun, check_comparable, differing_conditions, load_run
 from ttsctl.explain.summary import Context
 from ttsctl.runs.engines import engine_errors
