@@ -23,7 +23,7 @@ from ttsctl.engine.bench.trace_bench import LEVELS, _level_time, _Run, bench_tra
 from ttsctl.engine.model.checkpoint import open_checkpoint
 from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.talker import Codegen
-from ttsctl.report.bench_trace import BenchTraceSummary, summarise_trace
+from ttsctl.report.bench import BenchTraceSummary, summarise_trace
 
 CHECKPOINT = str(Path(__file__).parents[1] / "data" / "oracle" / "projected")
 

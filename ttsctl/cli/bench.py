@@ -80,7 +80,7 @@ def trace(
 ) -> None:
     """Time code generation and decoding at every trace level: what recording costs."""
     from ttsctl.engine.bench.trace_bench import bench_trace
-    from ttsctl.report.bench_trace import BenchTraceSummary, render_trace, summarise_trace
+    from ttsctl.report.bench import BenchTraceSummary, render_trace, summarise_trace
     from ttsctl.runs.resolve_config import resolve_config
 
     config = resolve_config(None, None, sets or [])

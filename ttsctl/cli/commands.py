@@ -56,7 +56,7 @@ COMMANDS = (
     Command("bisect", "ttsctl.cli.bisect", "ttsctl.bisect.summary:BisectSummary"),
     Command("bench decode", "ttsctl.cli.bench", "ttsctl.report.bench:BenchDecodeSummary"),
     Command("bench pops", "ttsctl.cli.bench", "ttsctl.report.bench:BenchPopsSummary"),
-    Command("bench trace", "ttsctl.cli.bench", "ttsctl.report.bench_trace:BenchTraceSummary"),
+    Command("bench trace", "ttsctl.cli.bench", "ttsctl.report.bench:BenchTraceSummary"),
     Command("schema", "ttsctl.cli.schema"),
 )
 
