@@ -13,7 +13,7 @@ from ttsctl.core.errors import InputError
 from ttsctl.core.forensic import Forensic
 from ttsctl.core.provenance import differences
 from ttsctl.core.request import Request
-from ttsctl.dumps.conditions import config_differences
+from ttsctl.dumps.matching import config_differences
 from ttsctl.dumps.meta import text_sha256
 from ttsctl.explain.investigate import (
     Investigation,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttsctl.core.errors import CannotJudge, InputError
-from ttsctl.dumps.conditions import condition_differences, request_differences
+from ttsctl.dumps.matching import condition_differences, request_differences
 from ttsctl.dumps.meta import DumpMeta
 from ttsctl.dumps.sources import Dump, load_sources
 from ttsctl.dumps.trace_file import read_trace, trace_path
