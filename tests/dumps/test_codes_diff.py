@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from ttsctl.ablate.code_jumps import code_jumps
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.errors import InputError
-from ttsctl.dumps.diff import diff_codes
-from ttsctl.dumps.packet_diff import diff_by_packets
+from ttsctl.dumps.diff import diff_by_packets, diff_codes
 
 
 def plain_diff(a, b, packet_tokens):

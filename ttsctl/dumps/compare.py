@@ -10,9 +10,15 @@ from ttsctl.core.codes import NUM_CODEBOOKS
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
-from ttsctl.dumps.diff import CodeDiff, diff_codes, different_codebooks, equal_diff
+from ttsctl.dumps.diff import (
+    CodeDiff,
+    diff_by_packets,
+    diff_codes,
+    diff_without_packets,
+    different_codebooks,
+    equal_diff,
+)
 from ttsctl.dumps.matching import MatchedDumps, condition_differences, match_dumps, request_differences
-from ttsctl.dumps.packet_diff import diff_by_packets, diff_without_packets
 from ttsctl.dumps.sources import Dump, load_sources
 
 # Equal to the default of StreamConfig, which a test checks: importing that class would cost time.
