@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from ttsctl.core.verdict import Verdict
-from ttsctl.regress.gate_rows import asks, shown
+from ttsctl.regress.gate_rows import asks, gate_rows, shown
 from ttsctl.regress.summary import RegressSummary
 
 # Characters that XML 1.0 cannot hold, not even escaped.
@@ -67,3 +69,23 @@ def _message(verdict: Verdict) -> str:
 
 def _clean(text: str) -> str:
     return _FORBIDDEN.sub("\ufffd", text)
+
+
+def regress_html(summary: RegressSummary) -> str:
+    """The page. All text is escaped, because texts and messages come from outside."""
+    environment = Environment(
+        loader=PackageLoader("ttsctl.regress"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    environment.filters["asks"] = asks
+    template = environment.get_template("regress.html.j2")
+    return template.render(summary=summary, rows=gate_rows(summary.verdicts), details=_details(summary))
+
+
+def _details(summary: RegressSummary) -> list[Verdict]:
+    """The verdicts that are listed one by one: those that did not pass."""
+    return [v for v in summary.verdicts if v.status in ("fail", "error", "not_comparable")]
