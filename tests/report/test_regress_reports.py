@@ -13,7 +13,7 @@ from rich.console import Console
 from ttsctl.cli.commands import summary_commands, summary_model
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.gate_rows import asks, gate_rows, shown
-from ttsctl.regress.junit import junit_xml, regress_html
+from ttsctl.regress.pages import junit_xml, regress_html
 from ttsctl.regress.runner import CaseError
 from ttsctl.regress.summary import BaselineFacts, CaseSummary, MeasuredValue, RegressSummary, SuiteFacts
 from ttsctl.regress.tables import render

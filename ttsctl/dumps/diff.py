@@ -1,4 +1,4 @@
-"""The first frame in which two code arrays differ, and how many ids and frames differ."""
+"""Where two code arrays part, and how far: from the codes, or from their chained packet hashes alone."""
 
 from __future__ import annotations
 

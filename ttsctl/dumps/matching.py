@@ -1,4 +1,4 @@
-"""Which dumps answer the same request and can therefore be compared."""
+"""Which dumps answer the same request, and so may be compared; and how their requests and conditions differ."""
 
 from __future__ import annotations
 

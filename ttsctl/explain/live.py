@@ -1,4 +1,4 @@
-"""Explain runs that are made now: of one configuration until a run differs, or of two configurations."""
+"""Explaining runs that are made now: engines that are loaded when needed and closed at the end, and their runs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import write_text
 from ttsctl.core.machine import collect_provenance
-from ttsctl.regress.junit import junit_xml, regress_html
+from ttsctl.regress.pages import junit_xml, regress_html
 from ttsctl.regress.publish import check_new_baseline, publish_result
 from ttsctl.regress.run import CaseProgress, SuiteResult, run_suite
 from ttsctl.regress.suite import load_suite

@@ -1,4 +1,4 @@
-"""What ``bench decode`` and ``bench pops`` report: their summaries and tables."""
+"""What the benches report: their summaries, their targets and their tables."""
 
 from __future__ import annotations
 

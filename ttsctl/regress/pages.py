@@ -1,4 +1,4 @@
-"""JUnit XML of a ``regress`` run, as CI servers read it: one test case for each verdict."""
+"""What CI servers and browsers read of a ``regress`` run: JUnit XML, and one HTML page with nothing to load from elsewhere."""
 
 from __future__ import annotations
 
