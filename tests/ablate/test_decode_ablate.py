@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,19 +24,19 @@ CODES = CHECKPOINT / "expected" / "codec_codes.npy"
 APP = "from ttsctl.cli.main import run; run()"
 
 
-def decode_ablate(folder, *arguments, checkpoint=CHECKPOINT):
+def decode_ablate(folder: Any, *arguments: Any, checkpoint: Any = CHECKPOINT) -> Any:
     command = [sys.executable, "-c", APP, "decode-ablate", "--checkpoint", checkpoint, *arguments]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = [str(part) for part in command]
     return subprocess.run(done, cwd=folder, capture_output=True, text=True, timeout=170, env=one_thread)
 
 
-def words(summary, a, b):
+def words(summary: Any, a: Any, b: Any) -> Any:
     return next(p["explanation"]["words"] for p in summary["pairs"] if (p["a"], p["b"]) == (a, b))
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory):
+def short(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """codes.npy: 16 frames, longer than the checkpoint's attention window of 12."""
     folder = tmp_path_factory.mktemp("codes")
     np.save(folder / "codes.npy", np.load(CODES)[:16])
@@ -43,7 +44,7 @@ def short(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def defaults(short, tmp_path_factory):
+def defaults(short: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The five default variants and one more."""
     folder = tmp_path_factory.mktemp("run")
     done = decode_ablate(folder, short, "--variant", "p8:decoder.mode=incremental,stream.packet_tokens=8", "--json")
@@ -52,7 +53,7 @@ def defaults(short, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_summary_is_whole(defaults):
+def test_the_summary_is_whole(defaults: Any) -> None:
     summary, home, tables = defaults
     assert json.loads((home / "summary.json").read_text()) == summary
     assert json.loads(AblateSummary.model_validate(summary).model_dump_json()) == summary
@@ -68,7 +69,7 @@ def test_the_summary_is_whole(defaults):
 
 
 @pytest.mark.slow
-def test_the_wavs_are_the_pcm_to_the_bit(defaults):
+def test_the_wavs_are_the_pcm_to_the_bit(defaults: Any) -> None:
     summary, home, _ = defaults
     for row in summary["variants"]:
         pcm, rate = soundfile.read(home / row["wav"], dtype="float32")
@@ -76,7 +77,7 @@ def test_the_wavs_are_the_pcm_to_the_bit(defaults):
 
 
 @pytest.mark.slow
-def test_modes_are_explained(defaults):
+def test_modes_are_explained(defaults: Any) -> None:
     summary, _, _ = defaults
     for other in ("B_windowed_72", "D_cached", "E_incremental"):
         assert words(summary, "A_oneshot", other).startswith(("rounding only", "same bytes")), other
@@ -88,7 +89,7 @@ def test_modes_are_explained(defaults):
 
 
 @pytest.mark.slow
-def test_legacy_windows_are_explained_from_the_audio(short, tmp_path):
+def test_legacy_windows_are_explained_from_the_audio(short: Any, tmp_path: Path) -> None:
     only = ["--only", "A_oneshot", "--only", "B_windowed_72", "--set", "decoder.padding=legacy", "--json"]
     done = decode_ablate(tmp_path, short, *only)
     assert done.returncode == 0, done.stderr
@@ -100,7 +101,7 @@ def test_legacy_windows_are_explained_from_the_audio(short, tmp_path):
 
 
 @pytest.mark.slow
-def test_variants_keep_to_themselves_and_one_may_have_no_audio(short, tmp_path):
+def test_variants_keep_to_themselves_and_one_may_have_no_audio(short: Any, tmp_path: Path) -> None:
     """A legacy variant leaves the next one as it was; a stage before the audio gives none, and says so."""
     chosen = ("old:decoder.mode=oneshot,decoder.padding=legacy", "new:decoder.mode=oneshot")
     added = [*chosen, "none:decoder.stages=pre_transformer"]
@@ -120,7 +121,7 @@ def test_variants_keep_to_themselves_and_one_may_have_no_audio(short, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["missing", "id", "two", "folder of two"])
-def test_codes_that_do_not_fit_are_2_in_one_line(short, tmp_path, case):
+def test_codes_that_do_not_fit_are_2_in_one_line(short: Any, tmp_path: Path, case: Any) -> None:
     codes = np.load(short)
     bad = codes.copy()
     bad[5, 3] = 64
@@ -139,7 +140,7 @@ def test_codes_that_do_not_fit_are_2_in_one_line(short, tmp_path, case):
     assert "Traceback" not in done.stderr and not (tmp_path / "output").exists()
 
 
-def test_the_number_of_codebooks_and_the_ids_must_fit():
+def test_the_number_of_codebooks_and_the_ids_must_fit() -> None:
     from ttsctl.core.config import Config, DeterminismConfig
     from ttsctl.runs.check_codes import check_fit
 
@@ -170,13 +171,13 @@ def test_the_number_of_codebooks_and_the_ids_must_fit():
         ([], ["A_oneshot", "B_window_72"], "did you mean 'B_windowed_72'?"),
     ],
 )
-def test_variants_that_cannot_be_are_refused(added, only, says):
+def test_variants_that_cannot_be_are_refused(added: Any, only: Any, says: Any) -> None:
     with pytest.raises(InputError, match=None) as found:
         plan_variants([], added, only)
     assert says in str(found.value)
 
 
-def test_a_variant_lies_over_the_settings_of_all():
+def test_a_variant_lies_over_the_settings_of_all() -> None:
     plan = plan_variants(["stream.packet_tokens=8", "decoder.padding=legacy"], ["w:stream.packet_tokens=2"], [])
     assert plan["A_oneshot"].stream.packet_tokens == 8 and plan["w"].stream.packet_tokens == 2
     assert {config.decoder.padding for config in plan.values()} == {"legacy"}

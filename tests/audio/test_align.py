@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, loud_places, speech, white
 from pydantic import ValidationError
 
+from tests.audio.audio_helpers import RATE, loud_places, speech, white
 from ttsctl.audio.bench import bench_pops, speech_like, without_packet_ends
 from ttsctl.audio.pop_alignment import PopAlignment, align_pops, compare_pops, label_text
 from ttsctl.audio.pops import fit_classifier

@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, loud_places, speech
 
+from tests.audio.audio_helpers import RATE, loud_places, speech
 from ttsctl.audio import lpc
 from ttsctl.audio.pops import classifier, fault_models
 from ttsctl.audio.pops.features import FEATURE_NAMES, feature_rows

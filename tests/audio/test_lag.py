@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, loud_places, repeated, speech, white, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.audio.audio_helpers import RATE, loud_places, repeated, speech, white, without
 from ttsctl.audio.bench import without_packet_ends
 from ttsctl.audio.lag.block_correlation import BLOCK, compare_blocks, emphasised, likely_lags
 from ttsctl.audio.lag.path import LagJump, LagPath, find_lag_path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, speech, white
 from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
 
+from tests.audio.audio_helpers import RATE, speech, white
 from ttsctl.audio import lpc
 from ttsctl.audio.pops.salience import local_maxima, side_peaks
 

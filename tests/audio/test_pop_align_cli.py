@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,13 +30,13 @@ ALIGNMENT_KEYS = {
 }
 
 
-def pop_align(folder, *arguments):
+def pop_align(folder: Any, *arguments: Any) -> Any:
     command = [sys.executable, "-c", APP, "pop-align", *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
-def waves(tmp_path_factory):
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """clean.wav, clicks.wav with six impulses, and lost.wav: the same with 50 samples missing at 2 s."""
     folder = tmp_path_factory.mktemp("waves")
     clean = speech_like(4.0, seed=3)
@@ -47,7 +49,7 @@ def waves(tmp_path_factory):
     return folder
 
 
-def test_one_recording_writes_labels_summary_and_picture(waves, tmp_path):
+def test_one_recording_writes_labels_summary_and_picture(waves: Any, tmp_path: Path) -> None:
     done = pop_align(tmp_path, waves / "clicks.wav")
     assert done.returncode == 0, done.stderr
     home = (tmp_path / "output" / "pop-align" / "latest").resolve()
@@ -63,7 +65,7 @@ def test_one_recording_writes_labels_summary_and_picture(waves, tmp_path):
     assert (home / "pops.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_two_recordings_align_once_the_loss_is_corrected(waves, tmp_path):
+def test_two_recordings_align_once_the_loss_is_corrected(waves: Any, tmp_path: Path) -> None:
     done = pop_align(tmp_path, waves / "clicks.wav", waves / "lost.wav", "--json", "--tolerance-ms", "1")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
@@ -85,20 +87,22 @@ def test_two_recordings_align_once_the_loss_is_corrected(waves, tmp_path):
         (["clicks.wav", "other.wav"], [], 0),
     ],
 )
-def test_status_1_only_for_a_limit_that_is_not_met(waves, tmp_path, files, options, status):
+def test_status_1_only_for_a_limit_that_is_not_met(
+    waves: Any, tmp_path: Path, files: Any, options: Any, status: Any
+) -> None:
     done = pop_align(tmp_path, *(waves / f for f in files), *options)
     assert done.returncode == status, done.stderr
     assert (tmp_path / "output" / "pop-align" / "latest" / "summary.json").is_file()
 
 
-def test_silence_cannot_be_aligned(tmp_path):
+def test_silence_cannot_be_aligned(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
     done = pop_align(tmp_path, "a.wav", "a.wav", "--min-align", "0.5")
     assert done.returncode == 1 and "not alignable" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("case", ["missing", "empty", "nan", "text", "align one", "tolerance", "nan share"])
-def test_bad_input_is_2_in_one_line(waves, tmp_path, case):
+def test_bad_input_is_2_in_one_line(waves: Any, tmp_path: Path, case: Any) -> None:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
     soundfile.write(tmp_path / "nan.wav", np.array([0.1] * 5000 + [np.nan]), RATE, subtype="FLOAT")
     (tmp_path / "text.wav").write_text("no audio")
@@ -117,7 +121,7 @@ def test_bad_input_is_2_in_one_line(waves, tmp_path, case):
     assert "Traceback" not in done.stderr and not (tmp_path / "output").exists()
 
 
-def test_other_formats_are_taken_with_a_note(waves, tmp_path):
+def test_other_formats_are_taken_with_a_note(waves: Any, tmp_path: Path) -> None:
     clicks, _ = soundfile.read(waves / "clicks.wav")
     soundfile.write(tmp_path / "stereo.flac", np.stack([clicks, clicks], axis=1) * 0.9, RATE)
     soundfile.write(tmp_path / "short.wav", clicks[:100], 16_000)
@@ -127,14 +131,14 @@ def test_other_formats_are_taken_with_a_note(waves, tmp_path):
     assert "averaged to mono" in notes and "resampled" in notes and "shorter than one analysis window" in notes
 
 
-def test_two_files_of_one_name_keep_their_labels_apart(waves, tmp_path):
+def test_two_files_of_one_name_keep_their_labels_apart(waves: Any, tmp_path: Path) -> None:
     (tmp_path / "clicks.wav").write_bytes((waves / "clicks.wav").read_bytes())
     assert pop_align(tmp_path, "clicks.wav", waves / "clicks.wav").returncode == 0
     home = tmp_path / "output" / "pop-align" / "latest"
     assert sorted(p.name for p in home.glob("pops_*.txt")) == ["pops_clicks_a.txt", "pops_clicks_b.txt"]
 
 
-def test_no_torch_is_loaded(waves, tmp_path):
+def test_no_torch_is_loaded(waves: Any, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom ttsctl.cli.main import run\n"
         "try:\n run(sys.argv[1:])\n"
@@ -148,7 +152,7 @@ def test_no_torch_is_loaded(waves, tmp_path):
     assert done.returncode == 0 and done.stderr.rstrip().endswith("[]"), done.stderr
 
 
-def test_packets_that_lose_their_ends_show_as_jumps(tmp_path):
+def test_packets_that_lose_their_ends_show_as_jumps(tmp_path: Path) -> None:
     whole = speech_like(4.0, seed=5)
     soundfile.write(tmp_path / "a.wav", whole, RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "b.wav", without_packet_ends(whole), RATE, subtype="FLOAT")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, loud_places, repeated, speech, white, without
 
+from tests.audio.audio_helpers import RATE, loud_places, repeated, speech, white, without
 from ttsctl.audio.bench import without_packet_ends
 from ttsctl.audio.metrics import spike_times
 from ttsctl.audio.pops import search

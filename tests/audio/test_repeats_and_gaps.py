@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, loud_places, repeated, speech, white
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.audio.audio_helpers import RATE, loud_places, repeated, speech, white
 from ttsctl.audio.pops.repeats_and_gaps import exact_repeats, gap_isolation_db, gap_starts
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from audio_helpers import RATE, white
 from scipy.stats import binom, chi2
 
+from tests.audio.audio_helpers import RATE, white
 from ttsctl.audio.pops.seam_grids import find_seam_grids, truncated_product
 
 COUNT = 60 * RATE

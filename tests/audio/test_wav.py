@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from audio_helpers import RATE, speech, white
 
+from tests.audio.audio_helpers import RATE, speech, white
 from ttsctl.audio.wav import read_audio, resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.errors import InputError

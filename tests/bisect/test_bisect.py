@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bisect_fakes import KEYS, REQUESTS, A, B, Fault, FaultyRuns, question
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.bisect.bisect_fakes import KEYS, REQUESTS, A, B, Fault, FaultyRuns, question
 from ttsctl.bisect.bisection import Bisection, bisect
 from ttsctl.bisect.judge import bisection_notes, judge_bisection
 from ttsctl.bisect.probes import config_between, differing_keys

@@ -11,8 +11,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from near_tie import write_near_tie
 
+from tests.near_tie import write_near_tie
 from ttsctl.bisect.sources import Source, other_requests
 from ttsctl.cli.commands import summary_model
 from ttsctl.cli.main import run

@@ -6,8 +6,8 @@ import contextlib
 
 import numpy as np
 import pytest
-from fakes import PROVENANCE, FakeEngine, codes_of
 
+from tests.fakes import PROVENANCE, FakeEngine, codes_of
 from ttsctl.bisect import fresh_runs
 from ttsctl.bisect.fresh_runs import FreshEngines
 from ttsctl.core.config import Config, StreamConfig

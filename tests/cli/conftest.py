@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_helpers import BUILTIN, SPEAKS, Done
 
+from tests.cli.cli_helpers import BUILTIN, SPEAKS, Done
 from ttsctl.cli.main import run
 
 

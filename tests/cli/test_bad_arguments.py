@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from cli_helpers import REPO, RUN
 
+from tests.cli.cli_helpers import REPO, RUN, Done
 from ttsctl.core.codes import codes_sha256, packet_chain_sha256
 
 TEXTS = '{"schema_version": "1.0", "texts": [%s]}'
@@ -27,7 +29,7 @@ TEXTS = '{"schema_version": "1.0", "texts": [%s]}'
         ("decoder.mode=oneshoot", ["decoder.mode", "'oneshoot'"]),
     ],
 )
-def test_set(cli, command, setting, says):
+def test_set(cli: Callable[..., Done], command: Any, setting: Any, says: Any) -> None:
     cli(*command, "--set", setting).refused(f"--set {setting}", *says)
 
 
@@ -43,7 +45,7 @@ def test_set(cli, command, setting, says):
     ],
 )
 @pytest.mark.parametrize("command", [("synth", "hi", "--config"), ("regress",)])
-def test_config_file_and_suite(cli, tmp_path, command, content, says):
+def test_config_file_and_suite(cli: Callable[..., Done], tmp_path: Path, command: Any, content: Any, says: Any) -> None:
     path = tmp_path / "settings.toml"
     if content is not None:
         path.write_text(content)
@@ -60,13 +62,13 @@ def test_config_file_and_suite(cli, tmp_path, command, content, says):
         ("runs = -1", "runs"),
     ],
 )
-def test_suite(cli, tmp_path, content, says):
+def test_suite(cli: Callable[..., Done], tmp_path: Path, content: Any, says: Any) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(content)
     cli("regress", path).refused(says)
 
 
-def test_bytes_that_are_no_text(cli, tmp_path):
+def test_bytes_that_are_no_text(cli: Callable[..., Done], tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_bytes(b"[stream]\n# \xff\n")
     cli("synth", "hi", "--config", path).refused(str(path), "not UTF-8")
@@ -74,7 +76,7 @@ def test_bytes_that_are_no_text(cli, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000"])
-def test_blank_text(cli, tmp_path, text):
+def test_blank_text(cli: Callable[..., Done], tmp_path: Path, text: Any) -> None:
     cli("synth", text).refused("text: expected at least one character")
     cli("dump-codes", "--text", "hi", "--text", text).refused("text: expected at least one character")
     path = tmp_path / "texts.json"
@@ -93,14 +95,14 @@ def test_blank_text(cli, tmp_path, text):
         (None, "No such file"),
     ],
 )
-def test_texts_file(cli, tmp_path, content, says):
+def test_texts_file(cli: Callable[..., Done], tmp_path: Path, content: Any, says: Any) -> None:
     path = tmp_path / "texts.json"
     if content is not None:
         path.write_text(content)
     cli("dump-codes", "--texts", path).refused(str(path), says)
 
 
-def test_ids_that_are_not_in_their_file(cli):
+def test_ids_that_are_not_in_their_file(cli: Callable[..., Done]) -> None:
     texts, voices = REPO / "manifests" / "texts_base.json", REPO / "manifests" / "voices_base.json"
     cli("dump-codes", "--texts", texts, "--text-id", "long_1").refused(str(texts), "'long_1'", "did you mean 'long_01'")
     cli("synth", "hi", "--voices", voices, "--voice-id", "vivan").refused(str(voices), "did you mean 'vivian'")
@@ -118,21 +120,21 @@ def test_ids_that_are_not_in_their_file(cli):
         (["--language", " "], ["--language: expected a name"]),
     ],
 )
-def test_unknown_speaker_or_language(cli, arguments, says):
+def test_unknown_speaker_or_language(cli: Callable[..., Done], arguments: Any, says: Any) -> None:
     cli("synth", "hi", *arguments).refused(*says)
     cli("dump-codes", "--text", "hi", *arguments).refused(*says)
 
 
 @pytest.mark.parametrize("mode", ["streaming", "whole"])
-def test_text_over_the_limit_of_the_model(cli, mode):
+def test_text_over_the_limit_of_the_model(cli: Callable[..., Done], mode: Any) -> None:
     long = "hello " * 4096
     cli("synth", long, "--text-mode", mode).refused("text: ", "this model's 4096", "split the text")
     cli("synth", "hi", "--text-mode", mode, "--instruct", long).refused("4096", "shorten the instruction")
 
 
 @pytest.mark.parametrize("mode", ["streaming", "whole"])
-def test_the_limit_is_exact(cli, checkpoint, edit, mode):
-    def limited(positions):
+def test_the_limit_is_exact(cli: Callable[..., Done], checkpoint: Any, edit: Any, mode: Any) -> None:
+    def limited(positions: Any) -> Any:
         edit(checkpoint / "config.json", lambda c: c["talker_config"].update(max_position_embeddings=positions))
         return cli("synth", "one two three", "--text-mode", mode, "--checkpoint", checkpoint, "--json")
 
@@ -146,7 +148,9 @@ def test_the_limit_is_exact(cli, checkpoint, edit, mode):
 
 
 @pytest.mark.parametrize("command", [("synth", "hi"), ("dump-codes", "--text", "hi"), ("regress", "suites/base.toml")])
-def test_output_folder_that_cannot_be_written(cli, tmp_path, monkeypatch, command):
+def test_output_folder_that_cannot_be_written(
+    cli: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Any
+) -> None:
     monkeypatch.chdir(REPO)
     in_the_way = tmp_path / "file"
     in_the_way.write_text("mine")
@@ -155,14 +159,14 @@ def test_output_folder_that_cannot_be_written(cli, tmp_path, monkeypatch, comman
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and in_the_way.read_text() == "mine"
 
 
-def test_folders_that_were_there_stay(cli, tmp_path):
+def test_folders_that_were_there_stay(cli: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "out" / "synth" / "20200101_000000").mkdir(parents=True)
     assert cli("synth", "hi", "--checkpoint", tmp_path / "nowhere").status == 2
     assert [path.name for path in (tmp_path / "out").rglob("*")] == ["synth", "20200101_000000"]
 
 
 @pytest.mark.parametrize("lying", [True, False])
-def test_dump_with_codes_out_of_range(cli, tmp_path, edit, lying):
+def test_dump_with_codes_out_of_range(cli: Callable[..., Done], tmp_path: Path, edit: Any, lying: Any) -> None:
     """Whether the meta owns up to it or not; with the codes there and without."""
     made = cli("dump-codes", "--text", "hi", "--set", "sampling.max_new_tokens=6", "--out", tmp_path / "dumps")
     assert made.status == 0
@@ -183,7 +187,7 @@ def test_dump_with_codes_out_of_range(cli, tmp_path, edit, lying):
 
 
 @pytest.mark.parametrize("wrong", [5000, -1])
-def test_codes_that_the_checkpoint_cannot_decode(cli, tmp_path, wrong):
+def test_codes_that_the_checkpoint_cannot_decode(cli: Callable[..., Done], tmp_path: Path, wrong: Any) -> None:
     """They have no meta that tells their codebook's size: the checkpoint does."""
     codes = np.zeros((8, 16), np.int64)
     codes[3, 2] = wrong
@@ -191,7 +195,7 @@ def test_codes_that_the_checkpoint_cannot_decode(cli, tmp_path, wrong):
     cli("decode-ablate", tmp_path / "codes.npy").refused("codes.npy", f"id {wrong} at frame 3, codebook 2 is outside")
 
 
-def test_verbose_adds_the_traceback_and_keeps_status_and_line(cli):
+def test_verbose_adds_the_traceback_and_keeps_status_and_line(cli: Callable[..., Done]) -> None:
     plain = cli("synth", "hi", "--speaker", "nobody")
     for arguments in (
         ["synth", "hi", "--speaker", "nobody", "--verbose"],
@@ -203,8 +207,8 @@ def test_verbose_adds_the_traceback_and_keeps_status_and_line(cli):
     assert cli("synth", "hi", "--speaker", "nobody", "--verbose").stderr.splitlines()[-1] == plain.stderr.strip()
 
 
-def test_a_defect_of_ours_is_one_line_and_status_3(cli, monkeypatch):
-    def broken(config):
+def test_a_defect_of_ours_is_one_line_and_status_3(cli: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(config: Any) -> None:
         raise ZeroDivisionError("first line\nsecond line")
 
     monkeypatch.setattr("ttsctl.runs.engines.load_engine", broken)
@@ -216,7 +220,7 @@ def test_a_defect_of_ours_is_one_line_and_status_3(cli, monkeypatch):
     assert "Traceback" in cli("synth", "hi", "--verbose").stderr
 
 
-def test_in_a_process_of_its_own(tmp_path: Path):
+def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     """The whole way: the console script's function, real streams, real exit status."""
     line = [*RUN, "synth", "hi", "--set", "stream.chunk=1", "--out", str(tmp_path / "out")]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from cli_helpers import BUILTIN
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
+from tests.cli.cli_helpers import BUILTIN, Done
 from ttsctl.engine.model.text import load_tokenizer
 
 
-def shard(folder) -> None:
+def shard(folder: Any) -> None:
     """Split ``model.safetensors`` into two files and their index, in the layout of the official checkpoints."""
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -27,7 +30,7 @@ def shard(folder) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
 
 
-def spoken(cli, *arguments) -> tuple[str, str]:
+def spoken(cli: Callable[..., Done], *arguments: Any) -> tuple[str, str]:
     """sha256 of the codes and of the audio."""
     done = cli("synth", "Good morning.", "--json", "--set", "sampling.max_new_tokens=8", *arguments)
     assert done.status == 0, done.stderr
@@ -36,7 +39,7 @@ def spoken(cli, *arguments) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_sharded_and_tokenizer_json_alone_speak_the_same(cli, checkpoint):
+def test_sharded_and_tokenizer_json_alone_speak_the_same(cli: Callable[..., Done], checkpoint: Any) -> None:
     expected = spoken(cli)
     shard(checkpoint)
     shard(checkpoint / "speech_tokenizer")
@@ -46,7 +49,7 @@ def test_sharded_and_tokenizer_json_alone_speak_the_same(cli, checkpoint):
     assert spoken(cli, "--checkpoint", checkpoint) == expected
 
 
-def test_other_weights_speak_otherwise(cli, checkpoint):
+def test_other_weights_speak_otherwise(cli: Callable[..., Done], checkpoint: Any) -> None:
     """Negative control of the test above."""
     tensors = load_file(checkpoint / "model.safetensors")
     tensors["talker.codec_head.weight"] = tensors["talker.codec_head.weight"].flip(0).contiguous()
@@ -56,7 +59,7 @@ def test_other_weights_speak_otherwise(cli, checkpoint):
 
 @pytest.mark.parametrize("part", ["", "speech_tokenizer"])
 @pytest.mark.parametrize("damage", ["truncated", "header cut", "empty", "noise"])
-def test_broken_safetensors(cli, checkpoint, part, damage):
+def test_broken_safetensors(cli: Callable[..., Done], checkpoint: Any, part: Any, damage: Any) -> None:
     path = checkpoint / part / "model.safetensors"
     whole = path.read_bytes()
     broken = {"truncated": whole[:-1000], "header cut": whole[:100], "empty": b"", "noise": b"\xff" * 1000}
@@ -65,7 +68,7 @@ def test_broken_safetensors(cli, checkpoint, part, damage):
 
 
 @pytest.mark.parametrize("part", ["", "speech_tokenizer"])
-def test_tensors_that_are_missing_misshapen_or_unknown(cli, checkpoint, part):
+def test_tensors_that_are_missing_misshapen_or_unknown(cli: Callable[..., Done], checkpoint: Any, part: Any) -> None:
     path = checkpoint / part / "model.safetensors"
     tensors = load_file(path)
     missing, misshapen = [name for name, tensor in sorted(tensors.items()) if tensor.ndim == 2][:2]
@@ -82,7 +85,7 @@ def test_tensors_that_are_missing_misshapen_or_unknown(cli, checkpoint, part):
     )
 
 
-def test_many_misfits_are_counted_not_listed(cli, checkpoint):
+def test_many_misfits_are_counted_not_listed(cli: Callable[..., Done], checkpoint: Any) -> None:
     save_file({"only": torch.zeros(1)}, checkpoint / "model.safetensors")
     done = cli("synth", "hi", "--checkpoint", checkpoint)
     done.refused("tensors do not fit", " more; ")
@@ -90,14 +93,14 @@ def test_many_misfits_are_counted_not_listed(cli, checkpoint):
 
 
 @pytest.mark.parametrize("index", ["{}", "[]", '{"weight_map": ["a"]}', '{"weight_map": {"a": 3}}', "{"])
-def test_index_of_shards_that_is_none(cli, checkpoint, index):
+def test_index_of_shards_that_is_none(cli: Callable[..., Done], checkpoint: Any, index: Any) -> None:
     (checkpoint / "model.safetensors").unlink()
     cli("synth", "hi", "--checkpoint", checkpoint).refused("no model.safetensors and no index")
     (checkpoint / "model.safetensors.index.json").write_text(index)
     cli("synth", "hi", "--checkpoint", checkpoint).refused("model.safetensors.index.json: ")
 
 
-def test_shard_that_is_missing(cli, checkpoint):
+def test_shard_that_is_missing(cli: Callable[..., Done], checkpoint: Any) -> None:
     shard(checkpoint)
     (checkpoint / "model-00002-of-00002.safetensors").unlink()
     cli("synth", "hi", "--checkpoint", checkpoint).refused("model-00002-of-00002.safetensors", "No such file")
@@ -106,7 +109,7 @@ def test_shard_that_is_missing(cli, checkpoint):
 @pytest.mark.parametrize(
     "name", ["config.json", "speech_tokenizer/config.json", "tokenizer_config.json", "generation_config.json"]
 )
-def test_json_files(cli, checkpoint, name):
+def test_json_files(cli: Callable[..., Done], checkpoint: Any, name: Any) -> None:
     path = checkpoint / name
     for content, says in (("{", "malformed JSON at line 1"), ("[]", "expected a JSON object")):
         path.write_text(content)
@@ -133,12 +136,14 @@ def test_json_files(cli, checkpoint, name):
         ("tokenizer_config.json", lambda c: c.update(added_tokens_decoder={}), "'<|im_start|>' should be id"),
     ],
 )
-def test_values_in_json_files(cli, checkpoint, edit, name, change, says):
+def test_values_in_json_files(
+    cli: Callable[..., Done], checkpoint: Any, edit: Any, name: Any, change: Any, says: Any
+) -> None:
     edit(checkpoint / name, change)
     cli("synth", "hi", "--checkpoint", checkpoint).refused(says)
 
 
-def test_tokenizer_files(cli, checkpoint):
+def test_tokenizer_files(cli: Callable[..., Done], checkpoint: Any) -> None:
     (checkpoint / "vocab.json").write_text("{")
     cli("synth", "hi", "--checkpoint", checkpoint).refused("vocab.json: not a readable tokenizer file")
     (checkpoint / "merges.txt").unlink()
@@ -151,12 +156,14 @@ def test_tokenizer_files(cli, checkpoint):
     ("kind", "says"),
     [("base", ["voice cloning is not supported", "CustomVoice or VoiceDesign"]), ("other", ["'other' is unknown"])],
 )
-def test_model_types_that_do_not_speak(cli, checkpoint, edit, kind, says):
+def test_model_types_that_do_not_speak(
+    cli: Callable[..., Done], checkpoint: Any, edit: Any, kind: Any, says: Any
+) -> None:
     edit(checkpoint / "config.json", lambda config: config.update(tts_model_type=kind))
     cli("synth", "hi", "--checkpoint", checkpoint).refused(*says)
 
 
-def test_checkpoint_that_is_not_there(cli, tmp_path):
+def test_checkpoint_that_is_not_there(cli: Callable[..., Done], tmp_path: Path) -> None:
     cli("synth", "hi", "--checkpoint", tmp_path / "nowhere").refused("no such folder", "give 'builtin', a folder, or")
     (tmp_path / "file").write_text("")
     cli("synth", "hi", "--checkpoint", tmp_path / "file").refused("is a file", "the folder that holds config.json")
@@ -171,8 +178,8 @@ def test_checkpoint_that_is_not_there(cli, tmp_path):
         (OSError, ["the hub answered: the reason", "check the id"]),
     ],
 )
-def test_hub_id_when_offline(cli, monkeypatch, kind, says):
-    def fail(*arguments, **options):
+def test_hub_id_when_offline(cli: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, kind: Any, says: Any) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
         raise kind("the reason\nand more")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
@@ -181,12 +188,12 @@ def test_hub_id_when_offline(cli, monkeypatch, kind, says):
 
 
 @pytest.mark.slow
-def test_hub_id_that_the_cache_has(cli, monkeypatch, checkpoint):
+def test_hub_id_that_the_cache_has(cli: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, checkpoint: Any) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *arguments, **options: str(checkpoint))
     assert spoken(cli, "--checkpoint", "owner/name") == spoken(cli)
 
 
-def test_a_suite_cannot_run_on_a_broken_checkpoint(cli, checkpoint, tmp_path):
+def test_a_suite_cannot_run_on_a_broken_checkpoint(cli: Callable[..., Done], checkpoint: Any, tmp_path: Path) -> None:
     """Nothing is judged, so there is no run folder either."""
     shutil.copytree(BUILTIN.parents[3] / "manifests", tmp_path / "manifests")
     shutil.copytree(BUILTIN.parents[3] / "suites", tmp_path / "suites")

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_helpers import REPO, start
+
+from tests.cli.cli_helpers import REPO, start
 
 SINGLE = ("--set", "determinism.single_thread=true")
 LONG = "The ferry left the harbour before sunrise. " * 40

@@ -6,12 +6,15 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
-from cli_helpers import REPO
+
+from tests.cli.cli_helpers import REPO, Done
 
 FEW = ("--set", "sampling.max_new_tokens=8")
 SUITE = """
@@ -29,7 +32,7 @@ ttfa_p50_baseline = false  # judged on the machine of the baseline, which may be
 
 
 @pytest.fixture
-def suite(tmp_path):
+def suite(tmp_path: Path) -> Any:
     """``suite([text ids])`` -> a suite of these texts, held against a copy of the committed golden codes."""
 
     def write(text_ids: list[str]) -> Path:
@@ -41,7 +44,7 @@ def suite(tmp_path):
     return write
 
 
-def summary_of(cli, done, command: str) -> dict:
+def summary_of(cli: Callable[..., Done], done: Any, command: str) -> dict:
     """The one JSON document on stdout: the same as summary.json, and as the published schema wants it."""
     summary = json.loads(done.stdout)
     written = (done.out / command / "latest" / "summary.json").read_text(encoding="utf-8")
@@ -55,7 +58,7 @@ def summary_of(cli, done, command: str) -> dict:
     return summary
 
 
-def test_synth(cli):
+def test_synth(cli: Callable[..., Done]) -> None:
     done = cli("synth", "Good morning.", "--json", *FEW)
     summary = summary_of(cli, done, "synth")
     assert done.status == 0 and summary["frames"] > 0 and summary["config"]["sampling"]["max_new_tokens"] == 8
@@ -63,7 +66,7 @@ def test_synth(cli):
     assert there == {*summary["files"], "summary.json"}
 
 
-def test_dump_codes_and_compare_hash(cli):
+def test_dump_codes_and_compare_hash(cli: Callable[..., Done]) -> None:
     done = cli("dump-codes", "--text", "Good morning.", "--runs", "2", "--json", *FEW)
     summary_of(cli, done, "dump-codes")
     assert done.status == 0
@@ -78,7 +81,7 @@ def test_dump_codes_and_compare_hash(cli):
     assert summary_of(cli, differ, "compare-hash")["first_diff_frame"] == 2 and differ.status == 1
 
 
-def test_regress_holds(cli, suite):
+def test_regress_holds(cli: Callable[..., Done], suite: Any) -> None:
     done = cli("regress", suite(["short_01"]), "--json")
     summary = summary_of(cli, done, "regress")
     assert done.status == 0, summary["headline"]
@@ -86,10 +89,12 @@ def test_regress_holds(cli, suite):
 
 
 @pytest.mark.slow
-def test_regress_with_an_altered_golden_hash_is_1(cli, suite, edit, tmp_path):
+def test_regress_with_an_altered_golden_hash_is_1(
+    cli: Callable[..., Done], suite: Any, edit: Any, tmp_path: Path
+) -> None:
     path = suite(["short_01"])
 
-    def alter(document):
+    def alter(document: Any) -> None:
         (case,) = (c for c in document["cases"] if c["id"].startswith("short_01"))
         case["codes_sha256"] = case["codes_sha256"][::-1]
 
@@ -99,13 +104,13 @@ def test_regress_with_an_altered_golden_hash_is_1(cli, suite, edit, tmp_path):
     assert summary_of(cli, done, "regress")["failed_gates"] == ["codes_baseline"]
 
 
-def test_regress_without_cases_is_3(cli, suite):
+def test_regress_without_cases_is_3(cli: Callable[..., Done], suite: Any) -> None:
     done = cli("regress", suite([]), "--json")
     assert done.status == 3
     assert "no case ran" in summary_of(cli, done, "regress")["headline"]
 
 
-def test_schema_of_an_unknown_command(cli):
+def test_schema_of_an_unknown_command(cli: Callable[..., Done]) -> None:
     cli("schema", "sinth").refused("'sinth'", "did you mean 'synth'?")
 
 
@@ -120,7 +125,7 @@ except SystemExit as end:
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "compare-hash", "synth --help", "regress --help", "schema"])
-def test_never_imports_torch(tmp_path, command):
+def test_never_imports_torch(tmp_path: Path, command: Any) -> None:
     """Nor, for a help text, anything else that is slow to load. How fast they are is measured elsewhere."""
     codes = np.arange(64).reshape(4, 16)
     for name in ("a.npy", "b.npy"):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import info_of, run_of
 
+from tests.fakes import info_of, run_of
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.provenance import Provenance

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from codes_helpers import changed
 
+from tests.dumps.codes_helpers import changed
 from ttsctl.report.compare_hash import CompareSummary
 
 RUN = [sys.executable, "-c", "from ttsctl.cli.main import run; run()", "compare-hash"]
 HEAVY = ("torch", "scipy", "matplotlib", "pandas", "ttsctl.engine.model", "ttsctl.engine", "ttsctl.regress")
 
 
-def compare_hash(folder, *arguments):
+def compare_hash(folder: Any, *arguments: Any) -> Any:
     return subprocess.run([*RUN, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=60)
 
 
-def test_equal_is_0_with_a_summary(tmp_path, codes, put):
+def test_equal_is_0_with_a_summary(tmp_path: Path, codes: Any, put: Any) -> None:
     done = compare_hash(tmp_path, put(tmp_path, codes, "a"), put(tmp_path, codes, "b"))
     assert done.returncode == 0, done.stderr
     (run,) = (p for p in (tmp_path / "output" / "compare-hash").iterdir() if not p.is_symlink())
@@ -32,7 +34,7 @@ def test_equal_is_0_with_a_summary(tmp_path, codes, put):
     assert "codes_b.npy" in done.stderr
 
 
-def test_json_is_alone_on_stdout_and_names_the_difference(tmp_path, codes, put):
+def test_json_is_alone_on_stdout_and_names_the_difference(tmp_path: Path, codes: Any, put: Any) -> None:
     paths = put(tmp_path, codes, "a"), put(tmp_path, changed(codes, 12, 9), "b")
     done = compare_hash(tmp_path, *paths, "--json", "--out", tmp_path / "elsewhere")
     assert done.returncode == 1, done.stderr
@@ -46,7 +48,7 @@ def test_json_is_alone_on_stdout_and_names_the_difference(tmp_path, codes, put):
     assert (tmp_path / "elsewhere" / "compare-hash" / "latest" / "summary.json").is_file()
 
 
-def test_nothing_comparable_is_3_and_writes_nothing(tmp_path, codes, put):
+def test_nothing_comparable_is_3_and_writes_nothing(tmp_path: Path, codes: Any, put: Any) -> None:
     put(tmp_path / "a", codes)
     put(tmp_path / "b", codes, text="other")
     done = compare_hash(tmp_path, tmp_path / "a", tmp_path / "b")
@@ -56,7 +58,7 @@ def test_nothing_comparable_is_3_and_writes_nothing(tmp_path, codes, put):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["missing", "transposed", "one", "none", "packet_tokens", "damaged meta", "sha"])
-def test_bad_input_is_2_in_one_line(tmp_path, codes, put, case):
+def test_bad_input_is_2_in_one_line(tmp_path: Path, codes: Any, put: Any, case: Any) -> None:
     a, b = put(tmp_path, codes, "a"), put(tmp_path, codes, "b")
     arguments, says = {
         "missing": ([a, "nowhere.npy"], "no such file"),
@@ -80,20 +82,20 @@ def test_bad_input_is_2_in_one_line(tmp_path, codes, put, case):
         assert done.stderr.count("\n") == 1
 
 
-def test_an_output_folder_that_cannot_be_written(tmp_path, codes, put):
+def test_an_output_folder_that_cannot_be_written(tmp_path: Path, codes: Any, put: Any) -> None:
     (tmp_path / "file").write_text("")
     done = compare_hash(tmp_path, *[put(tmp_path, codes, tag) for tag in "ab"], "--out", tmp_path / "file")
     assert done.returncode == 2 and "--out" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_labels_are_not_taken_for_markup(tmp_path, codes, put):
+def test_labels_are_not_taken_for_markup(tmp_path: Path, codes: Any, put: Any) -> None:
     folder = tmp_path / "[bold]x[/nothing]"
     done = compare_hash(tmp_path, put(folder, codes, "a"), put(folder, codes, "b", text_id="[red]"))
     assert done.returncode == 0, done.stderr
     assert "[/nothing]" in done.stderr
 
 
-def test_no_heavy_import(tmp_path, codes, put):
+def test_no_heavy_import(tmp_path: Path, codes: Any, put: Any) -> None:
     """Not even for a .pt file."""
     import torch
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from codes_helpers import changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.dumps.codes_helpers import changed
 from ttsctl.ablate.code_jumps import code_jumps
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.dumps.diff import diff_by_packets, diff_codes
 
 
-def plain_diff(a, b, packet_tokens):
+def plain_diff(a: Any, b: Any, packet_tokens: Any) -> Any:
     """The slow plain version: element by element, in order."""
     first, elements, frames = None, 0, set()
     for frame in range(min(len(a), len(b))):
@@ -34,7 +36,7 @@ def plain_diff(a, b, packet_tokens):
 
 
 @st.composite
-def pairs(draw):
+def pairs(draw: Any) -> Any:
     """Two arrays of few ids, so that they are often equal, or one the other's prefix, with a few ids changed."""
     books = draw(st.integers(1, 5))
     length = draw(st.integers(1, 12))
@@ -50,7 +52,7 @@ def pairs(draw):
 
 
 @given(pairs(), st.integers(1, 5))
-def test_diff_is_what_the_plain_loop_finds(pair, packet_tokens):
+def test_diff_is_what_the_plain_loop_finds(pair: Any, packet_tokens: Any) -> None:
     a, b = pair
     found = diff_codes(a, b, packet_tokens)
     expected = plain_diff(a, b, packet_tokens)
@@ -72,27 +74,27 @@ def test_diff_is_what_the_plain_loop_finds(pair, packet_tokens):
 
 
 @pytest.mark.parametrize(("frame", "book"), [(0, 0), (0, 15), (7, 0), (12, 9), (20, 15)])
-def test_one_changed_id_is_found_where_it_is(codes, frame, book):
+def test_one_changed_id_is_found_where_it_is(codes: Any, frame: Any, book: Any) -> None:
     found = diff_codes(codes, changed(codes, frame, book), 4)
     assert (found.equal, found.kind, found.first_diff_frame, found.codebook) == (False, "value", frame, book)
     assert (found.packet, found.time_s) == (frame // 4, pytest.approx(frame * 0.08))
     assert (found.elements_differ, found.frames_differ) == (1, 1)
 
 
-def test_a_prefix_differs_by_length(codes):
+def test_a_prefix_differs_by_length(codes: Any) -> None:
     found = diff_codes(codes, codes[:13], 4)
     assert (found.kind, found.first_diff_frame, found.packet, found.codebook) == ("length", 13, 3, None)
     assert (found.elements_differ, found.len_a, found.len_b) == (0, 21, 13)
 
 
-def test_other_numbers_of_codebooks_are_an_error(codes):
+def test_other_numbers_of_codebooks_are_an_error(codes: Any) -> None:
     with pytest.raises(InputError, match="16 and 8"):
         diff_codes(codes, codes[:, :8], 4)
 
 
 @settings(max_examples=200)
 @given(pairs(), st.integers(1, 5), st.integers(1, 5))
-def test_packet_hashes_never_say_more_than_is_true(pair, hashed, packet_tokens):
+def test_packet_hashes_never_say_more_than_is_true(pair: Any, hashed: Any, packet_tokens: Any) -> None:
     a, b = pair
     truth = diff_codes(a, b, packet_tokens)
     if truth.equal:
@@ -111,14 +113,14 @@ def test_packet_hashes_never_say_more_than_is_true(pair, hashed, packet_tokens):
         assert found.kind == "length" and found.first_diff_frame == truth.first_diff_frame
 
 
-def test_packets_of_one_frame_are_exact(codes):
+def test_packets_of_one_frame_are_exact(codes: Any) -> None:
     other = changed(codes, 12, 9)
     found = diff_by_packets(packet_chain_sha256(codes, 1), packet_chain_sha256(other, 1), 21, 21, 1, 4)
     assert (found.first_diff_frame, found.kind, found.packet, found.codebook) == (12, "value", 3, None)
 
 
 @given(pairs())
-def test_jumps_are_what_the_plain_loop_finds(pair):
+def test_jumps_are_what_the_plain_loop_finds(pair: Any) -> None:
     codes = pair[0]
     jumps = code_jumps(codes)
     steps = [
@@ -137,13 +139,13 @@ def test_jumps_are_what_the_plain_loop_finds(pair):
     assert [d.max for d in jumps.by_codebook] == [max(column) for column in zip(*steps, strict=True)]
 
 
-def linear_percentile(ordered, share):
+def linear_percentile(ordered: Any, share: Any) -> Any:
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def test_no_frames_have_no_jumps():
+def test_no_frames_have_no_jumps() -> None:
     with pytest.raises(InputError):
         code_jumps(np.zeros((0, 16), dtype=np.int64))

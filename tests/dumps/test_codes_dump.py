@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from codes_helpers import changed
 
+from tests.dumps.codes_helpers import changed
 from ttsctl.core.errors import InputError
 from ttsctl.dumps.manifest import read_manifest, write_manifest
 from ttsctl.dumps.meta import read_meta
 from ttsctl.dumps.write import write_dump
 
 
-def edited(path, **fields):
+def edited(path: Any, **fields: Any) -> None:
     """Rewrite fields of a JSON file; a field given as ``...`` is taken out."""
     value = json.loads(path.read_text())
     value.update(fields)
     path.write_text(json.dumps({name: item for name, item in value.items() if item is not ...}))
 
 
-def test_a_dump_says_what_it_holds(tmp_path, codes, make_meta):
+def test_a_dump_says_what_it_holds(tmp_path: Path, codes: Any, make_meta: Any) -> None:
     npy, sidecar = write_dump(tmp_path, make_meta(codes), codes)
     assert (npy.name, sidecar.name) == ("codes_a.npy", "meta_a.json")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["codes_a.npy", "meta_a.json"]
@@ -46,17 +48,17 @@ def test_a_dump_says_what_it_holds(tmp_path, codes, make_meta):
     assert meta["provenance"]["packages"] == {"numpy": "2.0", "torch": "2.6"}
 
 
-def test_a_meta_reads_back_as_it_was(tmp_path, codes, make_meta):
+def test_a_meta_reads_back_as_it_was(tmp_path: Path, codes: Any, make_meta: Any) -> None:
     meta = make_meta(codes)
     assert read_meta(write_dump(tmp_path, meta, codes)[1]) == meta
 
 
-def test_codes_out_of_range_are_counted(codes, make_meta):
+def test_codes_out_of_range_are_counted(codes: Any, make_meta: Any) -> None:
     meta = make_meta(codes, codebook_size=1000)
     assert meta.out_of_range_count == int((codes >= 1000).sum()) > 0
 
 
-def test_a_tag_is_never_overwritten(tmp_path, codes, make_meta):
+def test_a_tag_is_never_overwritten(tmp_path: Path, codes: Any, make_meta: Any) -> None:
     write_dump(tmp_path, make_meta(codes), codes)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     other = changed(codes, 0, 0)
@@ -70,17 +72,17 @@ def test_a_tag_is_never_overwritten(tmp_path, codes, make_meta):
 
 
 @pytest.mark.parametrize("tag", ["", "../a", "a/b", ".hidden", "a b", "-x", "a\0", "ä", "a" * 129, "a\n"])
-def test_tags_that_are_no_file_names(codes, make_meta, tag):
+def test_tags_that_are_no_file_names(codes: Any, make_meta: Any, tag: Any) -> None:
     with pytest.raises(InputError, match="tag"):
         make_meta(codes, tag=tag)
 
 
-def test_no_frames_are_no_dump(make_meta):
+def test_no_frames_are_no_dump(make_meta: Any) -> None:
     with pytest.raises(InputError, match="at least one frame"):
         make_meta(np.zeros((0, 16), dtype=np.int64))
 
 
-def test_a_meta_of_other_codes_is_refused(tmp_path, codes, make_meta):
+def test_a_meta_of_other_codes_is_refused(tmp_path: Path, codes: Any, make_meta: Any) -> None:
     with pytest.raises(InputError, match="describes other codes"):
         write_dump(tmp_path, make_meta(codes), changed(codes, 3, 3))
     assert not list(tmp_path.iterdir())
@@ -88,10 +90,12 @@ def test_a_meta_of_other_codes_is_refused(tmp_path, codes, make_meta):
 
 @pytest.mark.parametrize("fail_at", [0, 1])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_between_the_renames_leaves_nothing(tmp_path, codes, make_meta, monkeypatch, fail_at, error):
+def test_a_failure_between_the_renames_leaves_nothing(
+    tmp_path: Path, codes: Any, make_meta: Any, monkeypatch: pytest.MonkeyPatch, fail_at: Any, error: Any
+) -> None:
     real, calls = os.replace, []
 
-    def failing(source, target):
+    def failing(source: Any, target: Any) -> None:
         calls.append(target)
         if len(calls) > fail_at:
             raise error
@@ -104,7 +108,7 @@ def test_a_failure_between_the_renames_leaves_nothing(tmp_path, codes, make_meta
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, codes, make_meta):
+def test_a_folder_that_cannot_be_written(tmp_path: Path, codes: Any, make_meta: Any) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_dump(tmp_path / "file", make_meta(codes), codes)
@@ -129,7 +133,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, codes, make_meta):
         ({"schema_version": ...}, "with schema_version"),
     ],
 )
-def test_broken_metas_say_where(tmp_path, codes, make_meta, fields, says):
+def test_broken_metas_say_where(tmp_path: Path, codes: Any, make_meta: Any, fields: Any, says: Any) -> None:
     path = write_dump(tmp_path, make_meta(codes), codes)[1]
     edited(path, **fields)
     with pytest.raises(InputError) as caught:
@@ -138,20 +142,20 @@ def test_broken_metas_say_where(tmp_path, codes, make_meta, fields, says):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"a": '])
-def test_metas_that_are_no_metas(tmp_path, text):
+def test_metas_that_are_no_metas(tmp_path: Path, text: Any) -> None:
     path = tmp_path / "meta_a.json"
     path.write_text(text)
     with pytest.raises(InputError, match=r"meta_a\.json"):
         read_meta(path)
 
 
-def test_a_later_minor_version_may_know_more(tmp_path, codes, make_meta):
+def test_a_later_minor_version_may_know_more(tmp_path: Path, codes: Any, make_meta: Any) -> None:
     path = write_dump(tmp_path, make_meta(codes), codes)[1]
     edited(path, schema_version="1.9", margins=[1, 2])
     assert read_meta(path).frames == 21
 
 
-def test_a_manifest_counts_by_request(tmp_path, codes, put):
+def test_a_manifest_counts_by_request(tmp_path: Path, codes: Any, put: Any) -> None:
     put(tmp_path, codes, "a")
     put(tmp_path, codes, "b")
     put(tmp_path, changed(codes, 12, 9), "c")
@@ -168,7 +172,7 @@ def test_a_manifest_counts_by_request(tmp_path, codes, put):
     assert [entry.tag for entry in read_manifest(tmp_path / "manifest.json")] == ["a", "b", "c", "d", "e", "f"]
 
 
-def test_a_manifest_of_nothing(tmp_path):
+def test_a_manifest_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no dump to list"):
         write_manifest(tmp_path)
 
@@ -184,7 +188,7 @@ def test_a_manifest_of_nothing(tmp_path):
         ({"schema_version": "1.0", "dumps": [{"tag": "a", "sha256": "x"}] * 2}, "lists a twice"),
     ],
 )
-def test_broken_manifests(tmp_path, value, says):
+def test_broken_manifests(tmp_path: Path, value: Any, says: Any) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(value))
     with pytest.raises(InputError) as caught:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from engine_help import make_engine, oracle_cases
 
+from tests.engine_help import make_engine, oracle_cases
 from ttsctl.engine.local import LocalEngine
 
 

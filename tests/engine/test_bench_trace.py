@@ -80,7 +80,7 @@ def test_the_interval_covers_the_median() -> None:
 
 def test_the_released_size_is_that_of_the_released_checkpoint() -> None:
     """0.6B without the text vocabulary's rows and the speaker encoder: all tensors of the talker, by name and shape."""
-    from released import released_shapes
+    from tests.released import released_shapes
 
     sizes = released_talker(open_checkpoint("builtin").sizes.text_vocab_size)
     ours = {n: tuple(t.shape) for n, t in build_on_meta(lambda: Codegen(sizes)).state_dict().items()}

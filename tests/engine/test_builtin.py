@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
 
+from tests.engine_help import make_engine
 from ttsctl.core.request import Request, Voice
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.model.build_builtin import build

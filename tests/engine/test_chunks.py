@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
-from engine_help import make_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.engine_help import make_engine
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.delivery import chunk_samples, rechunk
@@ -33,7 +34,7 @@ def test_rechunk_keeps_every_sample(lengths: list[int], samples: int) -> None:
 def test_a_chunk_leaves_as_soon_as_it_is_full() -> None:
     taken = []
 
-    def pieces():
+    def pieces() -> Any:
         for number in range(4):
             taken.append(number)
             yield np.zeros(10, np.float32)

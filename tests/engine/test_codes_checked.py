@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
-from overlap_help import REQUEST, SHORT, codegen_threads, speak
 
+from tests.engine_help import make_engine
+from tests.overlap_help import REQUEST, SHORT, codegen_threads, speak
 from ttsctl.core.errors import InputError
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.decode.stage import check_codes

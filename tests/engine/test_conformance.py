@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeEngine
-from overlap_help import codegen_threads
 
+from tests.fakes import FakeEngine
+from tests.overlap_help import codegen_threads
 from ttsctl.core.capabilities import code_generator_of, decoder_of, forensic_of, offline_speaker_of
 from ttsctl.core.engine import Capabilities, DecodesCodes, Engine, GeneratesCodes, SpeaksOffline
 from ttsctl.core.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
 
+from tests.engine_help import make_engine
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.forensic import Site, Value
 from ttsctl.core.request import Request, Voice

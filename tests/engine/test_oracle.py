@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_help import ORACLE, make_engine
 
+from tests.engine_help import ORACLE, make_engine
 from ttsctl.core.request import End, Request, Voice
 from ttsctl.engine.local import LocalEngine
 

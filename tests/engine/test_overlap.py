@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_help import ORACLE, make_engine
-from near_tie import write_near_tie
-from overlap_help import OTHER, REQUEST, SHORT, bits, codegen_threads, gone, speak
 
+from tests.engine_help import ORACLE, make_engine
+from tests.near_tie import write_near_tie
+from tests.overlap_help import OTHER, REQUEST, SHORT, bits, codegen_threads, gone, speak
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import CannotJudge, EngineError
 from ttsctl.core.request import End, Packet, Request, Voice

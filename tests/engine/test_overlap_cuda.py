@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import engine_help  # noqa: F401  sets the thread count
 import numpy as np
 import pytest
 import torch
-from overlap_help import REQUEST, codegen_threads, speak
 
+from tests import engine_help  # noqa: F401  sets the thread count
+from tests.overlap_help import REQUEST, codegen_threads, speak
 from ttsctl.engine.local import LocalEngine, load_engine
 from ttsctl.runs.resolve_config import resolve_config
 

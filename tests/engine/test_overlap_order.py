@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
-from overlap_help import REQUEST, SHORT, bits, codegen_threads
 
+from tests.engine_help import make_engine
+from tests.overlap_help import REQUEST, SHORT, bits, codegen_threads
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Packet
 from ttsctl.core.trace import no_draws, no_prints

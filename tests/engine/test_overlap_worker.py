@@ -15,9 +15,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from engine_help import make_engine
-from overlap_help import REQUEST, SHORT, bits, gone
 
+from tests.engine_help import make_engine
+from tests.overlap_help import REQUEST, SHORT, bits, gone
 from ttsctl.core.errors import EngineError, InputError
 from ttsctl.core.request import Request, Voice
 from ttsctl.engine.codegen import worker as worker_module
@@ -168,8 +168,8 @@ import sys
 import time
 
 sys.path.insert(0, {tests!r})
-from engine_help import make_engine
-from overlap_help import REQUEST, SHORT
+from tests.engine_help import make_engine
+from tests.overlap_help import REQUEST, SHORT
 
 if __name__ == "__main__":
     engine = make_engine("builtin", SHORT, "stream.overlap=process")
@@ -187,7 +187,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_ctrl_c_is_the_parents_and_the_worker_ends_with_it(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
-    script.write_text(PARENT.format(tests=str(Path(__file__).parents[1])))
+    script.write_text(PARENT.format(tests=str(Path(__file__).parents[2])))
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     parent = subprocess.Popen([sys.executable, str(script)], **pipes)
     assert parent.stdout is not None

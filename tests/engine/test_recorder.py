@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
 from torch import Tensor, nn
 
+from tests.engine_help import make_engine
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.fingerprint import fingerprint
 from ttsctl.core.forensic import Site

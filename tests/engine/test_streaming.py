@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_help import make_engine
 
+from tests.engine_help import make_engine
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError

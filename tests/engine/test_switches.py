@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from engine_help import make_engine
-from overlap_help import REQUEST
 
+from tests.engine_help import make_engine
+from tests.overlap_help import REQUEST
 from ttsctl.core.config import Config
 from ttsctl.core.errors import EngineError, InputError
 from ttsctl.engine.local import LocalEngine

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from near_tie import write_near_tie
+
+from tests.near_tie import write_near_tie
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from fakes import info_of
 from numpy.typing import NDArray
 
+from tests.fakes import info_of
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Capabilities
 from ttsctl.core.errors import CannotJudge

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from planted import (
+from torch import Tensor
+
+from tests.explain.planted import (
     CHANGES,
     GROUPS,
     Fault,
@@ -28,8 +30,6 @@ from planted import (
     replace_decide,
     talker_module,
 )
-from torch import Tensor
-
 from ttsctl.engine.decode.sessions import STEP_FRAMES
 
 PREDICTOR = "talker.code_predictor"

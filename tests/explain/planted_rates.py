@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from engine_help import make_engine
-from fault_plan import Plan, at_stages
-from planted import Fault, module_at, replaced
 
+from tests.engine_help import make_engine
+from tests.explain.fault_plan import Plan, at_stages
+from tests.explain.planted import Fault, module_at, replaced
 from ttsctl.core.forensic import Site, Value, Values
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run

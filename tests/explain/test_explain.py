@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault
 
+from tests.explain.fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault
 from ttsctl.core.errors import InputError
 from ttsctl.core.run import Run
 from ttsctl.core.trace import TraceLevel

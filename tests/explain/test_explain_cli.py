@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_forensic import REQUEST, FakeForensicEngine, Fault, Tie
-from fakes import info_of
 
+from tests.explain.fake_forensic import REQUEST, FakeForensicEngine, Fault, Tie
+from tests.fakes import info_of
 from ttsctl.cli.main import run
 from ttsctl.core.config import Config, SamplingConfig, StreamConfig
 from ttsctl.core.machine import collect_provenance

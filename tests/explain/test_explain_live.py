@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fake_forensic import REQUEST, FakeForensicEngine, Fault
-from fakes import FakeEngine
 
+from tests.explain.fake_forensic import REQUEST, FakeForensicEngine, Fault
+from tests.fakes import FakeEngine
 from ttsctl.core.config import Config, RecordConfig, StreamConfig
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, InputError

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault, Tie
 
+from tests.explain.fake_forensic import BOOKS, REQUEST, FakeForensicEngine, Fault, Tie
 from ttsctl.core.config import DecoderConfig
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.run import Run

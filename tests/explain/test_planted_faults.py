@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from engine_help import make_engine
-from fault_plan import Plan
-from planted import Fault, Plant, at_call, handed_over, packet_of, replaced
-from planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
 
+from tests.engine_help import make_engine
+from tests.explain.fault_plan import Plan
+from tests.explain.planted import Fault, Plant, at_call, handed_over, packet_of, replaced
+from tests.explain.planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
 from ttsctl.core.delivery import with_delivered
 from ttsctl.core.request import End
 from ttsctl.core.trace import STAGES

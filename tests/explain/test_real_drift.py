@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
-from near_tie import TIED, twin, write_near_tie
 
+from tests.engine_help import make_engine
+from tests.near_tie import TIED, twin, write_near_tie
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.request import Request, Voice
 from ttsctl.engine.forensic import LocalForensics

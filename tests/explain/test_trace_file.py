@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import info_of, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes import info_of, run_of
 from ttsctl.cli.main import run
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError

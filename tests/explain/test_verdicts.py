@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engine_help import make_engine
-from near_tie import TIED, twin
-from planted import Fault, codec_module, last_bit, predictor_call, talker_module
-from planted_rates import REQUEST, Faulty
 from torch import Tensor, nn
 
+from tests.engine_help import make_engine
+from tests.explain.planted import Fault, codec_module, last_bit, predictor_call, talker_module
+from tests.explain.planted_rates import REQUEST, Faulty
+from tests.near_tie import TIED, twin
 from ttsctl.core.forensic import Forensic
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine

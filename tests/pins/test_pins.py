@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pinned import PINS, differences, schemas, summaries
+
+from tests.pins.pinned import PINS, differences, schemas, summaries
 
 NAMES = sorted(path.stem for path in PINS.glob("*.json") if path.stem != "schema")
 

@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 
 import pytest
-from fakes import FakeEngine
-from gate_fakes import Run, write_suite
 
+from tests.fakes import FakeEngine
+from tests.regress.gate_fakes import Run, write_suite
 from ttsctl.core.config import Config
 from ttsctl.regress.run import SuiteResult, run_suite
 from ttsctl.regress.suite import load_suite

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fakes import PROVENANCE
-
+from tests.fakes import PROVENANCE
 from ttsctl.core.provenance import Provenance
 from ttsctl.regress.run import SuiteResult
 

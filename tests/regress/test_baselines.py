@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fakes import FakeEngine, codes_of
-from gate_fakes import Run
 
+from tests.fakes import FakeEngine, codes_of
+from tests.regress.gate_fakes import Run
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.dumps.compare import compare_dumps

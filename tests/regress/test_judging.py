@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import PROVENANCE, FakeEngine
-from gate_fakes import Run, elsewhere
 
+from tests.fakes import PROVENANCE, FakeEngine
+from tests.regress.gate_fakes import Run, elsewhere
 from ttsctl.core.config import Config, StreamConfig
 from ttsctl.core.metric import observed
 from ttsctl.core.verdict import Verdict

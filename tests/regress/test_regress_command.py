@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 import typer
-from fakes import FakeEngine
-from gate_fakes import write_suite
 from typer.testing import CliRunner, Result
 
+from tests.fakes import FakeEngine
+from tests.regress.gate_fakes import write_suite
 from ttsctl.cli import regress, schema
 from ttsctl.core.config import Config
 from ttsctl.core.errors import CannotJudge, InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gate_fakes import write_suite
 
+from tests.regress.gate_fakes import write_suite
 from ttsctl.core.errors import InputError
 from ttsctl.regress.gates import GATES
 from ttsctl.regress.suite import load_suite

@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sweep_fakes import prepared, steady, write_experiment
-from sweep_fakes import run as run_inline
 
+from tests.sweep.sweep_fakes import prepared, steady, write_experiment
+from tests.sweep.sweep_fakes import run as run_inline
 from ttsctl.core.errors import InputError
 from ttsctl.runs.executors import open_pool
+from ttsctl.runs.job import Job
 from ttsctl.runs.run_job import process_cache, run_job
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import open_store
@@ -23,14 +26,14 @@ A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.pac
 
 
 @pytest.fixture(autouse=True)
-def _no_engine_left():
+def _no_engine_left() -> Any:
     """Workers that are threads of this process keep their engine, and its thread, in it."""
     yield
     process_cache().close()
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster() -> Any:
     """A scheduler and one worker thread in this process, reached over TCP as any other."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=":0", host="127.0.0.1"
@@ -38,7 +41,7 @@ def cluster():
         yield found.scheduler_address.replace("tcp://", "dask://")
 
 
-def run(path, work, executor):
+def run(path: Any, work: Any, executor: Any) -> Any:
     experiment, configs = prepared(path)
     with open_store(path.parent / "out", experiment.name, "k" * 64, fresh=False) as store:
         with open_pool(executor, 1) as pool:
@@ -47,14 +50,14 @@ def run(path, work, executor):
     return result
 
 
-def test_results_come_back_through_the_futures(tmp_path, cluster):
+def test_results_come_back_through_the_futures(tmp_path: Path, cluster: Any) -> None:
     path = write_experiment(tmp_path, A_B)
     result = run(path, steady, cluster)
     assert [row.value("hash_unique") for row in result.rows.values()] == [1, 1]
     assert result.total.value("runs") == 12 and result.total.value("errors") == 0
 
 
-def test_the_built_in_checkpoint_gives_the_codes_that_it_gives_here(tmp_path, cluster):
+def test_the_built_in_checkpoint_gives_the_codes_that_it_gives_here(tmp_path: Path, cluster: Any) -> None:
     body = "repeats = 2\nwarmup = 0\n[sampling]\nmax_new_tokens = 6\n[determinism]\nsingle_thread = true\n"
     path = write_experiment(tmp_path, body, texts=("one",))
     there = run(path, run_job, cluster)
@@ -65,7 +68,7 @@ def test_the_built_in_checkpoint_gives_the_codes_that_it_gives_here(tmp_path, cl
         assert a.provenance.machine_id == b.provenance.machine_id
 
 
-def once_dying(job):
+def once_dying(job: Job) -> Any:
     """Dies at its first attempt alone."""
     import os
     from pathlib import Path
@@ -79,7 +82,7 @@ def once_dying(job):
 
 
 @pytest.fixture
-def nanny_cluster():
+def nanny_cluster() -> Any:
     """A worker in a process of its own, which a nanny starts again when it dies."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1"
@@ -88,7 +91,7 @@ def nanny_cluster():
 
 
 @pytest.mark.slow
-def test_a_run_that_dask_tried_again_is_an_error(tmp_path, nanny_cluster):
+def test_a_run_that_dask_tried_again_is_an_error(tmp_path: Path, nanny_cluster: Any) -> None:
     folder = tmp_path / "marks"
     folder.mkdir()
     path = write_experiment(tmp_path, f'[engine]\ncheckpoint = "{folder.as_posix()}"\n', texts=("one",))
@@ -98,7 +101,7 @@ def test_a_run_that_dask_tried_again_is_an_error(tmp_path, nanny_cluster):
 
 
 @pytest.mark.slow
-def test_an_address_nobody_answers_at(tmp_path):
+def test_an_address_nobody_answers_at(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -111,7 +114,7 @@ def test_an_address_nobody_answers_at(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cluster_without_workers():
+def test_a_cluster_without_workers() -> None:
     with (
         distributed.LocalCluster(n_workers=0, processes=False, protocol="tcp", dashboard_address=":0") as empty,
         pytest.raises(InputError, match="the cluster has no worker"),
@@ -123,12 +126,12 @@ def test_a_cluster_without_workers():
 @pytest.mark.parametrize(
     "executor", ["dask://", "dask://host", "dask://127.0.0.1:99999", "dask://host:port", "dusk://host:1", "process"]
 )
-def test_an_address_that_is_none(executor):
+def test_an_address_that_is_none(executor: Any) -> None:
     with pytest.raises(InputError, match=r"expected|no Dask scheduler"), open_pool(executor, 1):
         pass
 
 
-def test_without_the_extra(monkeypatch):
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"install ttsctl\[dask\]"), open_pool("dask://127.0.0.1:8786", 1):
         pass

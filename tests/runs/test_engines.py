@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import FakeEngine
 
+from tests.fakes import FakeEngine
 from ttsctl.core.capabilities import code_generator_of, decoder_of, forensic_of, offline_speaker_of
 from ttsctl.core.config import Config, EngineConfig
 from ttsctl.core.engine import Capabilities

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from near_tie import write_near_tie
-from sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
 
+from tests.near_tie import write_near_tie
+from tests.sweep.sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
 from ttsctl.core.errors import InputError
 from ttsctl.runs import run_job as run_job_module
 from ttsctl.runs.executors import open_pool
+from ttsctl.runs.job import Job
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.run_job import EngineCache, process_cache, run_job
 from ttsctl.sweep.run import run_experiment
@@ -24,7 +27,7 @@ A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.pac
 SHORT = "warmup = 0\nrepeats = 2\n[sampling]\nmax_new_tokens = 6\n"
 
 
-def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path):
+def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path: Path) -> None:
     experiment, configs = prepared(write_experiment(tmp_path, A_B, texts=("one",)))
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store, open_pool("local", 1) as pool:
         result = run_experiment(experiment, configs, dying, pool, store)
@@ -35,7 +38,7 @@ def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path):
     assert len(pids) == 2 and (str(os.getpid()),) not in pids
 
 
-def test_what_cuda_reads_at_its_start_has_processes_of_its_own(tmp_path):
+def test_what_cuda_reads_at_its_start_has_processes_of_its_own(tmp_path: Path) -> None:
     body = "".join(f'[[condition]]\nname = "{name}"\nset = {{ {key} }}\n' for name, key in SETTLED.items())
     pool = InlinePool()
     run(write_experiment(tmp_path, "repeats = 1\n" + body, texts=("one",)), steady, pool)
@@ -61,7 +64,7 @@ SETTLED = {
 
 
 @pytest.mark.slow
-def test_new_processes_are_new():
+def test_new_processes_are_new() -> None:
     with open_pool("local", 1) as pool:
         first = pool.submit(own_pid, None).result()
         assert pool.submit(own_pid, None).result() == first
@@ -69,7 +72,7 @@ def test_new_processes_are_new():
         assert pool.submit(own_pid, None).result() != first
 
 
-def test_jobs_belong_to_the_local_executor():
+def test_jobs_belong_to_the_local_executor() -> None:
     with pytest.raises(InputError, match="the cluster has its own workers"), open_pool("dask://127.0.0.1:1", 2):
         pass
 
@@ -82,14 +85,16 @@ def test_jobs_belong_to_the_local_executor():
         (Requirement("cuda", 1000), "needs 1000 CUDA devices"),
     ],
 )
-def test_what_a_machine_lacks_is_skipped(tmp_path, monkeypatch, requirement, unmet):
+def test_what_a_machine_lacks_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requirement: Any, unmet: Any
+) -> None:
     ran = []
     monkeypatch.setattr(EngineCache, "run", lambda self, job: ran.append(job.id) or steady(job))
     experiment, configs = prepared(write_experiment(tmp_path, A_B))
     pool = InlinePool()
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
 
-        def work(job):
+        def work(job: Job) -> Any:
             return run_job(replace(job, requires=(requirement,)))
 
         result = run_experiment(experiment, configs, work, pool, store)
@@ -98,18 +103,20 @@ def test_what_a_machine_lacks_is_skipped(tmp_path, monkeypatch, requirement, unm
         assert (row.skipped or "").startswith(f"skipped: {unmet}" if unmet else "")
 
 
-def switches():
+def switches() -> Any:
     return (torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.are_deterministic_algorithms_enabled())
 
 
 @pytest.fixture
-def keeper():
+def keeper() -> Any:
     found = EngineCache()
     yield found
     found.close()
 
 
-def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, keeper, monkeypatch):
+def test_each_condition_has_its_engine_and_the_process_its_switches(
+    tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between conditions, and in the end, the process is as it was before the first."""
     body = SHORT + '[[condition]]\nname = "one"\nset = { "backend.threads" = 1, "backend.mkldnn" = false }\n'
     body += '[[condition]]\nname = "found"\n[[condition]]\nname = "strict"\nset = { "determinism.level" = "strict" }\n'
@@ -134,7 +141,7 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(tmp_path, ke
     assert force["strict"]["deterministic_algorithms"]
 
 
-def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path, keeper):
+def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path: Path, keeper: Any) -> None:
     """Not a table in which every run failed; and nothing is kept that would make the next sweep fail too."""
     body = '[engine]\ncheckpoint = "no/such/folder"\n'
     experiment, configs = prepared(write_experiment(tmp_path, body))
@@ -146,12 +153,12 @@ def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path, keeper):
 
 
 @pytest.mark.slow
-def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
+def test_a_run_that_takes_too_long(tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error; the next ones run, on an engine that is not busy."""
     release = threading.Event()
     once = run_job_module.run_once
 
-    def slow(engine, job, cancelled):
+    def slow(engine: Any, job: Job, cancelled: Any) -> Any:
         if job.repeat == 1:
             (cancelled if job.condition == "a" else release).wait(30)
         return once(engine, job, cancelled)
@@ -168,10 +175,10 @@ def test_a_run_that_takes_too_long(tmp_path, keeper, monkeypatch):
     assert [r.spoilt for r in result.results[1:]] == [False, True, False]
 
 
-def test_a_cuda_error_spoils_its_process_alone(tmp_path, keeper, monkeypatch):
+def test_a_cuda_error_spoils_its_process_alone(tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA fails every later call of a process, and runs that are in no way to blame would fail with it."""
 
-    def broken(engine, job, cancelled):
+    def broken(engine: Any, job: Job, cancelled: Any) -> None:
         raise RuntimeError("CUDA error: device-side assert triggered" if job.repeat == 1 else "else")
 
     monkeypatch.setattr(run_job_module, "run_once", broken)
@@ -180,11 +187,11 @@ def test_a_cuda_error_spoils_its_process_alone(tmp_path, keeper, monkeypatch):
     assert pool.done == ["base/one__ryan/1", "renewed", "base/one__ryan/2"]
 
 
-def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
+def test_a_warm_up_that_fails_is_done_again(tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run after it must not be the first that a cold engine does."""
     did = []
 
-    def warm_up(engine, job, cancelled):
+    def warm_up(engine: Any, job: Job, cancelled: Any) -> None:
         did.append(job.repeat)
         if job.repeat == 1:
             raise RuntimeError("cut short")
@@ -195,7 +202,7 @@ def test_a_warm_up_that_fails_is_done_again(tmp_path, keeper, monkeypatch):
 
 
 @pytest.mark.slow
-def test_drift_that_is_really_there(tmp_path, keeper):
+def test_drift_that_is_really_there(tmp_path: Path, keeper: Any) -> None:
     """bfloat16 rounds the near-ties of this checkpoint otherwise: each is stable, both together are not."""
     folder = write_near_tie(tmp_path / "near_tie")
     body = SHORT + '[matrix]\n"engine.codegen_dtype" = ["float32", "bfloat16"]\n'
@@ -209,5 +216,5 @@ def test_drift_that_is_really_there(tmp_path, keeper):
     assert row.value("topk_first_diff_frame") <= row.value("reference_first_diff_frame")
 
 
-def test_the_processs_engine_is_one():
+def test_the_processs_engine_is_one() -> None:
     assert process_cache() is process_cache()

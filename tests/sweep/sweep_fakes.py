@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fakes import PROVENANCE as FAKE
-from fakes import info_of
 
+from tests.fakes import PROVENANCE as FAKE
+from tests.fakes import info_of
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from sweep_fakes import (
+
+from tests.sweep.sweep_fakes import (
     InlinePool,
     codes_of,
     drifting,
@@ -17,9 +21,9 @@ from sweep_fakes import (
     trace_of,
     write_experiment,
 )
-
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.metric import metric
+from ttsctl.runs.job import Job
 from ttsctl.sweep.metrics import METRICS
 from ttsctl.sweep.summary import definitions
 from ttsctl.sweep.topk import topk_diff
@@ -27,11 +31,11 @@ from ttsctl.sweep.topk import topk_diff
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 
 
-def figures(row, *names):
+def figures(row: Any, *names: Any) -> Any:
     return tuple(row.metrics[name].value for name in names)
 
 
-def test_steady_runs(tmp_path):
+def test_steady_runs(tmp_path: Path) -> None:
     result = run(write_experiment(tmp_path, A_B), steady)
     for row in (*result.rows.values(), result.total):
         assert figures(row, "hash_unique", "first_packet_hash_unique", "pcm_hash_unique", "errors") == (1, 1, 1, 0)
@@ -42,7 +46,7 @@ def test_steady_runs(tmp_path):
     assert result.total.value("drift_bound") == pytest.approx(1 - 0.05 ** (1 / 6))
 
 
-def test_planted_drift_is_found(tmp_path):
+def test_planted_drift_is_found(tmp_path: Path) -> None:
     result = run(write_experiment(tmp_path, A_B), drifting)
     assert result.rows["a"].value("hash_unique") == 1
     row = result.rows["b"]
@@ -55,8 +59,8 @@ def test_planted_drift_is_found(tmp_path):
     assert figures(result.total, "hash_unique", "first_diff_frame") == (2, 5)
 
 
-def test_a_difference_between_conditions_alone(tmp_path):
-    def work(job):
+def test_a_difference_between_conditions_alone(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         codes = codes_of(job)
         codes[7:] += job.condition == "b"
         return result_of(job, codes)
@@ -71,7 +75,7 @@ def test_a_difference_between_conditions_alone(tmp_path):
     assert result.total.power == "3 of 6 runs differ from the first, but none from its own condition's"
 
 
-def test_errors_are_counted_and_not_tried_again(tmp_path):
+def test_errors_are_counted_and_not_tried_again(tmp_path: Path) -> None:
     pool = InlinePool()
     result = run(write_experiment(tmp_path, A_B), failing, pool)
     assert figures(result.rows["b"], "runs", "errors") == (4, 2) and figures(result.rows["a"], "runs", "errors") == (
@@ -82,7 +86,7 @@ def test_errors_are_counted_and_not_tried_again(tmp_path):
     assert len(pool.done) == len(set(pool.done)) == 12
 
 
-def test_one_run_shows_no_drift(tmp_path):
+def test_one_run_shows_no_drift(tmp_path: Path) -> None:
     result = run(write_experiment(tmp_path, "repeats = 1\n"), steady)
     row = result.rows["base"]
     for name in ("hash_unique", "first_packet_hash_unique", "pcm_hash_unique", "drifted_runs", "first_diff_frame"):
@@ -91,8 +95,8 @@ def test_one_run_shows_no_drift(tmp_path):
     assert row.value("drift_bound") == pytest.approx(0.95)
 
 
-def test_skipped_is_told_and_never_a_number(tmp_path):
-    def work(job):
+def test_skipped_is_told_and_never_a_number(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         if job.condition == "b":
             return skipped(job, "needs 1 CUDA device, 0 there")
         return steady(job)
@@ -103,10 +107,10 @@ def test_skipped_is_told_and_never_a_number(tmp_path):
     assert all(o.value is None and o.reason for name, o in row.metrics.items() if name != "skipped_runs")
 
 
-def test_decode_runs_are_judged_by_their_audio(tmp_path):
+def test_decode_runs_are_judged_by_their_audio(tmp_path: Path) -> None:
     body = '[[condition]]\nname = "a"\n[[condition]]\nname = "d"\nrun = "decode"\ncodes_of = "a"\n'
 
-    def work(job):
+    def work(job: Job) -> Any:
         pcm = pcm_of(codes_of(job)) + np.float32(0.001) * (job.condition == "d" and job.repeat == 2)
         return result_of(job, codes_of(job), pcm=pcm, pcm_sha256=pcm_sha256(pcm))
 
@@ -119,8 +123,8 @@ def test_decode_runs_are_judged_by_their_audio(tmp_path):
     assert figures(result.total, "hash_unique", "pcm_hash_unique") == (1, 2)
 
 
-def test_audio_is_held_against_the_references(tmp_path):
-    def work(job):
+def test_audio_is_held_against_the_references(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         pcm = pcm_of(codes_of(job)) * np.float32(1.0 if job.condition == "a" else 0.9)
         return result_of(job, codes_of(job), pcm=pcm, pcm_sha256=pcm_sha256(pcm))
 
@@ -130,10 +134,10 @@ def test_audio_is_held_against_the_references(tmp_path):
     assert result.rows["b"].value("reference_mae") == pytest.approx(0.1 * np.abs(pcm).mean(), rel=1e-3)
 
 
-def test_audio_that_was_not_kept_is_not_taken_for_equal(tmp_path):
+def test_audio_that_was_not_kept_is_not_taken_for_equal(tmp_path: Path) -> None:
     """Only the first run's audio is kept. A later one that differs from it has a hash, and no known distance."""
 
-    def work(job):
+    def work(job: Job) -> Any:
         pcm = pcm_of(codes_of(job)) * np.float32(0.5 if (job.condition, job.repeat) == ("b", 2) else 1.0)
         return result_of(job, codes_of(job), pcm=pcm, pcm_sha256=pcm_sha256(pcm))
 
@@ -143,11 +147,11 @@ def test_audio_that_was_not_kept_is_not_taken_for_equal(tmp_path):
     assert "audio is kept of first runs alone" in rows["b"].metrics["reference_mae"].reason
 
 
-def test_percentiles_are_those_of_numpy(tmp_path):
+def test_percentiles_are_those_of_numpy(tmp_path: Path) -> None:
     times = iter(np.random.default_rng(0).uniform(50, 500, 6))
     kept = []
 
-    def work(job):
+    def work(job: Job) -> Any:
         kept.append(float(next(times)))
         return result_of(job, codes_of(job), timings={"ttfa_ms": kept[-1], "rtf": None})
 
@@ -157,8 +161,8 @@ def test_percentiles_are_those_of_numpy(tmp_path):
     assert row.value("rtf_p50") is None and row.metrics["rtf_p50"].reason
 
 
-def test_pops_that_move(tmp_path):
-    def work(job):
+def test_pops_that_move(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         return result_of(job, codes_of(job), pops=(100, 2000 + 10 * (job.condition == "b")))
 
     result = run(write_experiment(tmp_path, A_B), work)
@@ -167,7 +171,7 @@ def test_pops_that_move(tmp_path):
 
 
 @pytest.mark.parametrize(("shift", "ids"), [(None, None), ((3, 7), None), (None, (11, 15)), ((6, 0), (2, 4))])
-def test_topk_against_a_plain_walk(shift, ids):
+def test_topk_against_a_plain_walk(shift: Any, ids: Any) -> None:
     codes = np.random.default_rng(1).integers(0, 2048, (12, 16))
     a, b = trace_of(codes).draws, trace_of(codes, shift, ids).draws
     found = topk_diff(a, b)
@@ -185,15 +189,15 @@ def test_topk_against_a_plain_walk(shift, ids):
         assert found.logits_frames[book] == min((f for f, b in apart["logits"] if b == book), default=None)
 
 
-def test_masked_logits_are_equal_to_themselves():
+def test_masked_logits_are_equal_to_themselves() -> None:
     draws = trace_of(np.zeros((2, 16), np.int64)).draws
     draws.logits[3] = -np.inf
     draws.logits[4] = np.nan
     assert topk_diff(draws, draws).logits_differ == 0
 
 
-def test_topk_of_conditions(tmp_path):
-    def work(job):
+def test_topk_of_conditions(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         trace = trace_of(codes_of(job), (4, 9) if job.condition == "b" and job.repeat > 1 else None)
         return result_of(job, codes_of(job), trace=trace)
 
@@ -203,6 +207,6 @@ def test_topk_of_conditions(tmp_path):
     assert result.rows["b"].value("topk_logits_differ") == 12 * 16 - (4 * 16 + 9)
 
 
-def test_every_metric_has_a_definition():
+def test_every_metric_has_a_definition() -> None:
     assert set(definitions()) == set(METRICS)
     assert metric("ttfa_ms").definition in definitions()["ttfa_p95_ms"]

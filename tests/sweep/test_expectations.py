@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,14 @@ METRICS = ("hash_unique", "ttfa_p50_ms", "errors")
 CONDITIONS = ("none", "over-lap.2")
 
 
-def parse(text):
+def parse(text: Any) -> Any:
     return parse_expectation(text, "here", METRICS, CONDITIONS)
 
 
-def judged(text, **values):
+def judged(text: Any, **values: Any) -> Any:
     """``values``: of the row at hand; of a condition as ``metric__condition``."""
 
-    def lookup(metric, condition):
+    def lookup(metric: Any, condition: Any) -> Any:
         name = metric if condition is None else f"{metric}__{condition.split('-')[0]}"
         value = values.get(name)
         return Figure(value, "", None if value is not None else "not there")
@@ -36,7 +37,7 @@ NUMBERS = st.integers(-5, 5).map(float) | st.floats(-1e6, 1e6).map(lambda x: rou
 
 
 @given(st.sampled_from(sorted(OPERATORS)), NUMBERS, NUMBERS, NUMBERS, st.integers(0, 9), st.booleans())
-def test_as_python_would(sign, figure, other, plus, factor, swap):
+def test_as_python_would(sign: Any, figure: Any, other: Any, plus: Any, factor: Any, swap: Any) -> None:
     left = f"{factor} * ttfa_p50_ms[none] {'-' if plus < 0 else '+'} {abs(plus)!r}"
     right = f"ttfa_p50_ms[over-lap.2]*{factor}"
     values = {"ttfa_p50_ms__none": figure, "ttfa_p50_ms__over": other}
@@ -63,7 +64,7 @@ def test_as_python_would(sign, figure, other, plus, factor, swap):
         ("ttfa_p50_ms[none] <= 2e2", {"ttfa_p50_ms__none": 200}, "holds"),
     ],
 )
-def test_outcomes(text, values, outcome):
+def test_outcomes(text: Any, values: Any, outcome: Any) -> None:
     if outcome is None:
         with pytest.raises(InputError):
             judged(text, **values)
@@ -71,7 +72,7 @@ def test_outcomes(text, values, outcome):
         assert judged(text, **values).outcome == outcome
 
 
-def test_the_detail_has_the_figures():
+def test_the_detail_has_the_figures() -> None:
     found = judged("2 * ttfa_p50_ms[none] + 3 <= 10", ttfa_p50_ms__none=4)
     assert (found.outcome, found.detail) == ("fails", "ttfa_p50_ms[none] = 4")
     assert judged("errors == 0").detail == "errors: not there"
@@ -99,7 +100,7 @@ def test_the_detail_has_the_figures():
         "",
     ],
 )
-def test_what_means_nothing_is_refused(text):
+def test_what_means_nothing_is_refused(text: Any) -> None:
     with pytest.raises(InputError, match="here: "):
         parse(text)
 
@@ -118,7 +119,7 @@ def test_what_means_nothing_is_refused(text):
         ("errors == " + "-" * 100_000 + "1", "'errors == ---"),
     ],
 )
-def test_the_place_is_named(text, part):
+def test_the_place_is_named(text: Any, part: Any) -> None:
     with pytest.raises(InputError) as error:
         parse(text)
     assert f"at {part}" in str(error.value)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from sweep_fakes import HEAD, prepared, write_experiment
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.sweep.sweep_fakes import HEAD, prepared, write_experiment
 from ttsctl.core.errors import InputError
 from ttsctl.sweep import experiment as experiment_module
 from ttsctl.sweep.experiment import load_experiment
@@ -13,7 +16,7 @@ from ttsctl.sweep.session import resolve_configs
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 
 
-def test_the_format_in_the_docstring_is_read(tmp_path):
+def test_the_format_in_the_docstring_is_read(tmp_path: Path) -> None:
     """The example is all of one file, but for the paths and ids, and for ``set`` not being given twice."""
     text = experiment_module.__doc__.split("from TOML.\n\n")[1]
     text = text.replace("../../manifests/texts_base.json", "texts.json").replace("../../manifests/", "")
@@ -34,7 +37,7 @@ def test_the_format_in_the_docstring_is_read(tmp_path):
     assert [str(r) for r in experiment.conditions[0].requires] == ["1 CUDA device"]
 
 
-def test_matrix_is_every_combination(tmp_path):
+def test_matrix_is_every_combination(tmp_path: Path) -> None:
     body = '[matrix]\n"stream.packet_tokens" = [4, 8]\nstream.overlap = ["none", "thread"]\n"backend.mkldnn" = ["null"]'
     experiment, configs = prepared(write_experiment(tmp_path, body))
     assert [c.name for c in experiment.conditions] == [
@@ -47,14 +50,14 @@ def test_matrix_is_every_combination(tmp_path):
     assert (last.stream.packet_tokens, last.stream.overlap, last.backend.mkldnn) == (8, "thread", None)
 
 
-def test_settings_of_the_same_key_in_two_tables_are_named_whole(tmp_path):
+def test_settings_of_the_same_key_in_two_tables_are_named_whole(tmp_path: Path) -> None:
     body = '[matrix]\n"sampling.temperature" = [0.5]\n"sampling.predictor_temperature" = [0.9]\n'
     assert load_experiment(write_experiment(tmp_path, body)).conditions[0].name == (
         "temperature_0.5-predictor_temperature_0.9"
     )
 
 
-def test_without_conditions_there_is_one(tmp_path):
+def test_without_conditions_there_is_one(tmp_path: Path) -> None:
     experiment = load_experiment(write_experiment(tmp_path))
     assert [c.name for c in experiment.conditions] == ["base"] and experiment.reference == "base"
     assert [case.id for case in experiment.cases] == ["one__ryan", "two__ryan"]
@@ -103,7 +106,7 @@ def test_without_conditions_there_is_one(tmp_path):
         ("[streams]\npacket_tokens = 4", ["unknown key 'streams'", "did you mean 'stream'?"]),
     ],
 )
-def test_mistakes_are_named(tmp_path, body, says):
+def test_mistakes_are_named(tmp_path: Path, body: Any, says: Any) -> None:
     path = write_experiment(tmp_path, body)
     with pytest.raises(InputError) as error:
         load_experiment(path)
@@ -111,19 +114,19 @@ def test_mistakes_are_named(tmp_path, body, says):
     assert str(tmp_path) in str(error.value)
 
 
-def test_a_missing_question_is_named(tmp_path):
+def test_a_missing_question_is_named(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, head=HEAD.partition("\n")[2])
     with pytest.raises(InputError, match="question: expected a value"):
         load_experiment(path)
 
 
-def test_a_value_that_is_wrong_is_told_of_its_condition(tmp_path):
+def test_a_value_that_is_wrong_is_told_of_its_condition(tmp_path: Path) -> None:
     experiment = load_experiment(write_experiment(tmp_path, A_B.replace("= 8", "= 0")))
     with pytest.raises(InputError, match=r"condition 'b': stream\.packet_tokens.*got 0"):
         resolve_configs(experiment, [])
 
 
-def test_what_the_experiment_varies_may_not_be_set(tmp_path):
+def test_what_the_experiment_varies_may_not_be_set(tmp_path: Path) -> None:
     experiment = load_experiment(write_experiment(tmp_path, A_B))
     with pytest.raises(InputError, match=r"--set stream\.packet_tokens=2: the conditions of .* differ in this setting"):
         resolve_configs(experiment, ["stream.packet_tokens=2"])

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sweep_fakes import InlinePool, codes_of, prepared, result_of, run, skipped, steady, trace_of, write_experiment
 
+from tests.sweep.sweep_fakes import (
+    InlinePool,
+    codes_of,
+    prepared,
+    result_of,
+    run,
+    skipped,
+    steady,
+    trace_of,
+    write_experiment,
+)
 from ttsctl.cli.main import Interrupted
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
@@ -23,11 +35,11 @@ A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.pac
 DECODE = A_B + '[[condition]]\nname = "d"\nrun = "decode"\ncodes_of = "a"\n'
 
 
-def interrupted_after(count, how):
+def interrupted_after(count: Any, how: Any) -> Any:
     """Work that is interrupted when it has done ``count`` jobs."""
     done = []
 
-    def work(job):
+    def work(job: Job) -> Any:
         if len(done) == count:
             raise how
         done.append(job.id)
@@ -38,7 +50,7 @@ def interrupted_after(count, how):
 
 @pytest.mark.parametrize("how", [KeyboardInterrupt, Interrupted])
 @pytest.mark.parametrize("count", [0, 1, 7, 12, 17])
-def test_goes_on_where_it_was(tmp_path, how, count):
+def test_goes_on_where_it_was(tmp_path: Path, how: Any, count: Any) -> None:
     path = write_experiment(tmp_path, DECODE)
     with pytest.raises(how):
         run(path, interrupted_after(count, how))
@@ -53,7 +65,7 @@ def test_goes_on_where_it_was(tmp_path, how, count):
     assert resumed.rows == whole.rows
 
 
-def test_a_finished_sweep_leaves_nothing_to_go_on_with(tmp_path):
+def test_a_finished_sweep_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, A_B)
     run(path, steady)
     assert not (tmp_path / "out").exists()
@@ -62,7 +74,7 @@ def test_a_finished_sweep_leaves_nothing_to_go_on_with(tmp_path):
     assert len(pool.done) == 12
 
 
-def test_more_repeats_take_up_the_others(tmp_path):
+def test_more_repeats_take_up_the_others(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, A_B)
     run(path, steady, remove=False)
     pool = InlinePool()
@@ -71,11 +83,11 @@ def test_more_repeats_take_up_the_others(tmp_path):
     assert pool.done == ["a/one__ryan/4", "a/two__ryan/4", "b/one__ryan/4", "b/two__ryan/4"]
 
 
-def test_errors_are_kept_and_skipped_runs_are_not(tmp_path):
+def test_errors_are_kept_and_skipped_runs_are_not(tmp_path: Path) -> None:
     """An error counts, whoever looks again; what was skipped may run elsewhere."""
     path = write_experiment(tmp_path, A_B, texts=("one",))
 
-    def work(job):
+    def work(job: Job) -> Any:
         if job.condition == "a":
             raise RuntimeError("broke")
         return skipped(job, "needs a thing")
@@ -87,7 +99,7 @@ def test_errors_are_kept_and_skipped_runs_are_not(tmp_path):
     assert [r.error for r in result.results[:3]] == ["RuntimeError: broke"] * 3
 
 
-def test_fresh_forgets(tmp_path):
+def test_fresh_forgets(tmp_path: Path) -> None:
     experiment, _ = prepared(write_experiment(tmp_path, A_B))
     with open_store(tmp_path / "out", experiment.name, "k" * 64, fresh=False) as store:
         store.add(steady(_job(experiment)))
@@ -98,7 +110,7 @@ def test_fresh_forgets(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_two_at_once_are_refused(tmp_path):
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
     with (
         open_store(tmp_path, "exp", "k" * 64, fresh=False),
         pytest.raises(InputError, match="another process"),
@@ -107,7 +119,7 @@ def test_two_at_once_are_refused(tmp_path):
         pass
 
 
-def test_one_that_is_refused_leaves_the_lock_of_the_other(tmp_path):
+def test_one_that_is_refused_leaves_the_lock_of_the_other(tmp_path: Path) -> None:
     """Also before the first result, when the folder holds the lock alone."""
     with open_store(tmp_path, "exp", "k" * 64, fresh=False) as store:
         for _ in range(2):
@@ -116,7 +128,7 @@ def test_one_that_is_refused_leaves_the_lock_of_the_other(tmp_path):
             assert store.folder.is_dir()
 
 
-def test_what_was_torn_is_not_there(tmp_path):
+def test_what_was_torn_is_not_there(tmp_path: Path) -> None:
     """Killed between the arrays and the JSON: the run is done again. A JSON that is no result is told."""
     experiment, _ = prepared(write_experiment(tmp_path, A_B))
     result = steady(_job(experiment))
@@ -132,8 +144,8 @@ def test_what_was_torn_is_not_there(tmp_path):
         pass
 
 
-def test_the_key_is_of_what_decides_the_results(tmp_path):
-    def key(body, checkpoints=None, texts=("one",)):
+def test_the_key_is_of_what_decides_the_results(tmp_path: Path) -> None:
+    def key(body: Any, checkpoints: Any = None, texts: Any = ("one",)) -> Any:
         experiment, configs = prepared(write_experiment(tmp_path, body, texts))
         return sweep_key(experiment, configs, checkpoints or {"builtin": "x"})
 
@@ -154,7 +166,7 @@ def test_the_key_is_of_what_decides_the_results(tmp_path):
     assert len({same, *others}) == 1 + len(others)
 
 
-def test_other_packages_begin_anew(tmp_path, monkeypatch):
+def test_other_packages_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a table from one torch and half from another would show drift that no engine has."""
     experiment, configs = prepared(write_experiment(tmp_path, A_B))
     before = sweep_key(experiment, configs, {})
@@ -163,7 +175,7 @@ def test_other_packages_begin_anew(tmp_path, monkeypatch):
     assert sweep_key(experiment, configs, {}) != before
 
 
-def test_a_changed_checkpoint_folder_is_another(tmp_path):
+def test_a_changed_checkpoint_folder_is_another(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"one")
     before = checkpoint_state(str(tmp_path))
     assert checkpoint_state(str(tmp_path)) == before
@@ -172,13 +184,13 @@ def test_a_changed_checkpoint_folder_is_another(tmp_path):
     assert checkpoint_state("builtin") == "builtin"
 
 
-def _job(experiment, **changes) -> Job:
+def _job(experiment: Any, **changes: Any) -> Job:
     _, configs = prepared(experiment.path)
     case = experiment.cases[0]
     return Job("a", case.id, 1, configs["a"], case.request, **changes)
 
 
-def test_results_and_jobs_come_back_from_files_as_they_were(tmp_path):
+def test_results_and_jobs_come_back_from_files_as_they_were(tmp_path: Path) -> None:
     experiment, _ = prepared(write_experiment(tmp_path, A_B))
     job = _job(experiment, requires=(Requirement("cores", 2),), measure=("pops",), codes=np.arange(32).reshape(2, 16))
     write_job(tmp_path, job)

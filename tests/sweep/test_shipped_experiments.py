@@ -7,13 +7,14 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sweep_fakes import InlinePool, codes_of, prepared, result_of, trace_of
 
 import ttsctl
+from tests.sweep.sweep_fakes import InlinePool, codes_of, prepared, result_of, trace_of
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.run_job import EngineCache
@@ -59,11 +60,11 @@ class KeepsNothing(ResultStore):
 
 
 @cache
-def read(name: str):
+def read(name: str) -> Any:
     return prepared(FOLDER / f"{name}.toml")
 
 
-def sweep(name: str, work) -> SweepResult:
+def sweep(name: str, work: Any) -> SweepResult:
     experiment, configs = read(name)
     return run_experiment(experiment, configs, work, InlinePool(), KeepsNothing())
 
@@ -104,7 +105,7 @@ def test_on_the_builtin_checkpoint(name: str) -> None:
     assert outcomes["holds"] or outcomes["fails"], "the built-in answers at least one question"
 
 
-def _expected(result: SweepResult, judgement) -> set[str]:
+def _expected(result: SweepResult, judgement: Any) -> set[str]:
     conclusion, name = judgement.conclusion, result.experiment.name
     about = {*conclusion.expectation.conditions} if conclusion.expectation.names_all else {*conclusion.conditions}
     if any(result.rows[condition].skipped for condition in about):

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
-from sweep_fakes import write_experiment
 
+from tests.sweep.sweep_fakes import write_experiment
 from ttsctl.sweep.summary import SweepSummary
 
 SHORT = "warmup = 0\n[sampling]\nmax_new_tokens = 6\n[determinism]\nsingle_thread = true\n"
@@ -100,20 +101,20 @@ conditions = ["cluster"]
 
 
 @pytest.fixture(scope="module")
-def kinds(tmp_path_factory):
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Every kind of run, once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("kinds")
     return sweep(write_experiment(folder, "repeats = 2\n" + SHORT + KINDS, texts=("one",)))
 
 
 @pytest.mark.slow
-def test_every_kind_of_run(kinds):
+def test_every_kind_of_run(kinds: Any) -> None:
     status, summary, _ = kinds
     assert [c["outcome"] for c in summary["conclusions"]] == ["holds", "holds", "holds", "fails", "not judged"]
     assert status == summary["exit_status"] == 1
     rows = {row["name"]: row for row in summary["conditions"]}
 
-    def value(name, metric):
+    def value(name: Any, metric: Any) -> Any:
         return rows[name]["metrics"][metric]["value"]
 
     assert value("stream", "ttfa_p50_ms") > 0 and value("codes_only", "ttfp_p50_ms") > 0
@@ -128,7 +129,7 @@ def test_every_kind_of_run(kinds):
 
 
 @pytest.mark.slow
-def test_summary_is_as_published(kinds):
+def test_summary_is_as_published(kinds: Any) -> None:
     _, summary, folder = kinds
     assert summary == json.loads((folder / "summary.json").read_text())
     jsonschema.validate(summary, SweepSummary.model_json_schema(mode="serialization"))
@@ -136,7 +137,7 @@ def test_summary_is_as_published(kinds):
 
 
 @pytest.mark.slow
-def test_table_and_dumps(kinds):
+def test_table_and_dumps(kinds: Any) -> None:
     _, summary, folder = kinds
     with (folder / "decision_table.csv").open(newline="") as handle:
         table = list(csv.DictReader(handle))
@@ -165,7 +166,7 @@ def test_table_and_dumps(kinds):
 @pytest.mark.parametrize(
     ("ends", "isolation"), [(signal.SIGINT, "state"), (signal.SIGKILL, "process")], ids=["interrupt", "kill"]
 )
-def test_interrupted_leaves_no_process_and_goes_on(tmp_path, ends, isolation):
+def test_interrupted_leaves_no_process_and_goes_on(tmp_path: Path, ends: Any, isolation: Any) -> None:
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to see which processes there are")
     # Long enough not to be over before the signal comes; all processes of it inherit the marker.
@@ -217,7 +218,7 @@ def test_interrupted_leaves_no_process_and_goes_on(tmp_path, ends, isolation):
     assert not store.exists()
 
 
-def wait_until(there) -> None:
+def wait_until(there: Any) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while not there():
         assert time.monotonic() < deadline, "it did not come"

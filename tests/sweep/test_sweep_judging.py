@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sweep_fakes import codes_of, drifting, failing, result_of, run, skipped, steady, write_experiment
 
+from tests.sweep.sweep_fakes import codes_of, drifting, failing, result_of, run, skipped, steady, write_experiment
+from ttsctl.runs.job import Job
 from ttsctl.sweep.machines import code_groups, machine_spreads, machines
 from ttsctl.sweep.result import rows_by_machine
 from ttsctl.sweep.run_table import run_table
@@ -14,7 +17,7 @@ from ttsctl.sweep.run_table import run_table
 A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 
 
-def concluded(tmp_path, work, expect, extra="", body=A_B):
+def concluded(tmp_path: Path, work: Any, expect: Any, extra: Any = "", body: Any = A_B) -> Any:
     """(outcome, reason, exit status) of one conclusion."""
     conclusion = f'[[conclusion]]\nquestion = "Is it?"\nexpect = "{expect}"\n{extra}\n'
     result = run(write_experiment(tmp_path, body + conclusion), work)
@@ -22,19 +25,19 @@ def concluded(tmp_path, work, expect, extra="", body=A_B):
     return judgement.outcome, judgement.reason, result.outcome.status
 
 
-def skipping(job):
+def skipping(job: Job) -> Any:
     if job.condition == "b":
         return skipped(job, "needs a thing")
     return steady(job)
 
 
-def test_what_holds_tells_its_power(tmp_path):
+def test_what_holds_tells_its_power(tmp_path: Path) -> None:
     outcome, reason, status = concluded(tmp_path, steady, "hash_unique == 1 and errors == 0")
     assert (outcome, status) == ("holds", 0)
     assert reason.startswith("a, b: ") and "≤ 64 %" in reason
 
 
-def test_what_holds_of_named_conditions_tells_the_power_of_each(tmp_path):
+def test_what_holds_of_named_conditions_tells_the_power_of_each(tmp_path: Path) -> None:
     expect = "hash_unique[b] == 1 and reference_codes_differ[a] <= 0"
     path = write_experiment(tmp_path, A_B + f'[[conclusion]]\nquestion = "Is it?"\nexpect = "{expect}"\n')
     (judgement,) = run(path, steady).judgements
@@ -42,24 +45,24 @@ def test_what_holds_of_named_conditions_tells_the_power_of_each(tmp_path):
     assert all(f"{name}: 3 clean runs bound the drift rate" in judgement.reason for name in "ab")
 
 
-def test_a_claim_from_one_run_says_so(tmp_path):
+def test_a_claim_from_one_run_says_so(tmp_path: Path) -> None:
     outcome, reason, _ = concluded(tmp_path, steady, "reference_codes_differ == 0", body="repeats = 1\n")
     assert outcome == "holds" and "a single run bounds the drift rate at ≤ 95 %" in reason
 
 
-def test_planted_drift_fails(tmp_path):
+def test_planted_drift_fails(tmp_path: Path) -> None:
     outcome, reason, status = concluded(tmp_path, drifting, "hash_unique == 1")
     assert (outcome, status) == ("fails", 1)
     assert reason == "b: hash_unique = 2"
 
 
-def test_drift_is_not_held_against_others(tmp_path):
+def test_drift_is_not_held_against_others(tmp_path: Path) -> None:
     outcome, _, status = concluded(tmp_path, drifting, "hash_unique == 1", 'conditions = ["a"]')
     assert (outcome, status) == ("holds", 0)
 
 
-def test_over_all_pools_the_runs(tmp_path):
-    def work(job):
+def test_over_all_pools_the_runs(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         codes = codes_of(job)
         codes[7:] += job.condition == "b"
         return result_of(job, codes)
@@ -72,26 +75,26 @@ def test_over_all_pools_the_runs(tmp_path):
 
 
 @pytest.mark.parametrize("over", ["each", "all"])
-def test_skipped_never_holds(tmp_path, over):
+def test_skipped_never_holds(tmp_path: Path, over: Any) -> None:
     outcome, reason, status = concluded(tmp_path, skipping, "hash_unique == 1", f'over = "{over}"')
     assert (outcome, status) == ("not judged", 3)
     assert "needs a thing" in reason
 
 
-def test_skipped_beside_what_fails_fails(tmp_path):
+def test_skipped_beside_what_fails_fails(tmp_path: Path) -> None:
     outcome, _, status = concluded(tmp_path, skipping, "hash_unique == 2")
     assert (outcome, status) == ("fails", 1)
 
 
 @pytest.mark.parametrize("over", ["each", "all"])
-def test_a_failed_run_keeps_the_rest_from_holding(tmp_path, over):
+def test_a_failed_run_keeps_the_rest_from_holding(tmp_path: Path, over: Any) -> None:
     """The run that is missing may be the one that drifts."""
     outcome, reason, status = concluded(tmp_path, failing, "hash_unique == 1", f'over = "{over}"')
     assert (outcome, status) == ("not judged", 3)
     assert "2 runs of b failed (RuntimeError: the fake engine broke)" in reason
 
 
-def test_errors_can_be_asked_for(tmp_path):
+def test_errors_can_be_asked_for(tmp_path: Path) -> None:
     assert concluded(tmp_path / "none", failing, "errors == 0")[0] == "fails"
     only_b = 'conditions = ["b"]'
     assert concluded(tmp_path / "some", failing, "errors == 2 and runs == 4", only_b)[0] == "holds"
@@ -99,8 +102,8 @@ def test_errors_can_be_asked_for(tmp_path):
     assert concluded(tmp_path / "skipped", skipping, "errors == 0")[0] == "not judged"
 
 
-def test_conditions_against_each_other(tmp_path):
-    def work(job):
+def test_conditions_against_each_other(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         return result_of(job, codes_of(job), timings={"ttfa_ms": 90.0 if job.condition == "b" else 100.0})
 
     assert concluded(tmp_path / "1", work, "ttfa_p50_ms[b] <= ttfa_p50_ms[a]")[0] == "holds"
@@ -109,19 +112,19 @@ def test_conditions_against_each_other(tmp_path):
     assert concluded(tmp_path / "4", failing, "ttfa_p50_ms[b] <= ttfa_p50_ms[a]")[0] == "not judged"
 
 
-def test_one_run_is_not_stable(tmp_path):
+def test_one_run_is_not_stable(tmp_path: Path) -> None:
     outcome, reason, _ = concluded(tmp_path, steady, "hash_unique == 1", body="repeats = 1\n")
     assert outcome == "not judged" and "one run of a text alone shows no drift" in reason
 
 
-def test_without_conclusions_nothing_is_judged(tmp_path):
+def test_without_conclusions_nothing_is_judged(tmp_path: Path) -> None:
     assert run(write_experiment(tmp_path), steady).outcome.status == 3
 
 
-def on_machines(within):
+def on_machines(within: Any) -> Any:
     """Repeats go to two machines in turn; the second gives other codes, ``within``: only at some of its repeats."""
 
-    def work(job):
+    def work(job: Job) -> Any:
         second = job.repeat % 2 == 0
         codes = codes_of(job)
         codes[9, 0] += second and (not within or job.repeat == 2)
@@ -132,8 +135,8 @@ def on_machines(within):
     return work
 
 
-def test_codes_that_differ_between_machines_only(tmp_path):
-    def result_on(place, within):
+def test_codes_that_differ_between_machines_only(tmp_path: Path) -> None:
+    def result_on(place: Any, within: Any) -> Any:
         return run(write_experiment(tmp_path / place, "repeats = 4\n", texts=("one",)), on_machines(within))
 
     result = result_on("between", False)
@@ -151,8 +154,8 @@ def test_codes_that_differ_between_machines_only(tmp_path):
     assert spread.spread == "differs within a machine"
 
 
-def test_equal_codes_on_two_machines(tmp_path):
-    def work(job):
+def test_equal_codes_on_two_machines(tmp_path: Path) -> None:
+    def work(job: Job) -> Any:
         result = steady(job)
         return result_of(job, result.codes, provenance=replace(result.provenance, machine_id=str(job.repeat)))
 
@@ -160,7 +163,7 @@ def test_equal_codes_on_two_machines(tmp_path):
     assert {s.spread for s in machine_spreads(result.runs)} == {"one result"}
 
 
-def test_a_run_that_failed_counts_for_its_hosts_machine(tmp_path):
+def test_a_run_that_failed_counts_for_its_hosts_machine(tmp_path: Path) -> None:
     result = run(write_experiment(tmp_path, A_B), failing)
     result_here = [r for r in result.results if r.error is None]
     assert {r.host for r in result_here} == {"here"}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pandas as pd
 import pytest
-from sweep_fakes import PROVENANCE, codes_of, prepared, result_of, run, skipped, trace_of, write_experiment
 
+from tests.sweep.sweep_fakes import PROVENANCE, codes_of, prepared, result_of, run, skipped, trace_of, write_experiment
 from ttsctl.cli.commands import summary_model
 from ttsctl.core.config import Config
 from ttsctl.core.machine import collect_provenance
+from ttsctl.runs.job import Job
 from ttsctl.sweep.decision_table import markdown, write_tables
 from ttsctl.sweep.metrics import METRICS
 from ttsctl.sweep.summary import summarise
@@ -22,7 +25,7 @@ BODY += '[[condition]]\nname = "c"\n[[condition]]\nname = "broken"\n'
 BODY += '[[conclusion]]\nquestion = "Is it | stable?"\nexpect = "hash_unique == 1"\n'
 
 
-def two_machines(job):
+def two_machines(job: Job) -> Any:
     """a: as it should be. b: the second machine gives other codes. c: skipped. broken: fails on the second machine."""
     if job.condition == "c":
         return skipped(job, "needs 1 CUDA device, 0 there")
@@ -39,12 +42,12 @@ def two_machines(job):
 
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory):
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = write_experiment(tmp_path_factory.mktemp("tables"), BODY, texts=("one",))
     return summarise(run(path, two_machines), Config(), "local", collect_provenance())
 
 
-def test_the_summary_is_one(summary):
+def test_the_summary_is_one(summary: Any) -> None:
     document = json.loads(summary.model_dump_json())
     jsonschema.validate(document, summary_model("sweep").model_json_schema(mode="serialization"))
     assert document["exit_status"] == 1 and document["command"] == "sweep"
@@ -53,7 +56,7 @@ def test_the_summary_is_one(summary):
     )
 
 
-def test_csv_has_every_metric_and_every_machine(summary, tmp_path):
+def test_csv_has_every_metric_and_every_machine(summary: Any, tmp_path: Path) -> None:
     write_tables(summary, tmp_path)
     table = pd.read_csv(tmp_path / "decision_table.csv", keep_default_na=False)
     assert set(METRICS) < set(table.columns)
@@ -66,7 +69,7 @@ def test_csv_has_every_metric_and_every_machine(summary, tmp_path):
     assert ("all together", "") in by_place.index
 
 
-def test_markdown_tells_all(summary):
+def test_markdown_tells_all(summary: Any) -> None:
     text = markdown(summary)
     for part in (
         "| Is it \\| stable? | `hash_unique == 1` | each | **fails** |",
@@ -88,6 +91,6 @@ def test_markdown_tells_all(summary):
         assert len(lines) > 2 and len({line.count("|") for line in lines}) == 1
 
 
-def test_the_conditions_of_the_table_are_the_experiments(summary, tmp_path):
+def test_the_conditions_of_the_table_are_the_experiments(summary: Any, tmp_path: Path) -> None:
     experiment, _ = prepared(write_experiment(tmp_path, BODY))
     assert [row.name for row in summary.conditions] == [c.name for c in experiment.conditions]

@@ -1,4 +1,4 @@
-"""What CI servers and browsers read of a ``regress`` run: JUnit XML, and one HTML page with nothing to load from elsewhere."""
+"""What CI servers and browsers read of a ``regress`` run: JUnit XML, and a page that loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def sizes() -> TalkerSizes:
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
+def tokenizer() -> Any:
     return load_tokenizer(BUILTIN)
 
 
@@ -28,7 +29,7 @@ def _request(text: str = "Good morning.", mode: str = "streaming", **voice: str)
     return Request(text, Voice("v", **{"speaker": "vivian", **voice}), text_mode=mode)
 
 
-def test_streaming_prompt(sizes: TalkerSizes, tokenizer) -> None:
+def test_streaming_prompt(sizes: TalkerSizes, tokenizer: Any) -> None:
     prompt, own = build_prompt(_request(language="English"), sizes, tokenizer), sizes.ids
     ids = prompt.input_ids
     assert prompt.positions == (
@@ -44,13 +45,13 @@ def test_streaming_prompt(sizes: TalkerSizes, tokenizer) -> None:
     assert prompt.trailing == (*ids[4:-5], own.tts_eos)
 
 
-def test_auto_language_has_no_think(sizes: TalkerSizes, tokenizer) -> None:
+def test_auto_language_has_no_think(sizes: TalkerSizes, tokenizer: Any) -> None:
     codec = [p.codec for p in build_prompt(_request(), sizes, tokenizer).positions]
     own = sizes.ids
     assert codec[3:6] == [own.codec_nothink, own.codec_think_bos, own.codec_think_eos]
 
 
-def test_whole_text_prompt(sizes: TalkerSizes, tokenizer) -> None:
+def test_whole_text_prompt(sizes: TalkerSizes, tokenizer: Any) -> None:
     prompt, own = build_prompt(_request(mode="whole"), sizes, tokenizer), sizes.ids
     text = prompt.input_ids[3:-5]
     assert prompt.positions[-len(text) - 2 :] == (
@@ -63,25 +64,25 @@ def test_whole_text_prompt(sizes: TalkerSizes, tokenizer) -> None:
 @pytest.mark.parametrize(
     ("language", "wanted"), [("Auto", "beijing_dialect"), ("chinese", "beijing_dialect"), ("English", "english")]
 )
-def test_dialect_speaker(language: str, wanted: str, sizes: TalkerSizes, tokenizer) -> None:
+def test_dialect_speaker(language: str, wanted: str, sizes: TalkerSizes, tokenizer: Any) -> None:
     prompt = build_prompt(_request(speaker="Dylan", language=language), sizes, tokenizer)
     assert sizes.languages[wanted] in [p.codec for p in prompt.positions]
 
 
-def test_instruct_comes_first(sizes: TalkerSizes, tokenizer) -> None:
+def test_instruct_comes_first(sizes: TalkerSizes, tokenizer: Any) -> None:
     prompt = build_prompt(_request(instruct="Slowly."), sizes, tokenizer)
     asked = tokenizer.encode("<|im_start|>user\nSlowly.<|im_end|>\n").ids
     assert list(prompt.instruct_ids) == asked == [p.text for p in prompt.positions[: len(asked)]]
 
 
-def test_the_small_custom_voice_ignores_instruct(sizes: TalkerSizes, tokenizer) -> None:
+def test_the_small_custom_voice_ignores_instruct(sizes: TalkerSizes, tokenizer: Any) -> None:
     small = replace(sizes, model_size="0b6")
     prompt = build_prompt(_request(instruct="Slowly."), small, tokenizer)
     assert prompt.positions == build_prompt(_request(), small, tokenizer).positions
     assert "instruct ignored" in prompt.notes[0]
 
 
-def test_voice_design_has_no_speaker(sizes: TalkerSizes, tokenizer) -> None:
+def test_voice_design_has_no_speaker(sizes: TalkerSizes, tokenizer: Any) -> None:
     design = replace(sizes, model_type="voice_design")
     prompt = build_prompt(_request(instruct="A deep voice."), design, tokenizer)
     assert sizes.speakers["vivian"] not in [p.codec for p in prompt.positions]
@@ -89,7 +90,7 @@ def test_voice_design_has_no_speaker(sizes: TalkerSizes, tokenizer) -> None:
     assert "speaker 'vivian' ignored" in prompt.notes[0]
 
 
-def test_one_token_text_trails_only_the_end(sizes: TalkerSizes, tokenizer) -> None:
+def test_one_token_text_trails_only_the_end(sizes: TalkerSizes, tokenizer: Any) -> None:
     assert build_prompt(_request("A"), sizes, tokenizer).trailing == (sizes.ids.tts_eos,)
 
 
@@ -103,6 +104,6 @@ def test_one_token_text_trails_only_the_end(sizes: TalkerSizes, tokenizer) -> No
         (_request(), "other", "tts_model_type"),
     ],
 )
-def test_wrong_requests(request_: Request, model_type: str, says: str, sizes: TalkerSizes, tokenizer) -> None:
+def test_wrong_requests(request_: Request, model_type: str, says: str, sizes: TalkerSizes, tokenizer: Any) -> None:
     with pytest.raises(InputError, match=says):
         build_prompt(request_, replace(sizes, model_type=model_type), tokenizer)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from released import CODEC, released_shapes, talker_config
 
+from tests.released import CODEC, released_shapes, talker_config
 from ttsctl.core.errors import InputError
 from ttsctl.engine.model.build_released import build, released_codec, released_config
 from ttsctl.engine.model.checkpoint import SKIPPED
