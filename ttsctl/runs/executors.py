@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ttsctl.core.errors import EngineError, InputError
 from ttsctl.core.processes import interrupts_held
+from ttsctl.runs.dask_pool import open_dask
 from ttsctl.runs.job import Job, JobResult, Work
 
 KILL_AFTER_S = 3.0
@@ -123,8 +124,6 @@ def open_pool(executor: str, jobs: int) -> Iterator[Pool]:
             raise InputError(
                 f"--jobs {jobs} with --executor {executor}: the cluster has its own workers", "leave it out"
             )
-        from ttsctl.runs.dask_pool import open_dask
-
         with open_dask(executor.removeprefix("dask://")) as dask_pool:
             yield dask_pool
     else:
