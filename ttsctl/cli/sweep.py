@@ -13,6 +13,7 @@ from ttsctl.cli.main import Interrupted
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.progress import items
 from ttsctl.core.outcome import ExitStatus
+from ttsctl.report.console import open_console
 
 if TYPE_CHECKING:
     from ttsctl.sweep.store import ResultStore
@@ -57,7 +58,7 @@ def command(
     )
     with _told_if_interrupted() as opened, items("runs") as progress:
         sweep = run_sweep(options, opened, progress)
-    render(sweep.summary)
+    render(sweep.summary, open_console())
     finish(sweep.summary, sweep.home, as_json)
 
 

@@ -1,6 +1,6 @@
-"""Runs on a Dask cluster: the workers do them, results come back through the futures, no file is shared.
+"""Runs on a Dask cluster: its workers do the jobs, and results come back through the futures, so no file is shared.
 
-Needs ttsctl on every worker, in the same version. Scheduler and workers are somebody's: nothing of them is changed.
+Every worker needs the same version of ttsctl. The cluster belongs to somebody else, so it is left as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ttsctl.core.errors import EngineError, InputError
 from ttsctl.runs.job import Job, JobResult, Work
 
 CONNECT_S = 5.0
-# Two runs a worker: one at work, and one there when it is done.
+# Two jobs for each worker: one at work, and the next one, which can then begin at once.
 AHEAD = 2
 _ADDRESS = re.compile(r"[^\s/]+:\d{1,5}")
 
@@ -38,11 +38,11 @@ class DaskPool:
         return AHEAD * max(1, len(self._client.nthreads()))
 
     def submit(self, work: Work, job: Job) -> Future[JobResult]:
-        future: Future[JobResult] = self._executor.submit(_told, work, job, self._topic)
+        future: Future[JobResult] = self._executor.submit(_logged, work, job, self._topic)
         return future
 
     def collect(self, future: Future[JobResult], job: Job) -> JobResult:
-        """The result. EngineError if the job was begun twice: Dask gives a dead worker's tasks to another, unasked."""
+        """The result. EngineError if the job began twice, because Dask gives the tasks of a dead worker to another."""
         result = future.result()
         begun = sum(event == job.id for _, event in self._client.get_events(self._topic))
         if begun > 1:
@@ -53,16 +53,16 @@ class DaskPool:
         return result
 
     def renew(self) -> None:
-        """The workers are not ours to start anew; a run that needs it says so, and isolation "process" gives it."""
+        """Does nothing: the workers belong to the cluster. Isolation "process" gives each run its own process."""
 
     def close(self, at_once: bool) -> None:
-        """Wait for what was submitted, or cancel what has not begun."""
+        """Close the client after all jobs that were submitted, or ``at_once``."""
         self._executor.shutdown(wait=not at_once)
         self._client.close(timeout=CONNECT_S)
 
 
-def _told(work: Work, job: Job, topic: str) -> JobResult:
-    """On a worker: say that the job begins, then do it."""
+def _logged(work: Work, job: Job, topic: str) -> JobResult:
+    """On a worker: log that the job begins, then do it."""
     from distributed import get_worker
 
     get_worker().log_event(topic, job.id)

@@ -15,13 +15,14 @@ from typing import Protocol
 
 from ttsctl.core.errors import EngineError, InputError
 from ttsctl.core.processes import interrupts_held
+from ttsctl.runs.dask_pool import open_dask
 from ttsctl.runs.job import Job, JobResult, Work
 
 KILL_AFTER_S = 3.0
 
 
 class Pool(Protocol):
-    """Something that does jobs. ``width``: how many it can be given at once; ``notes``: what a reader should know."""
+    """Something that does jobs. ``width``: how many it takes at once; ``notes``: what a reader should know."""
 
     notes: list[str]
 
@@ -35,14 +36,14 @@ class Pool(Protocol):
         ...
 
     def renew(self) -> None:
-        """What is submitted from now on goes to new processes, where that can be had; what is under way ends first."""
+        """Let the running jobs end; later ones go to new processes, if the pool can start any."""
         ...
 
 
 class LocalPool:
-    """``jobs`` worker processes of this machine, by spawn. They do not outlive this process, however it ends.
+    """``jobs`` spawned worker processes on this machine. They end when this process ends, however it ends.
 
-    A worker that dies takes the runs with it that were under way, which are errors; the next run gets new workers.
+    If a worker dies, the runs that were under way are errors, and the next run gets new workers.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -96,7 +97,7 @@ class LocalPool:
 
 
 def start_worker() -> None:
-    """A worker process minds neither Ctrl-C, which its parent answers, nor outlives that parent."""
+    """Prepare a worker process: it ignores Ctrl-C, which its parent handles, and it ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
@@ -123,8 +124,6 @@ def open_pool(executor: str, jobs: int) -> Iterator[Pool]:
             raise InputError(
                 f"--jobs {jobs} with --executor {executor}: the cluster has its own workers", "leave it out"
             )
-        from ttsctl.runs.dask_pool import open_dask
-
         with open_dask(executor.removeprefix("dask://")) as dask_pool:
             yield dask_pool
     else:

@@ -24,8 +24,8 @@ Measure = Literal["pops"]
 class Job:
     """One run of one case under one condition; ``repeat`` counts from 1.
 
-    ``codes`` (T, Q) int64 are what a decode run decodes. ``warmup`` streamed runs are thrown away by a fresh engine
-    before its first counted one.
+    ``codes`` (T, Q) int64: what a decode run decodes. ``warmup``: how often a fresh engine does the job before the run
+    that counts.
     """
 
     condition: str
@@ -48,11 +48,11 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class JobResult:
-    """What a job gave: its ``run``, or ``error`` (type and message on one line), or why it was ``skipped``.
+    """What a job gave: its ``run``, or an ``error`` (type and message on one line), or why it was ``skipped``.
 
-    ``pcm_sha256`` is that of the run's audio, also where the audio itself was not kept. ``pops`` are samples. ``host``
-    is a name for people; machines are told apart by ``info.provenance.machine_id``. ``info`` and ``pid`` are
-    those of the engine and its process; ``spoilt``: that process is in no state to run others.
+    ``pcm_sha256``: of the run's audio, also if the audio itself was not kept. ``pops``: their samples. ``host``: a name
+    for people; ``info.provenance.machine_id`` identifies the machine. ``info``: of the engine. ``pid``: of its process.
+    ``spoilt``: that process cannot do other jobs any more.
     """
 
     condition: str
@@ -74,6 +74,7 @@ class JobResult:
 
     @property
     def clean(self) -> bool:
+        """Whether there is a run."""
         return self.error is None and self.skipped is None
 
     @property

@@ -1,4 +1,4 @@
-"""Jobs and results as files: JSON beside arrays. A result whose JSON is there is there as a whole."""
+"""Jobs and results as files: JSON beside arrays. The JSON of a result is written last: if it is there, all is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_result(folder: Path, name: str, result: JobResult) -> None:
 
 
 def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
-    """The run's arrays as files; all else as a table."""
+    """Write the arrays of a run as files; everything else is returned as a table."""
     arrays = {array: value for array, value in (("codes", run.codes), ("pcm", run.pcm)) if value is not None}
     for array, value in arrays.items():
         with written_whole(folder / f"{name}_{array}.npy") as temporary:
@@ -60,7 +60,7 @@ def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
 
 
 def read_result(folder: Path, name: str) -> JobResult:
-    """InputError for files that are not what ``write_result`` wrote."""
+    """The result that ``write_result`` wrote under this name. InputError for files of another version."""
     path = folder / f"{name}.json"
     value = read_json(path, "result of a run")
     try:

@@ -23,7 +23,7 @@ from ttsctl.runs.run_stream import run_codegen, run_offline, run_stream
 
 
 def warm_up(engine: Engine, job: Job, cancelled: threading.Event) -> None:
-    """The job ``job.warmup`` times over, thrown away."""
+    """Do the run of the job ``job.warmup`` times and throw the results away."""
     for _ in range(job.warmup):
         _RUNS[job.run](engine, job, cancelled)
 
@@ -79,7 +79,7 @@ def _decode_offline(engine: Engine, job: Job, cancelled: threading.Event) -> Run
 
 
 def _given(engine: Engine, job: Job) -> CodeArray:
-    """The codes to decode, which fit the engine's checkpoint."""
+    """The codes that the job brings to decode. EngineError without any, InputError unless they fit the checkpoint."""
     if job.codes is None:
         raise EngineError(f"job {job.id}: expected codes to decode, got none", "name a condition that makes codes")
     check_fit(engine, job.codes, f"job {job.id}")

@@ -10,8 +10,9 @@ CONFIDENCE = 0.95
 def drift_bound(clean_runs: int) -> float | None:
     """Highest drift rate (0..1 per run) that ``clean_runs`` runs without drift leave possible at 95 % confidence.
 
-    If drift strikes each run alone with rate p, n clean runs have the probability (1 - p)^n; the bound is where that
-    falls to 5 %: 1 - 0.05^(1/n), the exact binomial (Clopper-Pearson) limit for none in n. None for no run.
+    If each run drifts with probability p, independently of the others, then n clean runs have the probability
+    (1 - p)^n. The bound is where that falls to 5 %: 1 - 0.05^(1/n), the exact binomial (Clopper-Pearson) limit for none
+    in n. None for no run.
     """
     return 1 - (1 - CONFIDENCE) ** (1 / clean_runs) if clean_runs > 0 else None
 
@@ -26,6 +27,6 @@ def power_words(clean_runs: int) -> str:
 
 
 def _rounded_up(value: float) -> float:
-    """To two digits: a bound that is rounded down would claim too much."""
+    """Rounded to two digits, and up, because a bound that is rounded down would claim too much."""
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     return round(math.ceil(round(value / step, 6)) * step, 6)

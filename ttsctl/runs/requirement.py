@@ -26,13 +26,13 @@ class Requirement:
         what = {"cuda": "CUDA device", "cores": "CPU core"}[self.resource]
         return f"{self.count} {what}{'s' if self.count > 1 else ''}"
 
-    def unmet(self, there: int) -> str | None:
-        """Why a machine that has ``there`` of the resource will not do; None if it will."""
-        return None if there >= self.count else f"needs {self}, {there} there"
+    def unmet(self, available: int) -> str | None:
+        """Why ``available`` of the resource are not enough; None if they are."""
+        return None if available >= self.count else f"needs {self}, {available} there"
 
 
 def parse_requirement(mark: str, where: str) -> Requirement:
-    """``mark`` as written in an experiment; InputError, told at ``where``, for one that means nothing."""
+    """The requirement ``mark`` of an experiment. InputError, which begins with ``where``, for an unknown one."""
     if mark in _MARKS:
         return Requirement(*_MARKS[mark])
     found = _AT_LEAST.fullmatch(mark.strip())

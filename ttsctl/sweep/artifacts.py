@@ -26,9 +26,11 @@ def write_artifacts(
     configs: Mapping[str, Config],
     trace_of: Callable[[JobResult], Trace | None],
 ) -> None:
-    """``codes/<condition>/`` with a dump a run, ``packets_<tag>.json`` and ``trace_<tag>.npz`` where they were
-    recorded, and ``wav/<condition>/<case>.wav`` of the first run. ``requests`` by case, ``configs`` by condition,
-    ``trace_of``: the whole trace of a run.
+    """Write into ``folder`` what the clean runs made.
+
+    ``codes/<condition>/``: a dump of each run, with ``packets_<tag>.json`` and ``trace_<tag>.npz`` if they were
+    recorded. ``wav/<condition>/<case>.wav``: the audio of first runs. ``requests``: by case; ``configs``: by condition;
+    ``trace_of``: reads the whole trace of a run.
     """
     dumped: set[Path] = set()
     for result in results:
@@ -39,7 +41,7 @@ def write_artifacts(
             _dump(codes, result, requests[result.case], configs[result.condition], trace_of(result))
             dumped.add(codes)
         elif result.run is not None and result.run.packets:
-            # Beside a dump these are part of it; a decode run has no codes of its own to dump.
+            # A dump has its packets beside it, but a decode run has no codes of its own to dump.
             write_json(codes / f"packets_{tag_of(result)}.json", packets_table(result.run.packets))
         if result.pcm is not None and len(result.pcm) and result.repeat == 1:
             rate = result.info.sample_rate if result.info else SAMPLE_RATE
@@ -49,7 +51,7 @@ def write_artifacts(
 
 
 def tag_of(result: JobResult) -> str:
-    """``<case>_run<n>``: alike in every condition's folder, so that two folders compare run by run."""
+    """``<case>_run<n>``: the same in the folder of every condition, so that two folders can be compared run by run."""
     return f"{result.case}_run{result.repeat}"
 
 

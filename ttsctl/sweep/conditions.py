@@ -21,7 +21,7 @@ Settings = Mapping[str, Any]  # "table.key" -> value
 
 @dataclass(frozen=True)
 class Condition:
-    """Settings over the base, and the kind of run. ``codes_of``: whose codes a decode run decodes."""
+    """Settings over the base, and the kind of run. ``codes_of``: the condition whose codes a decode run decodes."""
 
     name: str
     settings: Settings = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Condition:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Tables within tables as dotted keys: TOML reads ``stream.overlap`` without quotes as such."""
+    """Nested tables as one table of dotted keys: TOML reads ``stream.overlap`` without quotes as nested tables."""
     out: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
@@ -42,10 +42,10 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def cross(given: Sequence[Condition], matrix: Settings, bare: Condition, where: str) -> tuple[Condition, ...]:
-    """Each condition (``bare`` if none is given) through every combination of the matrix.
+    """Each given condition with each combination of the matrix; ``bare`` with each if no condition is given.
 
-    InputError for a matrix entry that is no list of different values, a setting that both have, and names that are
-    no names or the same on a file system that folds case.
+    InputError for a matrix entry that is not a list of different values, for a setting that is both in the matrix and
+    in a condition, and for names that are not valid or not distinct on a file system that ignores case.
     """
     for key, values in matrix.items():
         if not isinstance(values, list) or not values or any(v in values[:n] for n, v in enumerate(values)):
@@ -61,7 +61,7 @@ def cross(given: Sequence[Condition], matrix: Settings, bare: Condition, where: 
 
 
 def _with(condition: Condition, added: Settings, matrix: Settings) -> Condition:
-    """``condition`` with one combination of the matrix over it; its ``codes_of`` means the same combination."""
+    """``condition`` with one combination of the matrix; ``codes_of`` then names the condition with the same one."""
     if not matrix:
         return condition
     label = "-".join(f"{_key_label(key, matrix)}_{_value_label(value)}" for key, value in added.items())
@@ -74,7 +74,7 @@ def _with(condition: Condition, added: Settings, matrix: Settings) -> Condition:
 
 
 def _key_label(key: str, matrix: Settings) -> str:
-    """The key without its table, unless two tables of the matrix have it."""
+    """The key without its table, unless the matrix has the same key of another table."""
     last = key.rpartition(".")[2]
     return key.replace(".", "-") if sum(k.rpartition(".")[2] == last for k in matrix) > 1 else last
 
@@ -99,7 +99,7 @@ def _named(conditions: list[Condition], where: str) -> tuple[Condition, ...]:
 
 
 def check_sources(conditions: Sequence[Condition], where: str) -> None:
-    """Decode runs, and only they, name a condition that makes codes."""
+    """InputError unless every decode run, and no other, names a condition that makes codes."""
     by_name = {condition.name: condition for condition in conditions}
     for condition in conditions:
         at = f"{where}: condition {condition.name!r}: codes_of"

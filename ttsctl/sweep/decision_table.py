@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ttsctl.core.files import write_text, written_whole
+from ttsctl.report.console import MISSING, number
 from ttsctl.sweep.metrics import METRICS
 from ttsctl.sweep.rows import ConditionRow
 from ttsctl.sweep.summary import CSV, MARKDOWN, ConclusionEntry, SweepSummary
@@ -30,8 +31,8 @@ SHOWN = (
     "rtf_p50",
     "rtf_p95",
 )
-# Shown only where a row has them.
-SHOWN_IF_THERE = (
+# Shown only if a row has a value.
+SHOWN_IF_MEASURED = (
     "pcm_hash_unique",
     "reference_mae",
     "topk_first_diff_frame",
@@ -55,14 +56,14 @@ def write_csv(summary: SweepSummary, path: Path) -> None:
 
     Missing figures are empty; summary.json has their reasons.
     """
+    # ``ttsctl schema`` loads this module and makes no table.
     import pandas as pd
 
     rows = [_csv_row(row, "") for row in summary.conditions]
     rows += [_csv_row(row, machine) for by in summary.by_machine.values() for machine, row in by.items()]
     rows.append(_csv_row(replace(summary.total, name=ALL), ""))
-    frame = pd.DataFrame(rows)
     # Integers stay integers beside missing values.
-    frame.convert_dtypes().to_csv(path, index=False)
+    pd.DataFrame(rows).convert_dtypes().to_csv(path, index=False)
 
 
 def _csv_row(row: ConditionRow, machine: str) -> dict[str, object]:
@@ -76,26 +77,25 @@ def _csv_row(row: ConditionRow, machine: str) -> dict[str, object]:
         "first_error": row.first_error or "",
         "worst_case": row.worst_case or "",
         "power": row.power,
-        **{name: row.metrics[name].value for name in METRICS},
+        **{name: row.value(name) for name in METRICS},
     }
 
 
 def shown_metrics(rows: Sequence[ConditionRow]) -> list[str]:
     """The columns that people read, in the order of the table."""
-    there = [name for name in SHOWN_IF_THERE if any(row.metrics[name].value is not None for row in rows)]
-    return [*SHOWN, *there]
+    return [*SHOWN, *(name for name in SHOWN_IF_MEASURED if any(row.value(name) is not None for row in rows))]
 
 
 def cell(row: ConditionRow, metric: str) -> str:
-    """A figure for people; "–" for a missing one."""
-    value = row.metrics[metric].value
+    """A figure for people; "–" if it is missing."""
+    value = row.value(metric)
     if value is None:
-        return "–"
+        return MISSING
     return str(value) if isinstance(value, int) else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def markdown(summary: SweepSummary) -> str:
-    """The report: question, conclusions, table, what was not run, what the runs can claim, and on which machines."""
+    """The report: question, conclusions, conditions, power, what failed or was not run, draws, machines, notes."""
     facts = summary.experiment
     rows = [*summary.conditions, replace(summary.total, name=ALL)]
     parts = [
@@ -129,15 +129,21 @@ def _conditions(rows: Sequence[ConditionRow]) -> str:
 def _problems(rows: Sequence[ConditionRow]) -> str:
     lines = [f"- {_plain(row.name)}: {_plain(row.skipped)}" for row in rows if row.skipped]
     lines += [
-        f"- {_plain(row.name)}: {row.metrics['errors'].value} runs failed, the first with: {_plain(row.first_error)}"
+        f"- {_plain(row.name)}: {row.value('errors')} runs failed, the first with: {_plain(row.first_error)}"
         for row in rows
         if row.first_error
     ]
     return "## Not run, or failed\n\n" + "\n".join(lines) if lines else ""
 
 
+_TOPK = (
+    "First draw (frame, codebook) whose best two ids, or whose logits, are not those of the reference condition's "
+    "first run; then for each codebook the first frame, ids/logits."
+)
+
+
 def _topk(rows: Sequence[TopkRow]) -> str:
-    """First frame in which each codebook's draws differ from the reference's: best ids / their logits."""
+    """Where the draws of each row first differ from the reference's, in all and for each codebook."""
     if not rows:
         return ""
     books = range(len(rows[0].diff.ids_frames))
@@ -153,23 +159,19 @@ def _topk(rows: Sequence[TopkRow]) -> str:
         ]
         for row in rows
     ]
-    told = (
-        "First draw (frame, codebook) whose best two ids, or whose logits, are not those of the reference condition's "
-    )
-    told += "first run; then for each codebook the first frame, ids/logits."
-    return f"## Best ids and logits\n\n{told}\n\n{_table(head, body)}"
+    return f"## Best ids and logits\n\n{_TOPK}\n\n{_table(head, body)}"
 
 
 def _place(first: tuple[int, int] | None) -> str:
-    return f"frame {first[0]}, cb {first[1]}" if first else "–"
+    return f"frame {first[0]}, cb {first[1]}" if first else MISSING
 
 
 def _frame(frame: int | None) -> str:
-    return "–" if frame is None else str(frame)
+    return number(frame)
 
 
 def _machines(summary: SweepSummary) -> str:
-    """Only where there are several: each by condition, and texts whose codes differ."""
+    """Every condition by machine, the texts whose codes differ, and how the machines differ; "" for one machine."""
     if len(summary.machines) < 2:
         return ""
     names = {machine.id: f"{machine.host} ({machine.id[:8]})" for machine in summary.machines}
@@ -180,12 +182,12 @@ def _machines(summary: SweepSummary) -> str:
         for name, by in summary.by_machine.items()
         for machine, row in by.items()
     ]
-    apart = [f"- {_plain(s.condition)}, {_plain(s.case)}: {s.spread}" for s in summary.machine_spreads]
-    told = "\n".join(line for line, s in zip(apart, summary.machine_spreads, strict=True) if s.spread != "one result")
-    said = told or "Every text has the same codes on all machines."
-    unlike = [f"- {names[m.id]}: {_plain('; '.join(m.differs))}" for m in summary.machines if m.differs]
-    parts = ["## Machines", _table(["condition", "machine", *metrics], body), said]
-    parts += ["Unlike the first machine:\n\n" + "\n".join(unlike)] if unlike else []
+    spreads = [s for s in summary.machine_spreads if s.spread != "one result"]
+    lines = [f"- {_plain(s.condition)}, {_plain(s.case)}: {s.spread}" for s in spreads]
+    codes = "\n".join(lines) or "Every text has the same codes on all machines."
+    differs = [f"- {names[m.id]}: {_plain('; '.join(m.differs))}" for m in summary.machines if m.differs]
+    parts = ["## Machines", _table(["condition", "machine", *metrics], body), codes]
+    parts += ["Unlike the first machine:\n\n" + "\n".join(differs)] if differs else []
     return "\n\n".join(parts)
 
 
@@ -195,6 +197,6 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: str | None) -> str:
-    """On one line, with no bar that would end a cell and, outside code, nothing that would be taken for HTML."""
+    """``text`` on one line, with ``|`` escaped, and ``<`` too unless it is code."""
     line = " ".join((text or "").split()).replace("|", "\\|")
     return line if line.startswith("`") else line.replace("<", "\\<")

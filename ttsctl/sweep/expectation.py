@@ -157,7 +157,7 @@ class _Parser:
         raise self._unreadable(node.col_offset)
 
     def _term(self, node: ast.expr) -> Term:
-        """From the outside in: ``+`` or ``-``, then the factor on the right, then the factor on the left."""
+        """A term is taken apart from the outside: ``+`` or ``-``, the factor on the right, the factor on the left."""
         alone = self._number(node, signed=True)
         if alone is not None:
             return Term(plus=alone)

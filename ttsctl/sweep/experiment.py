@@ -8,10 +8,10 @@ text_ids = ["short_01"]                      # default: all of the file
 voice_ids = ["vivian"]
 text_mode = "streaming"                      # or "whole"
 repeats = 3                                  # counted runs of every text under every condition
-warmup = 1                                   # streamed runs that a fresh engine does before its first counted one
+warmup = 1                                   # runs that a fresh engine does before its first counted one
 isolation = "state"                          # one engine a condition; "process": a fresh interpreter every run
 timeout_s = 600                              # for one run, its warm-up and loading included
-reference = "packet_tokens_4"                # what the others are held against; default: the first condition
+reference = "packet_tokens_4"                # the others are compared with it; default: the first condition
 measure = ["pops"]                           # what is measured besides codes, hashes and times
 requires = []                                # of every condition, see below
 
@@ -90,7 +90,7 @@ class Experiment:
 
     @property
     def varied(self) -> set[str]:
-        """The settings that tell conditions apart."""
+        """The settings in which the conditions differ."""
         return {key for condition in self.conditions for key in condition.settings}
 
 
@@ -134,7 +134,7 @@ class _ExperimentTable(_Closed):
     conclusion: list[_ConclusionTable] = []
 
 
-# Where pydantic finds an unknown key, the model whose keys are known there.
+# The arrays of tables by name, and the model that has the keys of one.
 _TABLES: Mapping[str, type[BaseModel]] = {"condition": _ConditionTable, "conclusion": _ConclusionTable}
 
 
@@ -190,7 +190,7 @@ def _nearest_key(location: Location) -> str:
 
 
 def _conditions(read: _ExperimentTable, where: str) -> tuple[Condition, ...]:
-    """The conditions by name, each through the whole matrix."""
+    """Every condition: the given ones, each with every combination of the matrix."""
     common = _marks(read.requires)
     given = [
         Condition(
@@ -216,7 +216,7 @@ def _marks(requires: str | list[str]) -> list[str]:
 
 
 def _settings(table: Table, where: str) -> Settings:
-    """``table`` with dotted keys, all of which are settings."""
+    """``table`` with dotted keys. InputError for a key that is not a setting."""
     known = [f"{name}.{key}" for name, keys in Config().to_dict().items() for key in keys]
     settings = flat(table)
     for key in settings:

@@ -19,9 +19,9 @@ Spread = Literal["one result", "differs within a machine", "differs between mach
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that runs were made on; ``cpu`` and ``gpu`` as its provenance has them.
+    """A machine that made runs; ``cpu`` and ``gpu`` are those of its provenance.
 
-    ``differs``: all in which its provenance is not that of the first machine.
+    ``differs``: how its provenance differs from that of the first machine.
     """
 
     id: str
@@ -44,9 +44,9 @@ class CodeGroup:
 
 @dataclass(frozen=True)
 class MachineSpread:
-    """The codes of one text under one condition over machines; ``hashes``: by host, the different ones in order.
+    """The codes of one text under one condition on several machines; ``hashes``: the different ones of each host.
 
-    ``first_diff_frame``: where the first machine's first run and the first of another that differs part.
+    ``first_diff_frame``: the earliest frame in which the first run of another machine differs from that of the first.
     """
 
     condition: str
@@ -92,7 +92,7 @@ def machine_spreads(runs: pd.DataFrame) -> list[MachineSpread]:
 
 
 def _spread(condition: str, case: str, runs: pd.DataFrame) -> MachineSpread:
-    """The spread of the coded runs of one condition and text, which stand machine by machine."""
+    """The spread of the runs with codes of one condition and text, which are ordered by machine."""
     # Host names are for people, and two machines may share one.
     hashes = {
         f"{group['host'].iloc[0]} ({machine[:8]})": tuple(group["codes"].unique())

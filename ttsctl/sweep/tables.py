@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ttsctl.report.console import open_console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ttsctl.report.console import table
 from ttsctl.sweep.decision_table import ALL, cell
 from ttsctl.sweep.summary import SweepSummary
 
-# Short, for 80 columns; metric -> heading.
-COLUMNS = {
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Metric -> heading, short enough for 80 columns.
+_COLUMNS = {
     "runs": "runs",
     "errors": "fail",
     "hash_unique": "hash",
@@ -20,30 +28,29 @@ COLUMNS = {
     "decode_first_p50_ms": "dec0",
     "rtf_p50": "rtf",
 }
-STYLES = {"holds": "green", "fails": "bold red", "not judged": "yellow"}
+_CAPTION = "hash, pkt0: different hashes of codes and of first packets; diff: first frame; times: medians in ms"
+_STYLES = {"holds": "green", "fails": "bold red", "not judged": "yellow"}
 
 
-def render(summary: SweepSummary) -> None:
-    """Conditions with their medians, then one line a conclusion, on stderr."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    console = open_console()
-    title = f"{summary.experiment.name}: {summary.experiment.question}"
-    caption = "hash, pkt0: different hashes of codes and of first packets; diff: first frame; times: medians in ms"
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
-    table.add_column("condition", overflow="fold")
-    for heading in COLUMNS.values():
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in (*summary.conditions, replace(summary.total, name=ALL)):
-        table.add_row(Text(row.name), *(cell(row, metric) for metric in COLUMNS))
-    console.print(table)
+def render(summary: SweepSummary, console: Console) -> None:
+    """Conditions with their medians, then what was skipped or failed, the conclusions and the notes, one a line."""
+    console.print(_conditions(summary))
     for row in summary.conditions:
         if row.skipped or row.first_error:
             console.print(Text(f"{row.name}: {row.skipped or row.first_error}", style="yellow"))
     for conclusion in summary.conclusions:
-        line = Text(f"{conclusion.outcome}: ", style=STYLES[conclusion.outcome])
+        line = Text(f"{conclusion.outcome}: ", style=_STYLES[conclusion.outcome])
         console.print(line.append(f"{conclusion.question} {conclusion.expect} — {conclusion.reason}", style="default"))
     for note in summary.notes:
         console.print(Text(f"note: {note}", style="dim"))
+
+
+def _conditions(summary: SweepSummary) -> Table:
+    found = table(escape(f"{summary.experiment.name}: {summary.experiment.question}"), "condition")
+    found.caption, found.caption_justify = _CAPTION, "left"
+    # Names are folded where the terminal is narrow, and numbers never.
+    for heading in _COLUMNS.values():
+        found.add_column(heading, justify="right", no_wrap=True)
+    for row in (*summary.conditions, replace(summary.total, name=ALL)):
+        found.add_row(escape(row.name), *(cell(row, metric) for metric in _COLUMNS))
+    return found

@@ -1,4 +1,4 @@
-"""Two recorded runs, draw by draw: where their best ids or the logits of these first differ, codebook by codebook."""
+"""The draws of two recorded runs: where their two best ids, or the logits of these, first differ."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ttsctl.runs.job import JobResult
 
 @dataclass(frozen=True)
 class TopkDiff:
-    """Draws of two runs that stand at the same frame and codebook, ``draws`` of them, ``codebooks`` a frame.
+    """The differences of two runs over their first ``draws`` draws, which are at the same frames and codebooks.
 
-    ids_differ, logits_differ: draws whose best two ids, or whose logits of those, differ. first_ids, first_logits:
-    the first such draw in the order of drawing, as (frame, codebook). After codes have parted everything differs, so
-    the counts measure how far apart the runs are, the firsts where it began. ``ids_frames`` and ``logits_frames``
-    have the first such frame of every codebook; None where it never differs.
+    ids_differ, logits_differ: draws whose two best ids, or whose logits of these, differ. first_ids, first_logits: the
+    first such draw in the order of drawing, as (frame, codebook). ids_frames, logits_frames: the first frame with such
+    a draw, for each codebook; None if it has none. Once the codes of two runs differ everything after differs, so the
+    first places show where it began, and the counts how much came after.
     """
 
     draws: int
@@ -37,7 +37,7 @@ class TopkDiff:
 
 
 def topk_diff(a: Draws, b: Draws) -> TopkDiff:
-    """Compare up to where the shorter run ends."""
+    """Compare two runs draw by draw, up to the end of the shorter one."""
     count = min(len(a.frame), len(b.frame))
     ids = (a.best[:count] != b.best[:count]).any(axis=1)
     # Bit patterns: -inf (a masked id) equals itself, and so does a NaN.
@@ -72,9 +72,9 @@ def _by_codebook(differ: np.ndarray, draws: Draws) -> tuple[int | None, ...]:
 
 @dataclass(frozen=True)
 class TopkRow:
-    """The recorded runs of a condition on one text against the reference condition's first: the one that parts first.
+    """The recorded runs of a condition and text, each compared with the first of the reference condition.
 
-    ``differing`` of its ``runs`` differ in any draw. ``diff`` is of the first run where none differs.
+    ``differing`` of the ``runs`` differ in any draw. ``diff`` is that of the run that differs earliest.
     """
 
     condition: str
@@ -85,7 +85,7 @@ class TopkRow:
 
 
 def topk_rows(results: Sequence[JobResult], reference: str) -> list[TopkRow]:
-    """One row a condition and text that was recorded on both sides."""
+    """One row for each condition and text of which both the condition and ``reference`` have recorded runs."""
     firsts: dict[str, JobResult] = {}
     groups: dict[tuple[str, str], list[JobResult]] = {}
     for result in results:
@@ -98,7 +98,7 @@ def topk_rows(results: Sequence[JobResult], reference: str) -> list[TopkRow]:
         diffs = [found for r in group if case in firsts and (found := draws_apart(firsts[case], r)) is not None]
         if diffs:
             differing = sum(d.first is not None for d in diffs)
-            rows.append(TopkRow(condition, case, len(diffs), differing, min(diffs, key=_when)))
+            rows.append(TopkRow(condition, case, len(diffs), differing, min(diffs, key=_earliest)))
     return rows
 
 
@@ -108,11 +108,12 @@ def recorded(result: JobResult) -> bool:
 
 
 def draws_apart(a: JobResult, b: JobResult) -> TopkDiff | None:
-    """The draws of two recorded runs; None where one was not recorded, and for a run against itself."""
+    """The differences of two recorded runs; None if one was not recorded, and for a run and itself."""
     if a is b or a.trace is None or b.trace is None or not (recorded(a) and recorded(b)):
         return None
     return topk_diff(a.trace.draws, b.trace.draws)
 
 
-def _when(diff: TopkDiff) -> tuple[bool, tuple[int, int]]:
+def _earliest(diff: TopkDiff) -> tuple[bool, tuple[int, int]]:
+    """Sorts runs by the place of their first difference; runs without any come last."""
     return diff.first is None, diff.first or (0, 0)
