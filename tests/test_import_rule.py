@@ -110,16 +110,17 @@ def test_a_look_at_the_environment_is_found(source: str) -> None:
 
 
 def modules() -> dict[str, set[str]]:
-    """Every module with the modules of ttsctl that it imports when it is itself imported."""
+    """Every module with the modules of ttsctl that it imports, also inside functions and for type checking."""
     names = {".".join(("ttsctl", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in FILES}
     return {
-        name: {m for m in at_import(ast.parse(path.read_text("utf-8"))) if m in names} for name, path in names.items()
+        name: {m for m in imported_modules(ast.parse(path.read_text("utf-8"))) if m in names}
+        for name, path in names.items()
     }
 
 
-def at_import(tree: ast.Module) -> Iterator[str]:
-    """What the top of a file imports, but for type checking, modules and what may be modules."""
-    for node in tree.body:
+def imported_modules(tree: ast.Module) -> Iterator[str]:
+    """All that a file imports, wherever the line stands: modules and what may be modules."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)

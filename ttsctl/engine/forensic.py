@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,11 +18,31 @@ from ttsctl.core.request import End, Packet, Request
 from ttsctl.core.run import Run
 from ttsctl.core.timing import packet_timing, stream_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel
+from ttsctl.engine.codegen.stage import CodegenStage
+from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.recording.interventions import Alterations, Capture
+from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
 from ttsctl.engine.recording.recorder import Recorder
 
-if TYPE_CHECKING:
-    from ttsctl.engine.local import LocalEngine
+
+class RecordableEngine(Protocol):
+    """What of the in-process engine is recorded: its stages, and its stream with the caller's probes."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def codegen_stage(self) -> CodegenStage: ...
+
+    @property
+    def decoder(self) -> CodecDecoder: ...
+
+    def stream_with(
+        self, request: Request, codegen_probes: CodegenProbes, decode_probes: DecodeProbes, level: TraceLevel
+    ) -> Iterator[Packet | End]: ...
 
 
 class LocalForensics:
@@ -31,7 +52,7 @@ class LocalForensics:
     generation cannot be recorded.
     """
 
-    def __init__(self, engine: LocalEngine, alterations: Alterations | None = None) -> None:
+    def __init__(self, engine: RecordableEngine, alterations: Alterations | None = None) -> None:
         self._engine = engine
         self._alterations = alterations or {}
 
@@ -82,7 +103,10 @@ class LocalForensics:
 
     def _run(self, request: Request, recorder: Recorder) -> tuple[Run, tuple[Site, ...]]:
         """A streamed run, and the sites of grafts that it did not reach."""
-        codegen, decode = recorder.codegen(self._engine.generator.talker), recorder.decode(self._engine.decoder)
+        codegen, decode = (
+            recorder.codegen(self._engine.codegen_stage.generator.talker),
+            recorder.decode(self._engine.decoder),
+        )
         level = recorder.level
         *packets, end = self._engine.stream_with(request, codegen, decode, "codes" if level == "none" else level)
         assert isinstance(end, End) and end.trace is not None, "a stream ends with End, which has the trace asked for"
