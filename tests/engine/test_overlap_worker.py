@@ -152,7 +152,7 @@ def test_a_process_that_cuda_will_not_serve_again_ends(said: str, ends: bool, mo
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     ours, theirs = multiprocessing.Pipe()
     for _ in range(2):
-        ours.send(worker_main.Job(REQUEST, 0, 1))
+        ours.send(worker_main.GenerationJob(REQUEST, 0, 1))
     thread = threading.Thread(target=worker_main.serve, args=(theirs, None, None))
     thread.start()
     thread.join(10 if ends else 1)

@@ -15,7 +15,7 @@ from ttsctl.core.errors import EngineError, InputError
 from ttsctl.explain import live as engines
 from ttsctl.explain.investigate import Investigation, Methods
 from ttsctl.explain.live import explain_live
-from ttsctl.explain.summary import Context
+from ttsctl.explain.summary import ExplainContext
 
 A, B = Config(), Config(stream=StreamConfig(packet_tokens=3))
 Load = Callable[[Config], Engine]
@@ -23,7 +23,7 @@ Load = Callable[[Config], Engine]
 
 def explained(
     monkeypatch: pytest.MonkeyPatch, load: Load, *configs: Config, runs: int = 2
-) -> tuple[Investigation, Context]:
+) -> tuple[Investigation, ExplainContext]:
     monkeypatch.setattr(engines, "load_engine", load)
     return explain_live(configs, REQUEST, runs, Methods(jitter_seeds=(1,)), lambda: None)
 

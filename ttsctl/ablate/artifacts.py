@@ -31,7 +31,7 @@ def wav_name(variant: str) -> str:
     return f"{variant}.wav"
 
 
-def write_artifacts(found: Ablation, folder: Path) -> None:
+def write_ablation_files(found: Ablation, folder: Path) -> None:
     """Write the wav of each decode that has audio, and both pictures."""
     for one in found.decodes:
         if len(one.side.pcm):

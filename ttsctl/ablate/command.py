@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ttsctl.ablate.artifacts import write_artifacts
+from ttsctl.ablate.artifacts import write_ablation_files
 from ttsctl.ablate.run import ablate_codes
 from ttsctl.ablate.summary import AblateSummary, summarise
 from ttsctl.ablate.tables import render
@@ -27,6 +27,6 @@ def run_decode_ablate(
     found = ablate_codes(codes, chosen_sets(checkpoint, sets), list(added), list(only))
     summary = summarise(found)
     with run_folder(out, AblateSummary) as run:
-        write_artifacts(found, run.path)
+        write_ablation_files(found, run.path)
         write_summary(summary, run.path)
     return summary, run.home

@@ -11,7 +11,7 @@ from ttsctl.bisect.fresh_runs import fresh_runs
 from ttsctl.bisect.judge import bisection_notes, judge_bisection
 from ttsctl.bisect.probes import Advance, Question
 from ttsctl.bisect.sources import environment_differences, other_requests, read_source
-from ttsctl.bisect.summary import BisectSummary, Context, summarise
+from ttsctl.bisect.summary import BisectContext, BisectSummary, summarise
 from ttsctl.bisect.tables import render
 from ttsctl.bisect.text_runs import Symptom
 from ttsctl.report.run_folder import run_folder
@@ -59,7 +59,7 @@ def run_bisect(options: BisectOptions, out: Path, advance: Advance) -> tuple[Bis
         with contextlib.closing(fresh_runs(options.isolation)) as runner:
             found = bisect(question, runner.run, advance)
             here = runner.provenance()
-        context = Context(
+        context = BisectContext(
             a=a.name,
             b=b.name,
             provenance=here,

@@ -22,7 +22,7 @@ _DEFINED = ("drift_bound", "first_diff_frame", "hash_unique", "verdict")
 
 
 @dataclass(frozen=True)
-class Context:
+class BisectContext:
     """The files of A and B, where the probes were run, and what else is to be said about the bisection."""
 
     a: str
@@ -78,7 +78,7 @@ class BisectSummary(Summary):
     environment: Annotated[list[str], Field(description="what else differs, reported and never toggled")]
 
 
-def summarise(question: Question, found: Bisection, outcome: Outcome, context: Context) -> BisectSummary:
+def summarise(question: Question, found: Bisection, outcome: Outcome, context: BisectContext) -> BisectSummary:
     """The summary of a judged bisection."""
     counter_proof = found.counter_proof
     return BisectSummary(

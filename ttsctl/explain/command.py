@@ -13,7 +13,7 @@ from ttsctl.explain.investigate import Investigation, Methods
 from ttsctl.explain.judge import conclude
 from ttsctl.explain.live import explain_live
 from ttsctl.explain.recorded import explain_recorded
-from ttsctl.explain.summary import Context, ExplainSummary, summarise
+from ttsctl.explain.summary import ExplainContext, ExplainSummary, summarise
 from ttsctl.explain.tables import EXPLANATION, markdown, render
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import write_summary
@@ -64,7 +64,7 @@ def run_explain(options: ExplainOptions, out: Path, advance: Callable[[], None])
 
 def _investigate(
     options: ExplainOptions, texts: list[NamedText], advance: Callable[[], None]
-) -> tuple[Investigation, Context]:
+) -> tuple[Investigation, ExplainContext]:
     methods = Methods(tuple(range(1, options.jitters + 1)), options.proof)
     if options.sources:
         _check_recorded(options)

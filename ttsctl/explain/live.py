@@ -23,13 +23,13 @@ from ttsctl.explain.investigate import (
     record_until_different,
     recorded_side,
 )
-from ttsctl.explain.summary import Context
+from ttsctl.explain.summary import ExplainContext
 from ttsctl.runs.engines import engine_errors, load_engine
 
 
 def explain_live(
     configs: Sequence[Config], request: Request, runs: int, methods: Methods, advance: Callable[[], None]
-) -> tuple[Investigation, Context]:
+) -> tuple[Investigation, ExplainContext]:
     """Speak a request and explain the first difference; ``advance`` is called after every run of one configuration.
 
     One configuration is run up to ``runs`` times, of two each is run once. InputError for a policy that is free, and
@@ -49,7 +49,7 @@ def explain_live(
         info_a, info_b = first.info, last.info
     around = config_differences(config_a.to_dict(), config_b.to_dict())
     around += differences(info_a.provenance, info_b.provenance)
-    return found, Context(
+    return found, ExplainContext(
         a=a.label,
         b=b.label,
         text_sha256=text_sha256(request.text),

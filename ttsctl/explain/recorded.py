@@ -13,7 +13,7 @@ from ttsctl.dumps.meta import DumpMeta, text_sha256
 from ttsctl.explain.investigate import Investigation, Methods, investigate, investigate_files
 from ttsctl.explain.live import Engines
 from ttsctl.explain.sources import RecordedRun, check_comparable, differing_conditions, load_run
-from ttsctl.explain.summary import Context
+from ttsctl.explain.summary import ExplainContext
 from ttsctl.runs.engines import engine_errors
 from ttsctl.runs.requests import NamedText
 from ttsctl.runs.resolve_config import chosen_sets, resolve_config
@@ -21,7 +21,7 @@ from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 
 def explain_recorded(
     paths: Sequence[Path], texts: Sequence[NamedText], checkpoint: str | None, methods: Methods
-) -> tuple[Investigation, Context]:
+) -> tuple[Investigation, ExplainContext]:
     """Explain the run at ``paths[1]`` against that at ``paths[0]``.
 
     ``texts`` are candidates for the text that both spoke; without one, no engine is loaded. ``checkpoint`` replaces
@@ -35,7 +35,7 @@ def explain_recorded(
     else:
         found = investigate_files(a.side, b.side)
     conditions, reason = differing_conditions(a, b)
-    return found, Context(
+    return found, ExplainContext(
         a=a.side.label,
         b=b.side.label,
         text_sha256=a.meta.text_sha256 if a.meta else None,

@@ -35,7 +35,7 @@ _DEFINED = (
 
 
 @dataclass(frozen=True)
-class Context:
+class ExplainContext:
     """What was compared, and under which conditions. ``runs``: how many of one configuration were made, in all."""
 
     a: str
@@ -93,7 +93,7 @@ class ExplainSummary(Summary):
     values_unequal: Annotated[int, Field(ge=0)]
 
 
-def summarise(found: Investigation, outcome: Outcome, context: Context) -> ExplainSummary:
+def summarise(found: Investigation, outcome: Outcome, context: ExplainContext) -> ExplainSummary:
     """The summary of a concluded investigation."""
     comparison, verdict = found.comparison, found.verdict
     clean_runs = context.runs if comparison.first is None else None

@@ -19,7 +19,7 @@ from ttsctl.runs.job import JobResult
 CODES, WAV = "codes", "wav"
 
 
-def write_artifacts(
+def write_sweep_files(
     folder: Path,
     results: Iterable[JobResult],
     requests: Mapping[str, Request],

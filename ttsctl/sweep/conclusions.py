@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.sweep.expectation import Answer, Expectation, Finding, evaluate, parse_expectation
+from ttsctl.sweep.expectation import Answer, Expectation, ExpectationFinding, evaluate, parse_expectation
 from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS, Figure
 from ttsctl.sweep.rows import ConditionRow
 
@@ -38,7 +38,7 @@ class JudgedConclusion:
 
     conclusion: Conclusion
     outcome: Answer
-    findings: Mapping[str, Finding]
+    findings: Mapping[str, ExpectationFinding]
     reason: str
 
 
@@ -73,7 +73,7 @@ def judge_conclusion(
     return JudgedConclusion(conclusion, outcome, findings, _reason(decisive))
 
 
-def _reason(findings: Mapping[str, Finding]) -> str:
+def _reason(findings: Mapping[str, ExpectationFinding]) -> str:
     """``<condition>: <detail>``; conditions with the same detail stand together."""
     alike: dict[str, list[str]] = {}
     for name, finding in findings.items():
@@ -81,7 +81,9 @@ def _reason(findings: Mapping[str, Finding]) -> str:
     return "; ".join(f"{', '.join(names)}: {detail}" if any(names) else detail for detail, names in alike.items())
 
 
-def _findings(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_row: PooledRow) -> dict[str, Finding]:
+def _findings(
+    conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_row: PooledRow
+) -> dict[str, ExpectationFinding]:
     expectation = conclusion.expectation
     if expectation.names_all:
         return {"": _finding(expectation, None, rows, sorted(expectation.conditions))}
@@ -92,7 +94,7 @@ def _findings(conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_r
 
 def _finding(
     expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow], about: Sequence[str]
-) -> Finding:
+) -> ExpectationFinding:
     def lookup(metric: str, condition: str | None) -> Figure:
         named = row if condition is None else rows[condition]
         if named is None:
@@ -106,9 +108,9 @@ def _finding(
     counts = expectation.metrics <= COUNTS
     incomplete = _incomplete([rows[name] for name in {*about, *expectation.conditions}], counts)
     if incomplete:
-        return Finding("not judged", f"{found.detail}; but {incomplete}")
+        return ExpectationFinding("not judged", f"{found.detail}; but {incomplete}")
     claims = _claims(expectation, row, rows)
-    return Finding("holds", "; ".join([found.detail, *claims])) if claims else found
+    return ExpectationFinding("holds", "; ".join([found.detail, *claims])) if claims else found
 
 
 def _claims(expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow]) -> list[str]:

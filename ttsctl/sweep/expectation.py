@@ -97,7 +97,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpectationFinding:
     """The answer to an expectation; ``detail`` has the figures, or says what is missing."""
 
     outcome: Answer
@@ -206,7 +206,7 @@ class _Parser:
         return InputError(f"{self._where}: cannot read {self._text!r} at {part}", _FORM)
 
 
-def evaluate(expectation: Expectation, lookup: Lookup) -> Finding:
+def evaluate(expectation: Expectation, lookup: Lookup) -> ExpectationFinding:
     """One false relation makes it "fails"; otherwise one missing value makes it "not judged"."""
     details, missing, false = [], [], False
     for relation in expectation.relations:
@@ -218,7 +218,7 @@ def evaluate(expectation: Expectation, lookup: Lookup) -> Finding:
         false |= not _OPERATORS[relation.operator](left, right)
         details.append(_values_told(relation, left, right))
     answer: Answer = "fails" if false else "not judged" if missing else "holds"
-    return Finding(answer, "; ".join(dict.fromkeys([*details, *missing])))
+    return ExpectationFinding(answer, "; ".join(dict.fromkeys([*details, *missing])))
 
 
 def _value(term: Term, lookup: Lookup) -> float | str:

@@ -15,7 +15,7 @@ from ttsctl.runs.executors import open_pool
 from ttsctl.runs.resolve_config import chosen_sets, parse_set, resolve_config, with_settings
 from ttsctl.runs.run_job import run_job
 from ttsctl.runs.shipped import find_experiment
-from ttsctl.sweep.artifacts import write_artifacts
+from ttsctl.sweep.artifacts import write_sweep_files
 from ttsctl.sweep.decision_table import write_tables
 from ttsctl.sweep.experiment import Experiment, load_experiment
 from ttsctl.sweep.key import checkpoint_state, sweep_key
@@ -110,7 +110,7 @@ def _write(result: SweepResult, base: Config, executor: str, folder: Path, store
     """Dumps, first audio, tables and summary.json into ``folder``."""
     summary = summarise(result, base, executor, collect_provenance())
     requests = {case.id: case.request for case in result.experiment.cases}
-    write_artifacts(folder, result.results, requests, result.configs, store.trace)
+    write_sweep_files(folder, result.results, requests, result.configs, store.trace)
     write_tables(summary, folder)
     write_summary(summary, folder)
     return summary

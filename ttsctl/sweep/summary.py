@@ -12,7 +12,7 @@ from ttsctl.core.provenance import Provenance
 from ttsctl.report.summary import Model, Summary
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conclusions import JudgedConclusion
-from ttsctl.sweep.expectation import Answer, Finding
+from ttsctl.sweep.expectation import Answer, ExpectationFinding
 from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
 from ttsctl.sweep.metrics import COUNTED, TIMED_PERCENTILES
 from ttsctl.sweep.result import SweepResult, rows_by_machine
@@ -31,7 +31,7 @@ class ConclusionEntry(Model):
     conditions: list[str]
     outcome: Answer
     reason: str
-    findings: dict[str, Finding]
+    findings: dict[str, ExpectationFinding]
 
 
 class ExperimentEntry(Model):

@@ -15,7 +15,7 @@ from ttsctl.core.processes import interrupts_held
 from ttsctl.core.request import Request
 from ttsctl.engine.codegen.sources import CODEGEN_NAME, AheadSource
 from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodePacket
-from ttsctl.engine.codegen.worker_main import Allow, Job, JobFailed, JobStopped, Ready, Stop, serve
+from ttsctl.engine.codegen.worker_main import Allow, GenerationJob, JobFailed, JobStopped, Ready, Stop, serve
 from ttsctl.engine.switches import Switches
 
 # A worker that is told to stop checks for it before the next frame. With a released size a frame takes up to 3 s on a
@@ -159,7 +159,7 @@ class ProcessSource(AheadSource):
     def __init__(self, worker: CodegenWorker, request: Request, clock: Clock, prefill: int) -> None:
         super().__init__(prefill)
         self._worker: CodegenWorker | None = worker
-        worker.send(Job(request, clock.started_ns, self.allowed))
+        worker.send(GenerationJob(request, clock.started_ns, self.allowed))
 
     def close(self) -> None:
         worker, self._worker = self._worker, None

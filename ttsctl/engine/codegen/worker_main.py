@@ -1,7 +1,7 @@
 """The code generation worker, as it runs in its own process. torch is imported only once Ctrl-C is ignored.
 
-One job at a time over a pipe: the main process sends Job, then Allow as it takes packets; the worker sends CodePackets
-and then CodeEnd, JobStopped or JobFailed. The worker ends when the main process closes the pipe or dies.
+One job at a time over a pipe: the main process sends GenerationJob, then Allow as it takes packets; the worker sends
+CodePackets and then CodeEnd, JobStopped or JobFailed. The worker ends when the main process closes the pipe or dies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class GenerationJob:
     """A request, and when it began (``Clock.started_ns``)."""
 
     request: Request
@@ -93,7 +93,7 @@ def serve(pipe: Connection, config: Config, switches: Switches) -> None:
         stage = _load(pipe, config, switches)
         while stage is not None:
             message = pipe.recv()
-            if isinstance(message, Job) and not _work(pipe, stage, message):
+            if isinstance(message, GenerationJob) and not _work(pipe, stage, message):
                 return
     except (EOFError, OSError):
         # The main process is gone, so there is no one to tell.
@@ -117,7 +117,7 @@ def _load(pipe: Connection, config: Config, switches: Switches) -> CodegenStage 
     return stage
 
 
-def _work(pipe: Connection, stage: CodegenStage, job: Job) -> bool:
+def _work(pipe: Connection, stage: CodegenStage, job: GenerationJob) -> bool:
     """Do one job: send every packet, then the end, or that it was stopped or failed.
 
     False if the process cannot do another job: CUDA does not recover from a kernel's error.
