@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 torch.set_num_threads(1)
 
+from ttsctl.core.request import End, Packet  # noqa: E402
 from ttsctl.engine.local import LocalEngine, load_engine  # noqa: E402
 from ttsctl.runs.resolve_config import resolve_config  # noqa: E402  after the thread count
 
@@ -29,3 +31,17 @@ def oracle_cases() -> list[Any]:
 def make_engine(checkpoint: str = "builtin", *sets: str) -> LocalEngine:
     name = checkpoint if checkpoint == "builtin" else str(ORACLE / checkpoint)
     return load_engine(resolve_config({"engine": {"checkpoint": name, "device": "cpu"}}, None, list(sets)))
+
+
+def packets_and_end(stream: Iterator[Packet | End]) -> tuple[list[Packet], End]:
+    """A stream's packets and its end, and nothing else."""
+    *events, end = stream
+    packets = [event for event in events if isinstance(event, Packet)]
+    assert isinstance(end, End) and len(packets) == len(events)
+    return packets, end
+
+
+def close_early(stream: Iterator[Packet | End]) -> None:
+    """Close a stream as a consumer does that wants no more of it."""
+    assert isinstance(stream, Generator)
+    stream.close()

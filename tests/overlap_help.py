@@ -26,7 +26,7 @@ def speak(engine: Engine, request: Request = REQUEST) -> Run:
 def bits(engine: Engine, request: Request = REQUEST) -> tuple[str, str]:
     """sha256 of the codes and of the PCM as it left."""
     run = speak(engine, request)
-    return codes_sha256(run.codes), pcm_sha256(run.pcm)
+    return codes_sha256(run.require_codes()), pcm_sha256(run.require_pcm())
 
 
 def codegen_threads() -> list[threading.Thread]:

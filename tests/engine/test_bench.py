@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,8 @@ def test_targets_compare_costs_of_one_run(result: DecodeBench, config: Config) -
     costs = {"oneshot": 10.0, "windowed": 60.0, "cached": 50.0, "incremental": 12.0}
     modes = with_relative_costs(replace(mode, frame_ms=costs[mode.mode]) for mode in result.modes)
     summary = summarise_decode(replace(result, modes=modes), config)
-    assert [(t.value, t.held) for t in summary.targets] == [(pytest.approx(1.2), True), (pytest.approx(5.0), True)]
+    wanted: list[Any] = [(pytest.approx(1.2), True), (pytest.approx(5.0), True)]
+    assert [(t.value, t.held) for t in summary.targets] == wanted
     costs["incremental"] += 2
     slow = with_relative_costs(replace(mode, frame_ms=costs[mode.mode]) for mode in result.modes)
     summary = summarise_decode(replace(result, modes=slow), config)
@@ -119,7 +121,8 @@ def test_random_codec_is_made_from_its_seed_alone() -> None:
 
     def pcm(seed: int) -> torch.Tensor:
         codec: SpeechTokenizer = random_codec(small, seed, torch.device("cpu"), torch.float32)
-        return codec.decoder(codes)
+        found: torch.Tensor = codec.decoder(codes)
+        return found
 
     before = torch.random.get_rng_state()
     first = pcm(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine_help import make_engine
-from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.delivery import chunk_samples, rechunk
 from ttsctl.core.request import Request, Voice
@@ -34,7 +34,7 @@ def test_rechunk_keeps_every_sample(lengths: list[int], samples: int) -> None:
 def test_a_chunk_leaves_as_soon_as_it_is_full() -> None:
     taken = []
 
-    def pieces() -> Any:
+    def pieces() -> Iterator[PcmArray]:
         for number in range(4):
             taken.append(number)
             yield np.zeros(10, np.float32)
@@ -53,7 +53,8 @@ def test_length_of_a_chunk() -> None:
 def test_chunk_length_changes_no_bit(chunk_ms: float, builtin: LocalEngine) -> None:
     wanted = run_stream(builtin, REQUEST, threading.Event())
     found = run_stream(make_engine("builtin", f"stream.chunk_ms={chunk_ms}"), REQUEST, threading.Event())
-    assert codes_sha256(found.codes) == codes_sha256(wanted.codes)
-    assert pcm_sha256(found.pcm) == pcm_sha256(wanted.pcm)
+    assert codes_sha256(found.require_codes()) == codes_sha256(wanted.require_codes())
+    pcm = found.require_pcm()
+    assert pcm_sha256(pcm) == pcm_sha256(wanted.require_pcm())
     samples = chunk_samples(chunk_ms, 24_000)
-    assert len(list(rechunk([found.pcm], samples))) == -(-len(found.pcm) // samples)
+    assert len(list(rechunk([pcm], samples))) == -(-len(pcm) // samples)

@@ -70,14 +70,15 @@ def test_clamping_counts_and_leaves_the_packets_as_generated(overlap: str, built
     assert run.clamped == len(PLANTED)
     said = f"determinism.clamp_codes: {len(PLANTED)} ids were moved into range"
     assert said in run.notes and said in engine.offline(REQUEST).notes
-    assert {place: run.codes[place] for place in PLANTED} == PLANTED
-    clamped = np.clip(run.codes, 0, 127)
-    assert np.array_equal(run.pcm, speak_codes(builtin, clamped))
+    codes = run.require_codes()
+    assert {place: codes[place] for place in PLANTED} == PLANTED
+    clamped = np.clip(codes, 0, 127)
+    assert np.array_equal(run.require_pcm(), speak_codes(builtin, clamped))
 
 
 def speak_codes(engine: LocalEngine, codes: np.ndarray) -> np.ndarray:
     """Codes (T, Q) through the engine's own mode."""
-    return engine.decode(codes, engine.config).pcm
+    return engine.decode(codes, engine.config).require_pcm()
 
 
 def test_nothing_is_clamped_in_a_clean_run() -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -44,7 +44,8 @@ def loaded(name: str, legacy: bool = False) -> CodecDecoder:
 
 
 def expected(name: str, what: str) -> np.ndarray:
-    return np.load(ORACLE / name / "expected" / f"codec_{what}.npy", allow_pickle=False)
+    found: np.ndarray = np.load(ORACLE / name / "expected" / f"codec_{what}.npy", allow_pickle=False)
+    return found
 
 
 @torch.inference_mode()
@@ -66,7 +67,7 @@ def assert_close(pcm: PcmArray, reference: np.ndarray) -> None:
     assert difference.mean() <= MEAN
 
 
-def config(mode: str, left_context: int = 25, **decoder: str) -> Config:
+def config(mode: DecodeMode, left_context: int = 25, **decoder: Any) -> Config:
     return Config(
         decoder=replace(DecoderConfig(), mode=mode, **decoder), stream=StreamConfig(left_context=left_context)
     )
@@ -80,7 +81,7 @@ def random_codes(frames: int, seed: int, size: int) -> np.ndarray:
 class TestAgainstThePublicPackage:
     @pytest.mark.parametrize("legacy", [False, True])
     @pytest.mark.parametrize("mode", ["oneshot", "incremental"])
-    def test_whole_sequence(self, name: str, legacy: bool, mode: str) -> None:
+    def test_whole_sequence(self, name: str, legacy: bool, mode: DecodeMode) -> None:
         codes = expected(name, "codes")
         pcm = decode(new_session(loaded(name, legacy), config(mode)), codes, packets(len(codes), 3))
         assert_close(pcm, expected(name, "legacy_oneshot" if legacy else "oneshot"))
@@ -134,7 +135,9 @@ def test_full_transformer_is_oneshot_and_a_window_is_only_while_it_holds_all() -
     full = decode(new_session(decoder, config("incremental", transformer="full")), codes, packets(len(codes), 5))
     assert_close(full, reference)
     window = decode(new_session(decoder, config("incremental", transformer="window")), codes, packets(len(codes), 5))
-    held = decoder.sizes.transformer.sliding_window * FRAME
+    sliding_window = decoder.sizes.transformer.sliding_window
+    assert sliding_window is not None
+    held = sliding_window * FRAME
     assert_close(window[:held], reference[:held])
     assert np.abs(window - reference).max() > LARGEST * np.abs(reference).max()
 
@@ -209,19 +212,20 @@ def test_every_mode_of_the_configuration_has_a_session() -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
+    unknown: Any = "windowd"
     with pytest.raises(InputError, match=r"decoder.mode = 'windowd'.*did you mean 'windowed'\?"):
-        new_session(loaded("projected"), config("windowd"))
+        new_session(loaded("projected"), config(unknown))
 
 
 class TestStages:
-    def decoded(self, mode: str, stages: str, legacy: bool = False) -> tuple[PcmArray, Session]:
+    def decoded(self, mode: DecodeMode, stages: str, legacy: bool = False) -> tuple[PcmArray, Session]:
         session = new_session(loaded("projected", legacy), config(mode, stages=stages))
         codes = expected("projected", "codes")
         return decode(session, codes, packets(len(codes), 4)), session
 
     @pytest.mark.parametrize("mode", ["oneshot", "windowed", "cached", "incremental"])
     @pytest.mark.parametrize("legacy", [False, True])
-    def test_noop_is_silence_of_the_length_of_full(self, mode: str, legacy: bool) -> None:
+    def test_noop_is_silence_of_the_length_of_full(self, mode: DecodeMode, legacy: bool) -> None:
         full, whole = self.decoded(mode, "full", legacy)
         silence, session = self.decoded(mode, "noop", legacy)
         assert silence.shape == full.shape
@@ -229,7 +233,7 @@ class TestStages:
         assert session.calls == whole.calls
 
     @pytest.mark.parametrize("mode", ["oneshot", "windowed", "cached", "incremental"])
-    def test_pre_transformer_gives_no_audio_but_counts_its_calls(self, mode: str) -> None:
+    def test_pre_transformer_gives_no_audio_but_counts_its_calls(self, mode: DecodeMode) -> None:
         pcm, session = self.decoded(mode, "pre_transformer")
         assert pcm.shape == (0,)
         assert session.calls == self.decoded(mode, "full")[1].calls
@@ -256,7 +260,7 @@ class TestStats:
         assert stats.ms_a_call == pytest.approx(stats.decode_ms / 4)
 
     @pytest.mark.parametrize("mode", ["oneshot", "windowed", "cached", "incremental"])
-    def test_no_frames(self, mode: str) -> None:
+    def test_no_frames(self, mode: DecodeMode) -> None:
         session = new_session(loaded("projected"), config(mode))
         assert decode(session, np.empty((0, 16), np.int64), []).shape == (0,)
         assert session.push(torch.empty((0, 16), dtype=torch.int64)).shape == (0,)

@@ -11,7 +11,7 @@ from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.forensic import Site, Value
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
-from ttsctl.core.trace import Draws, Prints
+from ttsctl.core.trace import Draws, Prints, Trace
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.recording.interventions import Jitter, replace_by, to_value
@@ -59,14 +59,20 @@ def same_draws(one: Draws, other: Draws) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
+def trace_of(run: Run) -> Trace:
+    assert run.trace is not None
+    return run.trace
+
+
 def same(one: Run, other: Run) -> bool:
+    ours, theirs = trace_of(one), trace_of(other)
     return (
-        np.array_equal(one.codes, other.codes)
-        and np.array_equal(one.pcm, other.pcm)
+        np.array_equal(one.require_codes(), other.require_codes())
+        and np.array_equal(one.require_pcm(), other.require_pcm())
         and one.truncated == other.truncated
-        and same_draws(one.trace.draws, other.trace.draws)
-        and same_prints(one.trace.codegen, other.trace.codegen)
-        and same_prints(one.trace.decode, other.trace.decode)
+        and same_draws(ours.draws, theirs.draws)
+        and same_prints(ours.codegen, theirs.codegen)
+        and same_prints(ours.decode, theirs.decode)
     )
 
 
@@ -129,7 +135,7 @@ def test_legacy_padding_keeps_the_short_first_frame() -> None:
     clean = forensic.record(REQUEST, "modules")
     values = forensic.capture(REQUEST, "codec.pcm")
     assert [len(value) for value in values.values()] == [1920 - 555, 1920, 1920, 1920]
-    assert np.array_equal(np.concatenate(list(values.values())), clean.pcm)
+    assert np.array_equal(np.concatenate(list(values.values())), clean.require_pcm())
     assert same(forensic.record(REQUEST, "modules", values), clean)
 
 
@@ -155,8 +161,9 @@ def test_a_graft_at_every_codebook(engine: LocalEngine, clean: Run) -> None:
     value = np.zeros(128, np.float32)
     value[3] = 50
     recorded = LocalForensics(engine).record(REQUEST, "codes", {Site("predictor.logits", 2, None): value})
-    assert (recorded.codes[2, 1:] == 3).all() and recorded.codes[2, 0] == clean.codes[2, 0]
-    assert np.array_equal(recorded.codes[:2], clean.codes[:2])
+    codes, wanted = recorded.require_codes(), clean.require_codes()
+    assert (codes[2, 1:] == 3).all() and codes[2, 0] == wanted[2, 0]
+    assert np.array_equal(codes[:2], wanted[:2])
 
 
 @pytest.mark.parametrize(
@@ -192,15 +199,15 @@ def test_own_codes_forced_give_the_same_draws(policy: str) -> None:
     forensic = LocalForensics(engine)
     recorded = forensic.record(REQUEST, "codes")
     assert not recorded.truncated, "the end must be drawn too"
-    assert same_draws(forensic.force(REQUEST, recorded.codes), recorded.trace.draws)
+    assert same_draws(forensic.force(REQUEST, recorded.require_codes()), trace_of(recorded).draws)
 
 
 def test_forced_codes_are_taken_and_own_choices_told(engine: LocalEngine, clean: Run) -> None:
     """One id changed: that draw still tells the own choice, and only what comes after it may differ."""
     forensic = LocalForensics(engine)
-    codes = clean.codes.copy()
+    codes = clean.require_codes().copy()
     codes[2, 4] = (codes[2, 4] + 1) % 128
-    forced, own = forensic.force(REQUEST, codes), clean.trace.draws
+    forced, own = forensic.force(REQUEST, codes), trace_of(clean).draws
     index = 2 * 16 + 4
     assert np.array_equal(forced.id[: index + 1], own.id[: index + 1])
     assert np.array_equal(forced.gap[: index + 1], own.gap[: index + 1])
@@ -209,7 +216,7 @@ def test_forced_codes_are_taken_and_own_choices_told(engine: LocalEngine, clean:
 
 
 def test_more_codes_than_the_cap_can_be_forced(engine: LocalEngine, clean: Run) -> None:
-    codes = np.concatenate([clean.codes] * 3)
+    codes = np.concatenate([clean.require_codes()] * 3)
     assert len(LocalForensics(engine).force(REQUEST, codes).id) == codes.size + 1
 
 
@@ -224,8 +231,8 @@ def test_codes_that_do_not_fit(engine: LocalEngine, codes: np.ndarray) -> None:
 def test_jitter_is_rounding_noise(engine: LocalEngine, clean: Run) -> None:
     """Last bits move logits by about 1e-6 of their size, never by 1e-3; one seed repeats, another does not."""
     forensic = LocalForensics(engine)
-    own = clean.trace.draws
-    moved, again, other = (forensic.force(REQUEST, clean.codes, seed) for seed in (1, 1, 2))
+    own = trace_of(clean).draws
+    moved, again, other = (forensic.force(REQUEST, clean.require_codes(), seed) for seed in (1, 1, 2))
     assert same_draws(moved, again) and not np.array_equal(moved.logits, other.logits)
     change = np.abs(moved.logits - own.logits).max()
     assert 0 < change < 1e-3

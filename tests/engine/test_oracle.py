@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine_help import ORACLE, make_engine
-from ttsctl.core.request import End, Request, Voice
+from tests.engine_help import ORACLE, make_engine, packets_and_end
+from ttsctl.core.request import Request, TextMode, Voice
 from ttsctl.engine.local import LocalEngine
 
 # Rounding alone gives up to 1e-4 of the peak and 6e-6 on these random weights; 5 times that is the stated tolerance.
@@ -30,12 +30,13 @@ def _case_engine(checkpoint: str, case: dict[str, Any]) -> LocalEngine:
 
 
 def _request(case: dict[str, Any]) -> Request:
-    mode = "whole" if case.get("non_streaming_mode") else "streaming"
+    mode: TextMode = "whole" if case.get("non_streaming_mode") else "streaming"
     return Request(case["text"], Voice("v", case["speaker"], case["language"], case.get("instruct")), text_mode=mode)
 
 
 def _expected(checkpoint: str, case: dict[str, Any], what: str) -> np.ndarray:
-    return np.load(ORACLE / checkpoint / "expected" / f"{case['id']}_{what}.npy")
+    found: np.ndarray = np.load(ORACLE / checkpoint / "expected" / f"{case['id']}_{what}.npy")
+    return found
 
 
 def _close(pcm: np.ndarray, wanted: np.ndarray) -> bool:
@@ -58,8 +59,7 @@ def test_first_logits(checkpoint: str, case: dict[str, Any]) -> None:
 
 def test_codes_and_audio(checkpoint: str, case: dict[str, Any]) -> None:
     engine = _case_engine(checkpoint, case)
-    *packets, end = engine.stream(_request(case))
-    assert isinstance(end, End)
+    packets, end = packets_and_end(engine.stream(_request(case)))
     codes = np.concatenate([p.codes for p in packets])
     assert np.array_equal(codes, _expected(checkpoint, case, "codes"))
     assert end.truncated is not case["stopped_by_eos"]
@@ -75,7 +75,7 @@ def test_codes_and_audio(checkpoint: str, case: dict[str, Any]) -> None:
 def test_another_seed_gives_other_codes(checkpoint: str) -> None:
     """Negative control: the seeded cases do depend on their seed."""
     request = Request("Seeded sampling draws the talker once.", Voice("v", "ryan", "english"))
-    one, other = (_engine(checkpoint, "seeded", seed, 12).offline(request).codes for seed in (42, 43))
+    one, other = (_engine(checkpoint, "seeded", seed, 12).offline(request).require_codes() for seed in (42, 43))
     assert not np.array_equal(one, other)
 
 

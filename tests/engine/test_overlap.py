@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine_help import ORACLE, make_engine
+from tests.engine_help import ORACLE, close_early, make_engine, packets_and_end
 from tests.near_tie import write_near_tie
 from tests.overlap_help import OTHER, REQUEST, SHORT, bits, codegen_threads, gone, speak
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import CannotJudge, EngineError
-from ttsctl.core.request import End, Packet, Request, Voice
+from ttsctl.core.request import End, Packet, Request, TextMode, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.trace import Prints
 from ttsctl.engine.local import LocalEngine
@@ -98,7 +98,7 @@ def test_a_process_changes_no_bit(
     assert bits(engine) == wanted
     # The worker survives: another request, then the first again, then offline.
     assert bits(engine, OTHER)[0] != wanted[0]
-    assert codes_sha256(engine.offline(REQUEST).codes) == wanted[0]
+    assert codes_sha256(engine.offline(REQUEST).require_codes()) == wanted[0]
 
 
 @pytest.mark.slow
@@ -113,8 +113,8 @@ def test_controls_that_must_differ(greedy_bits: tuple[str, str], seeded_bits: tu
 @pytest.mark.parametrize("overlap", ["none", "thread"])
 def test_decode_every_gives_each_packet_and_all_audio_to_the_last(overlap: str) -> None:
     engine = make_engine("builtin", SHORT, *stream_sets(overlap, 3, 0, 3))
-    *packets, end = engine.stream(REQUEST)
-    assert isinstance(end, End) and end.frames == 10
+    packets, end = packets_and_end(engine.stream(REQUEST))
+    assert end.frames == 10
     assert [len(p.codes) for p in packets] == [3, 3, 3, 1, 0]
     assert [len(p.pcm) // 1920 for p in packets] == [0, 0, 9, 0, 1]
     assert [p.decode_ms is None for p in packets] == [True, True, False, True, False]
@@ -135,7 +135,7 @@ def test_times_of_a_thread() -> None:
 @pytest.mark.slow
 def test_streams_in_threads_do_not_touch_each_other() -> None:
     engine = make_engine("builtin", SHORT, "stream.overlap=thread")
-    alone = [speak(engine, request).codes for request in (REQUEST, OTHER)]
+    alone = [speak(engine, request).require_codes() for request in (REQUEST, OTHER)]
     one, other = engine.stream(REQUEST), engine.stream(OTHER)
     first = [next(one), next(other), next(one)]
     rest = [*other]
@@ -143,7 +143,7 @@ def test_streams_in_threads_do_not_touch_each_other() -> None:
     assert np.array_equal(_codes([first[0], first[2], *one]), alone[0])
 
 
-def _codes(events: list[Any]) -> np.ndarray:
+def _codes(events: list[Packet | End]) -> np.ndarray:
     return np.concatenate([event.codes for event in events if isinstance(event, Packet)])
 
 
@@ -154,8 +154,8 @@ def test_another_stream_while_the_worker_is_busy(process_engine: tuple[LocalEngi
     next(stream)
     with pytest.raises(EngineError, match="busy with another stream"):
         engine.offline(OTHER)
-    stream.close()
-    assert len(engine.offline(OTHER).codes)
+    close_early(stream)
+    assert len(engine.offline(OTHER).require_codes())
 
 
 @pytest.mark.slow
@@ -184,10 +184,11 @@ def test_reference_cases_of_the_public_package(overlap: str, names: list[str]) -
     engine = make_engine("equal_width", *sets)
     for case in cases:
         voice = Voice("v", case["speaker"], case["language"], case.get("instruct"))
-        mode = "whole" if case.get("non_streaming_mode") else "streaming"
+        mode: TextMode = "whole" if case.get("non_streaming_mode") else "streaming"
         run = speak(engine, Request(case["text"], voice, text_mode=mode))
-        assert np.array_equal(run.codes, np.load(ORACLE / "equal_width" / "expected" / f"{case['id']}_codes.npy"))
-        assert len(run.pcm) == case["samples"]
+        wanted = np.load(ORACLE / "equal_width" / "expected" / f"{case['id']}_codes.npy")
+        assert np.array_equal(run.require_codes(), wanted)
+        assert len(run.require_pcm()) == case["samples"]
         assert run.truncated is not case["stopped_by_eos"]
     pid = None if engine.worker is None else engine.worker.pid
     # Dropped and not closed, which must end a worker as well.
@@ -202,13 +203,13 @@ def test_a_trace_is_the_same_from_every_form(tmp_path: Path) -> None:
     sets = ("record.trace=stages", "sampling.max_new_tokens=5")
     wanted = speak(make_engine(folder, *sets, "backend.threads=2"))
     control = speak(make_engine(folder, *sets))
-    assert not _same_trace(control, wanted) and not np.array_equal(control.codes, wanted.codes)
+    assert not _same_trace(control, wanted) and not np.array_equal(control.require_codes(), wanted.require_codes())
     for form in (stream_sets("thread", 1, 1, 2), stream_sets("process", 3, 0, 2)):
         engine = make_engine(folder, *sets, *form, "backend.threads=2")
         found = speak(engine)
         engine.close()
         assert _same_trace(found, wanted), form
-        assert np.array_equal(found.pcm, wanted.pcm), form
+        assert np.array_equal(found.require_pcm(), wanted.require_pcm()), form
 
 
 def _same_trace(a: Run, b: Run) -> bool:

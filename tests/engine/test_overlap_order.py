@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.engine_help import make_engine
+from tests.engine_help import close_early, make_engine
 from tests.overlap_help import REQUEST, SHORT, bits, codegen_threads
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Packet
@@ -122,7 +122,7 @@ def test_closing_early_frees_everything(
     for _ in range(taken):
         next(stream)
     calls = _count_decodes(engine)
-    stream.close()
+    close_early(stream)
     del stream
     gc.collect()
     assert not codegen_threads()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine_help import make_engine
+from tests.engine_help import close_early, make_engine
 from tests.overlap_help import REQUEST, SHORT, bits, gone
 from ttsctl.core.errors import EngineError, InputError
 from ttsctl.core.request import Request, Voice
@@ -60,7 +60,7 @@ def test_a_closed_stream_leaves_the_worker_idle(engine: LocalEngine) -> None:
         stream = engine.stream(REQUEST)
         for _ in range(taken):
             next(stream)
-        stream.close()
+        close_early(stream)
         assert not is_busy(engine)
     assert bits(engine) == wanted and pid_of(engine) == pid
 
@@ -112,7 +112,7 @@ def test_one_that_does_not_stop_is_killed(engine: LocalEngine, monkeypatch: pyte
     stream, pid = engine.stream(REQUEST), pid_of(engine)
     next(stream)
     os.kill(pid, signal.SIGSTOP)
-    stream.close()
+    close_early(stream)
     assert gone(pid) and not is_busy(engine)
 
 

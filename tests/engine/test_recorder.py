@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.engine_help import make_engine
+from tests.engine_help import close_early, make_engine, packets_and_end
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.fingerprint import fingerprint
 from ttsctl.core.forensic import Site
@@ -37,8 +37,7 @@ def engine() -> LocalEngine:
 
 
 def run(engine: LocalEngine, level: TraceLevel = "none") -> tuple[np.ndarray, np.ndarray, End]:
-    *packets, end = engine.stream_with(*probed(engine, REQUEST, level))
-    assert isinstance(end, End)
+    packets, end = packets_and_end(engine.stream_with(*probed(engine, REQUEST, level)))
     return np.concatenate([p.codes for p in packets]), np.concatenate([p.pcm for p in packets]), end
 
 
@@ -78,7 +77,7 @@ def test_no_hook_stays(engine: LocalEngine) -> None:
     traced(engine, "modules")
     stream = engine.stream_with(*probed(engine, REQUEST, "modules"))
     next(stream)
-    stream.close()
+    close_early(stream)
     for root in (engine.generator.talker, engine.decoder):
         assert not any("forward" in vars(module) for module in root.modules())
 
@@ -229,6 +228,7 @@ def test_a_changed_value_changes_its_print_and_only_what_comes_after(
     site = Site(point, frame, codebook)
     clean = traced(engine, "modules")
     faulty = LocalForensics(engine, {site: lambda value: value * 1.0001}).record(REQUEST, "modules").trace
+    assert faulty is not None
     in_codec = point.startswith(("codec.", "decoder."))
     side = "decode" if in_codec else "codegen"
     pairs = list(zip(rows(getattr(clean, side)), rows(getattr(faulty, side)), strict=False))
@@ -250,6 +250,11 @@ def test_the_race_is_multinomials() -> None:
     assert raced != [int(torch.multinomial(row.softmax(-1), 1, generator=other)) for row in logits]
 
 
+def lowered(by: Tensor) -> Callable[[Tensor], Tensor]:
+    """The edit of a value that takes ``by`` off it."""
+    return lambda value: value - by
+
+
 @pytest.mark.slow
 def test_the_gap_of_a_sampled_draw_is_what_would_turn_it() -> None:
     """Lowered by a little less than its gap the winner stays; a little more, under the same noise, and it does not."""
@@ -262,8 +267,8 @@ def test_the_gap_of_a_sampled_draw_is_what_would_turn_it() -> None:
             lower = torch.zeros(128)
             lower[winner] = float(draws.gap[index]) * factor
             site = Site("predictor.logits", int(draws.frame[index]), int(draws.codebook[index]))
-            altered = LocalForensics(engine, {site: lambda v, lower=lower: v - lower}).record(REQUEST, "codes")
-            assert int(altered.codes[draws.frame[index], draws.codebook[index]]) == wanted
+            altered = LocalForensics(engine, {site: lowered(lower)}).record(REQUEST, "codes")
+            assert int(altered.require_codes()[draws.frame[index], draws.codebook[index]]) == wanted
 
 
 @pytest.mark.slow

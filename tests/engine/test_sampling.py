@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -103,7 +103,7 @@ def test_config_before_checkpoint_before_fallback() -> None:
 
 
 @pytest.mark.parametrize(("policy", "seeded"), [("greedy", False), ("free", True), ("seeded", True)])
-def test_generators(policy: str, seeded: bool) -> None:
+def test_generators(policy: Literal["greedy", "seeded", "free"], seeded: bool) -> None:
     config = SamplingConfig(policy=policy)
     request = Request("a", Voice("v"))
     generator, seed = new_generator(config, request_seed(config, request), torch.device("cpu"))

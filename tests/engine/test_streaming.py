@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.engine_help import make_engine
+from tests.engine_help import close_early, make_engine, packets_and_end
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError
@@ -17,9 +17,7 @@ REQUEST = Request("Good morning, this is a test.", Voice("vivian", "vivian"))
 
 
 def _run(engine: LocalEngine, request: Request = REQUEST) -> tuple[list[Packet], End]:
-    *packets, end = engine.stream(request)
-    assert isinstance(end, End)
-    return packets, end
+    return packets_and_end(engine.stream(request))
 
 
 def _sums(packets: list[Packet]) -> tuple[str, str]:
@@ -72,7 +70,7 @@ def test_interleaved_streams_do_not_touch_each_other(builtin: LocalEngine) -> No
 def test_closing_early_leaves_the_engine_usable(builtin: LocalEngine) -> None:
     stream = builtin.stream(REQUEST)
     next(stream)
-    stream.close()
+    close_early(stream)
     assert _sums(_run(builtin)[0]) == _sums(_run(builtin)[0])
 
 
@@ -94,7 +92,7 @@ def test_oneshot_mode_gives_its_audio_at_the_end(builtin: LocalEngine) -> None:
     packets, _ = _run(make_engine("builtin", "decoder.mode=oneshot"))
     assert all(len(p.pcm) == 0 for p in packets[:-1])
     assert len(packets[-1].codes) == 0
-    offline = builtin.offline(REQUEST).pcm
+    offline = builtin.offline(REQUEST).require_pcm()
     assert np.array_equal(packets[-1].pcm, offline)
 
 
@@ -131,8 +129,9 @@ def test_the_process_generator_is_left_alone() -> None:
 def test_times_add_up(builtin: LocalEngine) -> None:
     packets, _ = _run(builtin)
     timing = stream_timing(packets, 24000)
-    assert timing.ttfa_ms is not None and timing.ttfp_ms is not None
-    assert timing.ttfp_ms <= timing.ttfa_ms <= packets[-1].pcm_at_ms
+    last_ms = packets[-1].pcm_at_ms
+    assert timing.ttfa_ms is not None and timing.ttfp_ms is not None and last_ms is not None
+    assert timing.ttfp_ms <= timing.ttfa_ms <= last_ms
     assert abs(packets[0].code_ms - packets[0].codes_at_ms) < 1e-6
 
 
@@ -148,7 +147,7 @@ def test_codes_out_of_range_are_named(builtin: LocalEngine) -> None:
 def test_whole_text_mode_differs_and_ends(builtin: LocalEngine) -> None:
     whole = builtin.offline(Request(REQUEST.text, REQUEST.voice, text_mode="whole"))
     assert not whole.truncated
-    assert not np.array_equal(whole.codes, builtin.offline(REQUEST).codes)
+    assert not np.array_equal(whole.require_codes(), builtin.offline(REQUEST).require_codes())
 
 
 @pytest.mark.parametrize("setting", ["stream.sync=event", "graphs.talker=true", "engine.device=cuda:99"])

@@ -57,9 +57,8 @@ def config_of(*sets: str) -> Config:
 def test_every_switch_is_set_and_put_back(field: str) -> None:
     before = snapshot()
     value = getattr(before, field)
-    other = replace(
-        before, **{field: 3 - value if field == "threads" else 2 - value if type(value) is int else not value}
-    )
+    changed: Any = 3 - value if field == "threads" else 2 - value if type(value) is int else not value
+    other = replace(before, **{field: changed})
     restore(other)
     assert snapshot() == other != before
     restore(before)

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +15,9 @@ from tests.sweep.sweep_fakes import prepared, steady, write_experiment
 from tests.sweep.sweep_fakes import run as run_inline
 from ttsctl.core.errors import InputError
 from ttsctl.runs.executors import open_pool
-from ttsctl.runs.job import Job
+from ttsctl.runs.job import Job, JobResult, Work
 from ttsctl.runs.run_job import process_cache, run_job
+from ttsctl.sweep.result import SweepResult
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import open_store
 
@@ -26,14 +27,14 @@ A_B = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.pac
 
 
 @pytest.fixture(autouse=True)
-def _no_engine_left() -> Any:
+def _no_engine_left() -> Iterator[None]:
     """Workers that are threads of this process keep their engine, and its thread, in it."""
     yield
     process_cache().close()
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Any:
+def cluster() -> Iterator[str]:
     """A scheduler and one worker thread in this process, reached over TCP as any other."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=":0", host="127.0.0.1"
@@ -41,7 +42,7 @@ def cluster() -> Any:
         yield found.scheduler_address.replace("tcp://", "dask://")
 
 
-def run(path: Any, work: Any, executor: Any) -> Any:
+def run(path: Path, work: Work, executor: str) -> SweepResult:
     experiment, configs = prepared(path)
     with open_store(path.parent / "out", experiment.name, "k" * 64, fresh=False) as store:
         with open_pool(executor, 1) as pool:
@@ -50,25 +51,27 @@ def run(path: Any, work: Any, executor: Any) -> Any:
     return result
 
 
-def test_results_come_back_through_the_futures(tmp_path: Path, cluster: Any) -> None:
+def test_results_come_back_through_the_futures(tmp_path: Path, cluster: str) -> None:
     path = write_experiment(tmp_path, A_B)
     result = run(path, steady, cluster)
     assert [row.value("hash_unique") for row in result.rows.values()] == [1, 1]
     assert result.total.value("runs") == 12 and result.total.value("errors") == 0
 
 
-def test_the_built_in_checkpoint_gives_the_codes_that_it_gives_here(tmp_path: Path, cluster: Any) -> None:
+def test_the_built_in_checkpoint_gives_the_codes_that_it_gives_here(tmp_path: Path, cluster: str) -> None:
     body = "repeats = 2\nwarmup = 0\n[sampling]\nmax_new_tokens = 6\n[determinism]\nsingle_thread = true\n"
     path = write_experiment(tmp_path, body, texts=("one",))
     there = run(path, run_job, cluster)
     here = run_inline(path, run_job)
     assert there.total.value("errors") == 0, there.total.first_error
     for a, b in zip(there.results, here.results, strict=True):
+        assert a.codes is not None and b.codes is not None
         assert (a.codes == b.codes).all() and a.pcm_sha256 == b.pcm_sha256
+        assert a.provenance is not None and b.provenance is not None
         assert a.provenance.machine_id == b.provenance.machine_id
 
 
-def once_dying(job: Job) -> Any:
+def once_dying(job: Job) -> JobResult:
     """Dies at its first attempt alone."""
     import os
     from pathlib import Path
@@ -82,7 +85,7 @@ def once_dying(job: Job) -> Any:
 
 
 @pytest.fixture
-def nanny_cluster() -> Any:
+def nanny_cluster() -> Iterator[str]:
     """A worker in a process of its own, which a nanny starts again when it dies."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1"
@@ -91,13 +94,14 @@ def nanny_cluster() -> Any:
 
 
 @pytest.mark.slow
-def test_a_run_that_dask_tried_again_is_an_error(tmp_path: Path, nanny_cluster: Any) -> None:
+def test_a_run_that_dask_tried_again_is_an_error(tmp_path: Path, nanny_cluster: str) -> None:
     folder = tmp_path / "marks"
     folder.mkdir()
     path = write_experiment(tmp_path, f'[engine]\ncheckpoint = "{folder.as_posix()}"\n', texts=("one",))
     result = run(path, once_dying, nanny_cluster)
     assert [r.error is None for r in result.results] == [True, False, True]
-    assert "died" in result.results[1].error and "2 times" in result.results[1].error
+    said = result.results[1].error or ""
+    assert "died" in said and "2 times" in said
 
 
 @pytest.mark.slow
@@ -126,7 +130,7 @@ def test_a_cluster_without_workers() -> None:
 @pytest.mark.parametrize(
     "executor", ["dask://", "dask://host", "dask://127.0.0.1:99999", "dask://host:port", "dusk://host:1", "process"]
 )
-def test_an_address_that_is_none(executor: Any) -> None:
+def test_an_address_that_is_none(executor: str) -> None:
     with pytest.raises(InputError, match=r"expected|no Dask scheduler"), open_pool(executor, 1):
         pass
 

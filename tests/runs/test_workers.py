@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ import torch
 
 from tests.near_tie import write_near_tie
 from tests.sweep.sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
+from ttsctl.core.config import Config
+from ttsctl.core.engine import Engine
 from ttsctl.core.errors import InputError
 from ttsctl.runs import run_job as run_job_module
+from ttsctl.runs.engines import load_engine
 from ttsctl.runs.executors import open_pool
-from ttsctl.runs.job import Job
+from ttsctl.runs.job import Job, JobResult
+from ttsctl.runs.job_kinds import run_once
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.run_job import EngineCache, process_cache, run_job
 from ttsctl.sweep.run import run_experiment
@@ -33,7 +38,7 @@ def test_a_worker_that_dies_is_an_error_of_its_run_alone(tmp_path: Path) -> None
         result = run_experiment(experiment, configs, dying, pool, store)
         store.remove()
     assert [r.error is None for r in result.results] == [True, False, True, True, True, True]
-    assert "the worker process that ran it died" in result.results[1].error
+    assert "the worker process that ran it died" in (result.results[1].error or "")
     pids = {r.run.notes for r in result.results if r.run}
     assert len(pids) == 2 and (str(os.getpid()),) not in pids
 
@@ -65,7 +70,9 @@ SETTLED = {
 
 @pytest.mark.slow
 def test_new_processes_are_new() -> None:
-    with open_pool("local", 1) as pool:
+    with open_pool("local", 1) as opened:
+        # What a local pool hands over need not be a job.
+        pool: Any = opened
         first = pool.submit(own_pid, None).result()
         assert pool.submit(own_pid, None).result() == first
         pool.renew()
@@ -86,15 +93,20 @@ def test_jobs_belong_to_the_local_executor() -> None:
     ],
 )
 def test_what_a_machine_lacks_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requirement: Any, unmet: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requirement: Requirement, unmet: str | None
 ) -> None:
     ran = []
-    monkeypatch.setattr(EngineCache, "run", lambda self, job: ran.append(job.id) or steady(job))
+
+    def noted(self: EngineCache, job: Job) -> JobResult:
+        ran.append(job.id)
+        return steady(job)
+
+    monkeypatch.setattr(EngineCache, "run", noted)
     experiment, configs = prepared(write_experiment(tmp_path, A_B))
     pool = InlinePool()
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
 
-        def work(job: Job) -> Any:
+        def work(job: Job) -> JobResult:
             return run_job(replace(job, requires=(requirement,)))
 
         result = run_experiment(experiment, configs, work, pool, store)
@@ -103,19 +115,19 @@ def test_what_a_machine_lacks_is_skipped(
         assert (row.skipped or "").startswith(f"skipped: {unmet}" if unmet else "")
 
 
-def switches() -> Any:
+def switches() -> tuple[int, Any, bool]:
     return (torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.are_deterministic_algorithms_enabled())
 
 
 @pytest.fixture
-def keeper() -> Any:
+def keeper() -> Iterator[EngineCache]:
     found = EngineCache()
     yield found
     found.close()
 
 
 def test_each_condition_has_its_engine_and_the_process_its_switches(
-    tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, keeper: EngineCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between conditions, and in the end, the process is as it was before the first."""
     body = SHORT + '[[condition]]\nname = "one"\nset = { "backend.threads" = 1, "backend.mkldnn" = false }\n'
@@ -123,8 +135,12 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(
     body += '[[condition]]\nname = "broken"\nset = { "engine.checkpoint" = "no/such/folder" }\n'
     body += '[[condition]]\nname = "after"\n'
     loaded = []
-    load = run_job_module.load_engine
-    monkeypatch.setattr(run_job_module, "load_engine", lambda config: loaded.append(config) or load(config))
+
+    def load(config: Config) -> Engine:
+        loaded.append(config)
+        return load_engine(config)
+
+    monkeypatch.setattr(run_job_module, "load_engine", load)
     before = switches()
     result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
     assert switches() == before
@@ -132,7 +148,7 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(
     assert len(loaded) == 6
     rows = result.rows
     assert [row.value("errors") for row in rows.values()] == [0, 0, 0, 2, 0], [row.first_error for row in rows.values()]
-    assert "no/such/folder" in rows["broken"].first_error
+    assert "no/such/folder" in (rows["broken"].first_error or "")
     force = {r.condition: r.info.in_force for r in result.results if r.info}
     assert (force["one"]["threads"], force["one"]["mkldnn"]) == (1, False)
     for name in ("found", "after"):
@@ -141,7 +157,7 @@ def test_each_condition_has_its_engine_and_the_process_its_switches(
     assert force["strict"]["deterministic_algorithms"]
 
 
-def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path: Path, keeper: Any) -> None:
+def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path: Path, keeper: EngineCache) -> None:
     """Not a table in which every run failed; and nothing is kept that would make the next sweep fail too."""
     body = '[engine]\ncheckpoint = "no/such/folder"\n'
     experiment, configs = prepared(write_experiment(tmp_path, body))
@@ -153,15 +169,14 @@ def test_a_checkpoint_that_is_not_there_is_bad_input(tmp_path: Path, keeper: Any
 
 
 @pytest.mark.slow
-def test_a_run_that_takes_too_long(tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_takes_too_long(tmp_path: Path, keeper: EngineCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error; the next ones run, on an engine that is not busy."""
     release = threading.Event()
-    once = run_job_module.run_once
 
-    def slow(engine: Any, job: Job, cancelled: Any) -> Any:
+    def slow(engine: Engine, job: Job, cancelled: threading.Event) -> JobResult:
         if job.repeat == 1:
             (cancelled if job.condition == "a" else release).wait(30)
-        return once(engine, job, cancelled)
+        return run_once(engine, job, cancelled)
 
     monkeypatch.setattr(run_job_module, "run_once", slow)
     monkeypatch.setattr(run_job_module, "GRACE_S", 0.2)
@@ -171,14 +186,16 @@ def test_a_run_that_takes_too_long(tmp_path: Path, keeper: Any, monkeypatch: pyt
     finally:
         release.set()
     assert [r.error is None for r in result.results] == [False, True, False, True]
-    assert "not finished after 5 s, nor ended when told to" in result.results[2].error
+    assert "not finished after 5 s, nor ended when told to" in (result.results[2].error or "")
     assert [r.spoilt for r in result.results[1:]] == [False, True, False]
 
 
-def test_a_cuda_error_spoils_its_process_alone(tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cuda_error_spoils_its_process_alone(
+    tmp_path: Path, keeper: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """CUDA fails every later call of a process, and runs that are in no way to blame would fail with it."""
 
-    def broken(engine: Any, job: Job, cancelled: Any) -> None:
+    def broken(engine: Engine, job: Job, cancelled: threading.Event) -> None:
         raise RuntimeError("CUDA error: device-side assert triggered" if job.repeat == 1 else "else")
 
     monkeypatch.setattr(run_job_module, "run_once", broken)
@@ -187,11 +204,13 @@ def test_a_cuda_error_spoils_its_process_alone(tmp_path: Path, keeper: Any, monk
     assert pool.done == ["base/one__ryan/1", "renewed", "base/one__ryan/2"]
 
 
-def test_a_warm_up_that_fails_is_done_again(tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_up_that_fails_is_done_again(
+    tmp_path: Path, keeper: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run after it must not be the first that a cold engine does."""
     did = []
 
-    def warm_up(engine: Any, job: Job, cancelled: Any) -> None:
+    def warm_up(engine: Engine, job: Job, cancelled: threading.Event) -> None:
         did.append(job.repeat)
         if job.repeat == 1:
             raise RuntimeError("cut short")
@@ -202,7 +221,7 @@ def test_a_warm_up_that_fails_is_done_again(tmp_path: Path, keeper: Any, monkeyp
 
 
 @pytest.mark.slow
-def test_drift_that_is_really_there(tmp_path: Path, keeper: Any) -> None:
+def test_drift_that_is_really_there(tmp_path: Path, keeper: EngineCache) -> None:
     """bfloat16 rounds the near-ties of this checkpoint otherwise: each is stable, both together are not."""
     folder = write_near_tie(tmp_path / "near_tie")
     body = SHORT + '[matrix]\n"engine.codegen_dtype" = ["float32", "bfloat16"]\n'
@@ -212,8 +231,11 @@ def test_drift_that_is_really_there(tmp_path: Path, keeper: Any) -> None:
     result = run(write_experiment(tmp_path, body, texts=("one",)), keeper.run)
     assert [j.outcome for j in result.judgements] == ["holds", "fails"] and result.outcome.status == 1
     row = result.rows["codegen_dtype_bfloat16"]
-    assert row.value("reference_codes_differ") == 2 and row.value("topk_logits_differ") > 0
-    assert row.value("topk_first_diff_frame") <= row.value("reference_first_diff_frame")
+    assert row.value("reference_codes_differ") == 2
+    logits = row.value("topk_logits_differ")
+    assert logits is not None and logits > 0
+    first, first_of_codes = row.value("topk_first_diff_frame"), row.value("reference_first_diff_frame")
+    assert first is not None and first_of_codes is not None and first <= first_of_codes
 
 
 def test_the_processs_engine_is_one() -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttsctl.engine.model.streaming import CausalConv, CausalTransposedConv, StreamState
+from ttsctl.engine.model.streaming import CausalConv, CausalTransposedConv, StreamingLayer, StreamState
 
 # One layer in float64: sums of a few dozen products, split at other places.
 TOLERANCE = 1e-12
 
+Layer = TypeVar("Layer", bound=StreamingLayer)
 
-def _filled(layer: torch.nn.Module) -> torch.nn.Module:
+
+def _filled(layer: Layer) -> Layer:
     generator = torch.Generator().manual_seed(0)
     for parameter in layer.double().parameters():
         parameter.data.normal_(generator=generator)
     return layer.requires_grad_(False)
 
 
-LAYERS = {
+LAYERS: dict[str, Callable[[], StreamingLayer]] = {
     "conv": lambda: CausalConv(3, 4, 7, dilation=9),
     "depthwise": lambda: CausalConv(4, 4, 7, groups=4),
     "pointwise": lambda: CausalConv(3, 4, 1),
@@ -60,6 +65,7 @@ def test_transposed_conv_against_the_definition() -> None:
     for i in range(5):
         for k in range(4):
             wanted[2 * i + k] += layer.conv.weight[:, :, k].T @ x[i]
+    assert layer.conv.bias is not None
     wanted += layer.conv.bias
     assert (layer(x) - wanted[:10]).abs().max() <= TOLERANCE
 
@@ -80,6 +86,7 @@ def test_an_uncommitted_step_leaves_the_past_alone() -> None:
 def test_conv_against_the_definition() -> None:
     layer = _filled(CausalConv(2, 3, 3, dilation=2))
     x = torch.randn(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    assert layer.conv.bias is not None
     wanted = layer.conv.bias.repeat(6, 1)
     for i in range(6):
         for k in range(3):

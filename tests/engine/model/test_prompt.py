@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.request import Request, Voice
+from ttsctl.core.request import Request, TextMode, Voice
 from ttsctl.engine.model.checkpoint import BUILTIN, open_checkpoint
 from ttsctl.engine.model.prompt import Position, build_prompt
 from ttsctl.engine.model.sizes import TalkerSizes
@@ -25,7 +25,7 @@ def tokenizer() -> Any:
     return load_tokenizer(BUILTIN)
 
 
-def _request(text: str = "Good morning.", mode: str = "streaming", **voice: str) -> Request:
+def _request(text: str = "Good morning.", mode: TextMode = "streaming", **voice: str) -> Request:
     return Request(text, Voice("v", **{"speaker": "vivian", **voice}), text_mode=mode)
 
 
