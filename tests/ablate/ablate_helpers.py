@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ttsctl.ablate.explanation import Explanation, explain_difference
@@ -26,7 +28,7 @@ def packets(pcm: np.ndarray) -> list[np.ndarray]:
     return [pcm[start : start + PACKET].copy() for start in range(0, len(pcm), PACKET)]
 
 
-def sides(a: np.ndarray, pieces: list[np.ndarray], codes: tuple[str, str] = ("c", "c")) -> tuple[Side, Side]:
+def sides(a: np.ndarray, pieces: list[np.ndarray], codes: tuple[str, str | None] = ("c", "c")) -> tuple[Side, Side]:
     whole = Side("A", a, (len(a),), codes[0])
     return whole, Side("B", np.concatenate(pieces).astype(np.float32), tuple(map(len, pieces)), codes[1])
 
@@ -39,5 +41,5 @@ def explained(a: Side, b: Side) -> Explanation:
     return explain_difference(a, b, residual(a, b))
 
 
-def evidence(found: Explanation, name: str) -> dict:
+def evidence(found: Explanation, name: str) -> dict[str, Any]:
     return dict(next(f.evidence for f in found.findings if f.name == name))

@@ -50,9 +50,9 @@ def test_lost_samples_hide_pops_until_the_lag_is_corrected() -> None:
     alignment = result.alignment
     assert alignment is not None
     assert alignment.alignable
-    assert alignment.a_to_b < 0.4
-    assert alignment.corrected_a_to_b >= 0.9
-    assert alignment.chance < 0.2
+    assert alignment.a_to_b is not None and alignment.a_to_b < 0.4
+    assert alignment.corrected_a_to_b is not None and alignment.corrected_a_to_b >= 0.9
+    assert alignment.chance is not None and alignment.chance < 0.2
     assert {jump.samples for jump in alignment.lag_jumps} == {-555}
     assert [jump.time_s for jump in alignment.lag_jumps[:2]] == [7125 / RATE, 14_805 / RATE]
     assert [jump.time_b_s for jump in alignment.lag_jumps[:2]] == [7125 / RATE, 14_250 / RATE]
@@ -73,7 +73,7 @@ def test_unrelated_audio_is_not_alignable_and_says_so() -> None:
     alignment = aligned(("a", popped(seed=1)), ("b", popped(seed=50)))
     assert not alignment.alignable
     assert alignment.coverage < 0.2
-    assert alignment.reason.startswith("not alignable: ")
+    assert alignment.reason is not None and alignment.reason.startswith("not alignable: ")
     assert alignment.corrected_a_to_b is alignment.corrected_b_to_a is alignment.initial_lag is None
     assert (alignment.lag_jumps, alignment.matches) == ((), ())
     assert alignment.a_to_b is not None
@@ -90,8 +90,8 @@ def test_no_pops_have_no_rate_but_a_reason() -> None:
 def test_another_rate_is_resampled_with_a_note() -> None:
     a = popped()
     b = resample_audio(a, 48_000)
-    reports = [detect_pops(audio.pcm, audio.sample_rate) for audio in (a, b)]
-    alignment = align_pops(a, b, *reports)
+    report_a, report_b = (detect_pops(audio.pcm, audio.sample_rate) for audio in (a, b))
+    alignment = align_pops(a, b, report_a, report_b)
     assert alignment.alignable
     assert alignment.lag_jumps == ()
     assert alignment.notes[-1] == "resampled from 48000 to 24000 Hz"
@@ -111,7 +111,7 @@ def test_the_result_has_the_promised_fields_and_is_json() -> None:
     assert result["a"]["pops_s"] == [pop["time_s"] for pop in result["a"]["pops"]]
     assert set(result["a"]["pops"][0]) == {"time_s", "sample", "kind", "strength_db", "confidence"}
     alone = compare_pops(("a.wav", a))
-    assert alone.b is alone.alignment is None
+    assert alone.b is None and alone.alignment is None
 
 
 def test_a_summary_refuses_a_figure_that_is_no_number() -> None:

@@ -34,7 +34,7 @@ def test_fits_against_plain_least_squares(monkeypatch: pytest.MonkeyPatch) -> No
     taps = lpc.predict(sound, RATE).polynomials[at // 240]
     monkeypatch.setattr(fault_models, "OFFSETS", (-2, 0))
     fits = fitted(sound, at)
-    best = {}
+    best: dict[str, float] = {}
     for offset in (-2, 0):
         n = at + offset
         error = plain_errors(sound, n, taps, ORDER + 3)
@@ -87,7 +87,7 @@ def test_features_have_one_bounded_row_a_candidate() -> None:
 def test_softmax_is_a_distribution_and_survives_large_scores() -> None:
     values = np.array([[1.0, 1000.0], [1.0, -1000.0], [1.0, 0.0]])
     result = classifier.softmax(values, np.array([[0.0, 1.0], [0.0, -1.0]]))
-    assert np.allclose(result, [[1, 0], [0, 1], [0.5, 0.5]])
+    assert np.allclose(result, np.array([[1, 0], [0, 1], [0.5, 0.5]]))
 
 
 def test_terms_are_the_row_and_its_products() -> None:

@@ -107,7 +107,8 @@ def test_an_unstable_control_cannot_be_bisected() -> None:
     judgement = judge_bisection(outcome, question(runs=5))
     assert outcome.kind == "unstable" and judgement.status == 3
     assert "cannot be bisected" in judgement.headline and "unstable" in judgement.headline
-    assert len(outcome.probes) == 1 and outcome.probes[0].hash_unique > 1 and engine.runs == 10
+    (probe,) = outcome.probes
+    assert probe.hash_unique is not None and probe.hash_unique > 1 and engine.runs == 10
 
 
 def test_nothing_to_explain_and_nothing_to_toggle() -> None:

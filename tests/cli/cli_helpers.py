@@ -36,7 +36,7 @@ class Done:
         assert not self.out.exists(), sorted(self.out.rglob("*"))
 
 
-def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     line = [*RUN, *map(str, arguments)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)

@@ -17,11 +17,11 @@ from tests.cli.cli_helpers import BUILTIN, Done
 from ttsctl.engine.model.text import load_tokenizer
 
 
-def shard(folder: Any) -> None:
+def shard(folder: Path) -> None:
     """Split ``model.safetensors`` into two files and their index, in the layout of the official checkpoints."""
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number in (1, 2):
         file = f"model-{number:05d}-of-00002.safetensors"
         part = {name: tensors[name] for name in sorted(tensors)[number - 1 :: 2]}

@@ -44,9 +44,9 @@ def suite(tmp_path: Path) -> Any:
     return write
 
 
-def summary_of(cli: Callable[..., Done], done: Any, command: str) -> dict:
+def summary_of(cli: Callable[..., Done], done: Done, command: str) -> dict[str, Any]:
     """The one JSON document on stdout: the same as summary.json, and as the published schema wants it."""
-    summary = json.loads(done.stdout)
+    summary: dict[str, Any] = json.loads(done.stdout)
     written = (done.out / command / "latest" / "summary.json").read_text(encoding="utf-8")
     assert done.stdout.strip() == written.strip()
     assert summary["exit_status"] == done.status

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ttsctl.core.delivery import with_delivered
 from ttsctl.core.fingerprint import fingerprint
 from ttsctl.core.request import Packet
 from ttsctl.core.timing import packet_timing
 from ttsctl.core.trace import STAGES, Prints, Trace, no_draws, no_prints
-from ttsctl.runs.run_stream import with_delivered
 
 
 def one_print() -> Prints:

@@ -75,7 +75,8 @@ def test_metas_say_how_packets_were_cut(tmp_path: Path, codes: Any, put: Any) ->
     paths = [put(tmp_path, codes, "a", packet_tokens=8), put(tmp_path, changed(codes, 12, 9), "b")]
     found = compare_dumps(paths)
     assert (found.requests[0].packet_tokens, found.pairs[0].packet) == (8, 1)
-    assert "config stream.packet_tokens: 8 against 4" in found.pairs[0].condition_differences
+    differences = found.pairs[0].condition_differences
+    assert differences is not None and "config stream.packet_tokens: 8 against 4" in differences
 
 
 # Metas alone
@@ -87,7 +88,7 @@ def test_metas_alone_narrow_to_a_packet(tmp_path: Path, codes: Any, put: Any, on
     (pair,) = compare_dumps([a, put(tmp_path, changed(codes, 13, 9), "b", only_meta=True)]).pairs
     assert (pair.equal, pair.packet, pair.first_diff_between, pair.kind) == (False, 3, (12, 15), "value")
     assert (pair.first_diff_frame, pair.codebook, pair.elements_differ, pair.frames_differ) == (None,) * 4
-    assert "12 to 15" in pair.reason
+    assert pair.reason is not None and "12 to 15" in pair.reason
 
 
 def test_metas_alone_equal(tmp_path: Path, codes: Any, put: Any) -> None:
@@ -109,6 +110,7 @@ def test_metas_with_other_packets_are_not_comparable_at_packet_level(tmp_path: P
     found = compare_dumps(paths)
     (pair,) = found.pairs
     assert (pair.equal, pair.packet, pair.first_diff_between) == (False, None, None)
+    assert pair.reason is not None
     assert "packet_tokens differ (4 and 8): not comparable at packet level" in pair.reason
     assert found.requests[0].first_packet_hash_unique is None and found.requests[0].reason
     assert judge_comparison(found).status == 1
@@ -143,7 +145,9 @@ def test_what_differs_around_the_codes_is_said(tmp_path: Path, codes: Any, put: 
 def test_another_request_is_no_drift_and_said_so(tmp_path: Path, codes: Any, put: Any) -> None:
     paths = [put(tmp_path, codes, "a"), put(tmp_path, changed(codes, 1, 1), "b", text="bye", voice="v2")]
     found = compare_dumps(paths)
-    assert [line.split(":")[0] for line in found.pairs[0].request_differences] == ["text sha256", "voice id"]
+    differences = found.pairs[0].request_differences
+    assert differences is not None
+    assert [line.split(":")[0] for line in differences] == ["text sha256", "voice id"]
     outcome = judge_comparison(found)
     status, headline = outcome.status, outcome.headline
     assert status == 1 and "need not be drift" in headline
@@ -151,7 +155,8 @@ def test_another_request_is_no_drift_and_said_so(tmp_path: Path, codes: Any, put
 
 def test_without_metas_conditions_are_not_known(tmp_path: Path, codes: Any, put: Any) -> None:
     (pair,) = compare_dumps([put(tmp_path, codes, "a"), bare(tmp_path / "x.npy", codes)]).pairs
-    assert pair.condition_differences is None and "no meta beside" in pair.conditions_reason
+    assert pair.condition_differences is None
+    assert pair.conditions_reason is not None and "no meta beside" in pair.conditions_reason
 
 
 # Folders and manifests

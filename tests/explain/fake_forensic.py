@@ -293,19 +293,23 @@ class _Codegen:
         total = np.zeros(WIDTH, np.float32)
         for book, code in enumerate(frame_codes):
             total = total + self._embed(f"talker.embed.{book}", "talker", frame, 0, np.array([code]))[0]
-        return self.eye.out("talker.input", "talker", frame, 0, total / np.float32(2), module=False)
+        left: Array = self.eye.out("talker.input", "talker", frame, 0, total / np.float32(2), module=False)
+        return left
 
     def _embed(self, name: str, stage: str, frame: int, book: int, ids: NDArray[np.int64]) -> Array:
         self.eye.into(name, stage, frame, book, ids)
-        return self.eye.out(name, stage, frame, book, self.engine.weight(name, 256, WIDTH)[ids % 256])
+        left: Array = self.eye.out(name, stage, frame, book, self.engine.weight(name, 256, WIDTH)[ids % 256])
+        return left
 
     def _linear(self, name: str, stage: str, frame: int, book: int, x: Array, size: int) -> Array:
         self.eye.into(name, stage, frame, book, x)
-        return self.eye.out(name, stage, frame, book, self.engine.weight(name, size, len(x)) @ x)
+        left: Array = self.eye.out(name, stage, frame, book, self.engine.weight(name, size, len(x)) @ x)
+        return left
 
     def _norm(self, name: str, stage: str, frame: int, book: int, x: Array) -> Array:
         self.eye.into(name, stage, frame, book, x)
-        return self.eye.out(name, stage, frame, book, x / np.sqrt((x * x).mean() + np.float32(1e-5)))
+        left: Array = self.eye.out(name, stage, frame, book, x / np.sqrt((x * x).mean() + np.float32(1e-5)))
+        return left
 
     def _stack(self, root: str, stage: str, frame: int, book: int, x: Array, layers: int) -> Array:
         at = (stage, frame, book)
@@ -375,4 +379,5 @@ def _decode_packet(
 
 def _lookup(engine: FakeForensicEngine, codes: NDArray[np.int64]) -> Array:
     table = engine.weight("decoder.quantizer", 64 * BOOKS, WIDTH)
-    return table[codes % 64 + 64 * np.arange(BOOKS)].sum(0)
+    total: Array = table[codes % 64 + 64 * np.arange(BOOKS)].sum(0)
+    return total

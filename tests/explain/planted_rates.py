@@ -87,11 +87,11 @@ class Bench:
 
     @property
     def side(self) -> Side:
-        return Side("clean", self.clean.codes, self.clean.trace)
+        return Side("clean", self.clean.require_codes(), self.clean.trace)
 
     def blame(self, fault: Fault) -> Outcome:
         run = Faulty(self.engine, fault).record(REQUEST, self.level)
-        return Outcome(fault, compare_traces(self.side, Side("faulty", run.codes, run.trace)).first)
+        return Outcome(fault, compare_traces(self.side, Side("faulty", run.require_codes(), run.trace)).first)
 
     def converges(self, outcome: Outcome) -> bool:
         """Whether the clean value of the named site makes the faulty run the clean one: codes, PCM and all values.
@@ -112,12 +112,13 @@ class Bench:
         run = faulty.record(REQUEST, self.level, {site: value})
         if not self._is_clean(run):
             return False
-        still = compare_traces(self.side, Side("grafted", run.codes, run.trace)).first
+        still = compare_traces(self.side, Side("grafted", run.require_codes(), run.trace)).first
         # A draw's record goes on to say what the draw would have taken.
         return still is None or (still.stage == "draw" and still == found)
 
     def _is_clean(self, run: Run) -> bool:
-        return np.array_equal(run.codes, self.clean.codes) and np.array_equal(run.pcm, self.clean.pcm)
+        same_codes = np.array_equal(run.require_codes(), self.clean.require_codes())
+        return same_codes and np.array_equal(run.require_pcm(), self.clean.require_pcm())
 
     @contextmanager
     def same_codes(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ FRAMES = 9
 
 def run(level: TraceLevel = "modules", **settings: Any) -> Side:
     made: Run = FakeForensicEngine(frames=FRAMES, **settings).record(REQUEST, level)
-    return Side("B" if settings else "A", made.codes, made.trace)
+    return Side("B" if settings else "A", made.require_codes(), made.trace)
 
 
 @pytest.fixture(scope="module")

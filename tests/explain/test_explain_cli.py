@@ -65,7 +65,7 @@ def dump(
     recorded = FakeForensicEngine(**settings).record(request, level or "codes")
     config = Config(stream=StreamConfig(packet_tokens=settings.get("packet", 4)))
     meta = build_meta(recorded, request, config, info_of(collect_provenance(), codebook_size=16), tag)
-    return write_dump(folder, meta, recorded.codes, None if level is None else recorded.trace)[0]
+    return write_dump(folder, meta, recorded.require_codes(), None if level is None else recorded.trace)[0]
 
 
 def test_two_recorded_runs(cli: Callable[..., Done], tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_one_fault_is_one_frame_without_cascade() -> None:
     assert (found.forced.draws, found.forced.frames) == (FRAMES * BOOKS + 1, FRAMES + 1)
     assert found.forced.beyond_noise == 1
     # What cascaded from it is far more.
-    a, b = (FakeForensicEngine(faults=f).record(REQUEST, "codes").codes for f in ([], [fault]))
+    a, b = (FakeForensicEngine(faults=f).record(REQUEST, "codes").require_codes() for f in ([], [fault]))
     assert (a[: len(b)] != b[: len(a)]).sum() > 5
 
 
@@ -236,14 +236,14 @@ def test_other_precisions_cannot_be_proven_by_a_graft() -> None:
 
 def test_an_engine_that_refuses_the_request_leaves_what_the_files_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     engines = FakeForensicEngine(), FakeForensicEngine(faults=[Fault("talker.hidden", 4, 0)])
-    sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
+    a, b = (recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True))
 
     def refuse(*_: object) -> Run:
         raise InputError("codes: expected ids in 0..5", "give this checkpoint's codes")
 
     monkeypatch.setattr(engines[1], "record", refuse)
     monkeypatch.setattr(engines[1], "force", refuse)
-    found = investigate(*sides, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
+    found = investigate(a, b, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
     assert found.comparison.first is not None and found.comparison.first.point == "talker.hidden"
     assert (
         found.forced is None
@@ -256,8 +256,8 @@ def test_frames_of_other_lengths_are_not_grafted() -> None:
     fault = Fault("decoder.decoder.0")
     engines = FakeForensicEngine(), FakeForensicEngine(faults=[fault])
     engines[1].config = replace(engines[1].config, decoder=DecoderConfig(padding="legacy"))
-    sides = [recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True)]
-    found = investigate(*sides, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
+    a, b = (recorded_side(name, engine, REQUEST) for name, engine in zip("AB", engines, strict=True))
+    found = investigate(a, b, ReplaySetup(REQUEST, lambda: engines[0], lambda: engines[1]))
     assert found.trials == () and "decoder.padding is causal in A and legacy in B" in str(found.proof_reason)
 
 

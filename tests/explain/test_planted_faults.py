@@ -15,9 +15,10 @@ from tests.engine_help import make_engine
 from tests.explain.fault_plan import Plan
 from tests.explain.planted import Fault, Plant, at_call, handed_over, packet_of, replaced
 from tests.explain.planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
+from ttsctl.core.codes import CodeArray
 from ttsctl.core.delivery import with_delivered
-from ttsctl.core.request import End
-from ttsctl.core.trace import STAGES
+from ttsctl.core.request import End, Packet
+from ttsctl.core.trace import STAGES, Trace
 from ttsctl.engine.decode.sessions import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.forensic import LocalForensics
@@ -59,7 +60,7 @@ def blamed() -> list[Outcome]:
 
 
 @pytest.mark.slow
-def test_faults_are_named_exactly(blamed: list[Outcome], record_property: pytest.RecordProperty) -> None:
+def test_faults_are_named_exactly(blamed: list[Outcome], record_property: Callable[[str, object], None]) -> None:
     coarse = list(stage_outcomes(FRAMES, every=4))
     everything = [*blamed, *coarse]
     rate = sum(outcome.exact for outcome in everything) / len(everything)
@@ -111,8 +112,10 @@ def test_a_graft_elsewhere_does_not_converge(bench: Bench, blamed: list[Outcome]
 
 def _side(engine: LocalEngine) -> Side:
     """As it comes from the engine's own stream, which works in every form of overlap."""
-    *packets, end = engine.stream(REQUEST)
+    *items, end = engine.stream(REQUEST)
     assert isinstance(end, End) and end.trace is not None
+    packets = [item for item in items if isinstance(item, Packet)]
+    assert len(packets) == len(items)
     pcm = np.concatenate([packet.pcm for packet in packets])
     codes = np.concatenate([packet.codes for packet in packets])
     return Side("clean", codes, with_delivered(end.trace, pcm, engine.info.frame_samples))
@@ -182,7 +185,7 @@ def test_audio_of_another_length(change: Callable[[np.ndarray], np.ndarray], fra
 
 
 def last_packet(bench: Bench, change: Callable[[np.ndarray], np.ndarray]) -> Plant:
-    last = (len(bench.clean.codes) - 1) // STEP_FRAMES
+    last = (len(bench.clean.require_codes()) - 1) // STEP_FRAMES
     return lambda _: replaced(Decoding, "decode", at_call(last, change))
 
 
@@ -201,6 +204,6 @@ def test_a_whole_run_repeats_with_its_fault(bench: Bench) -> None:
     assert compare_traces(bench.side, Side("clean", *_again(bench))).first is None
 
 
-def _again(bench: Bench) -> tuple:
+def _again(bench: Bench) -> tuple[CodeArray, Trace | None]:
     run = LocalForensics(bench.engine).record(REQUEST, "modules")
-    return run.codes, run.trace
+    return run.require_codes(), run.trace

@@ -70,7 +70,11 @@ def write_trace(folder: Path, tag: str, trace: Trace) -> Path:
 
 
 def equal(one: Trace, other: Trace) -> bool:
-    parts = [(one.draws, other.draws), (one.codegen, other.codegen), (one.decode, other.decode)]
+    parts: list[tuple[Draws | Prints, Draws | Prints]] = [
+        (one.draws, other.draws),
+        (one.codegen, other.codegen),
+        (one.decode, other.decode),
+    ]
     return one.level == other.level and all(
         np.array_equal(getattr(a, field.name), getattr(b, field.name))
         and np.asarray(getattr(a, field.name)).dtype == np.asarray(getattr(b, field.name)).dtype

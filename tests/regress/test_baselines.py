@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_dumps_of_a_run_are_dumps_that_compare(run: Run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("where", ["codes_sha256", "packet_sha256"])
 def test_an_altered_golden_hash_is_status_1(run: Run, golden: Path, where: str) -> None:
-    def alter(document: dict) -> None:
+    def alter(document: dict[str, Any]) -> None:
         case = document["cases"][0]
         case[where] = "f" * 64 if where == "codes_sha256" else ["f" * 64, *case[where][1:]]
 

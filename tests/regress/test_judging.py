@@ -14,7 +14,7 @@ from ttsctl.core.config import Config, StreamConfig
 from ttsctl.core.metric import observed
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.aggregate import Aggregate, aggregate_cases
-from ttsctl.regress.gates import GATES
+from ttsctl.regress.gates import GATES, Operator
 from ttsctl.regress.judge import holds
 from ttsctl.regress.run import SuiteResult
 
@@ -209,7 +209,7 @@ def test_a_failed_case_is_status_3_and_a_failed_gate_beats_it(run: Run, baseline
 
 
 @pytest.mark.parametrize("op", ["<", "<=", "==", "!=", ">=", ">"])
-def test_nan_holds_no_gate(op: str) -> None:
+def test_nan_holds_no_gate(op: Operator) -> None:
     nan = float("nan")
     assert not any(holds(a, op, b) for a, b in [(nan, 1.0), (1.0, nan), (nan, nan)])
 
@@ -229,10 +229,11 @@ def test_operators() -> None:
 def test_aggregates_are_percentiles_over_the_cases(run: Run) -> None:
     result = run(FakeEngine(), texts=tuple(f"t{i}" for i in range(5)))
     found = result.aggregates
-    values = [case.observations["pop_click_score"].value for case in result.cases if case.observations]
+    scores = [case.observations["pop_click_score"].value for case in result.cases if case.observations]
+    values = np.array(scores, np.float64)
     assert found["pop_click_score"].p50 == pytest.approx(np.percentile(values, 50))
     assert found["pop_click_score"].p95 == pytest.approx(np.percentile(values, 95))
-    assert (found["pop_click_score"].max, found["pop_click_score"].n) == (max(values), 5)
+    assert (found["pop_click_score"].max, found["pop_click_score"].n) == (values.max(), 5)
     assert (found["snr_baseline_db"].n, found["snr_baseline_db"].reason) == (0, "no baseline given")
     assert "codes_sha256" not in found
 

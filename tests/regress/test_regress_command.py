@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
@@ -44,8 +45,9 @@ class Command:
         return self.out / "regress" / "latest"
 
     @property
-    def summary(self) -> dict:
-        return json.loads((self.latest / "summary.json").read_text(encoding="utf-8"))
+    def summary(self) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads((self.latest / "summary.json").read_text(encoding="utf-8"))
+        return summary
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.fakes import PROVENANCE as FAKE
 from tests.fakes import info_of
-from ttsctl.core.audio import pcm_sha256
+from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.run import SPEAKS, Run
@@ -47,8 +47,9 @@ def codes_of(job: Job, frames: int = 12) -> CodeArray:
     return np.random.default_rng(seed).integers(0, 2048, (frames, 16))
 
 
-def pcm_of(codes: CodeArray) -> np.ndarray:
-    return np.sin(np.arange(len(codes) * 40) * 0.01 * (1 + codes[0, 0] % 7)).astype(np.float32)
+def pcm_of(codes: CodeArray) -> PcmArray:
+    pcm: PcmArray = np.sin(np.arange(len(codes) * 40) * 0.01 * (1 + codes[0, 0] % 7)).astype(np.float32)
+    return pcm
 
 
 def result_of(job: Job, codes: CodeArray, **changes: Any) -> JobResult:

@@ -117,7 +117,8 @@ def test_decode_runs_are_judged_by_their_audio(tmp_path: Path) -> None:
     result = run(write_experiment(tmp_path, body), work)
     row = result.rows["d"]
     for name in ("hash_unique", "first_diff_frame"):
-        assert row.value(name) is None and "given" in row.metrics[name].reason
+        reason = row.metrics[name].reason
+        assert row.value(name) is None and reason is not None and "given" in reason
     assert figures(row, "pcm_hash_unique", "drifted_runs", "reference_pcm_differ") == (2, 2, 2)
     # The codes of all conditions together are those of the runs that made some.
     assert figures(result.total, "hash_unique", "pcm_hash_unique") == (1, 2)
@@ -130,7 +131,9 @@ def test_audio_is_held_against_the_references(tmp_path: Path) -> None:
 
     result = run(write_experiment(tmp_path, A_B, texts=("one",)), work)
     assert result.rows["a"].value("reference_mae") == 0.0
-    pcm = pcm_of(result.results[0].codes)
+    codes = result.results[0].codes
+    assert codes is not None
+    pcm = pcm_of(codes)
     assert result.rows["b"].value("reference_mae") == pytest.approx(0.1 * np.abs(pcm).mean(), rel=1e-3)
 
 
@@ -144,7 +147,8 @@ def test_audio_that_was_not_kept_is_not_taken_for_equal(tmp_path: Path) -> None:
     rows = run(write_experiment(tmp_path, A_B, texts=("one",)), work).rows
     assert rows["a"].value("reference_mae") == 0.0 and rows["b"].value("reference_pcm_differ") == 1
     assert rows["b"].value("reference_mae") is None
-    assert "audio is kept of first runs alone" in rows["b"].metrics["reference_mae"].reason
+    reason = rows["b"].metrics["reference_mae"].reason
+    assert reason is not None and "audio is kept of first runs alone" in reason
 
 
 def test_percentiles_are_those_of_numpy(tmp_path: Path) -> None:
@@ -175,7 +179,7 @@ def test_topk_against_a_plain_walk(shift: Any, ids: Any) -> None:
     codes = np.random.default_rng(1).integers(0, 2048, (12, 16))
     a, b = trace_of(codes).draws, trace_of(codes, shift, ids).draws
     found = topk_diff(a, b)
-    apart = {"ids": [], "logits": []}
+    apart: dict[str, list[tuple[int, int]]] = {"ids": [], "logits": []}
     for row in range(len(a.frame)):
         place = (int(a.frame[row]), int(a.codebook[row]))
         apart["ids"] += [place] * (a.best[row].tolist() != b.best[row].tolist())

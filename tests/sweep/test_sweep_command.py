@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-m", "ttsctl", "sweep"]
 TIMEOUT_S = 120
 
 
-def sweep(path: Path, *options: str) -> tuple[int, dict, Path]:
+def sweep(path: Path, *options: str) -> tuple[int, dict[str, Any], Path]:
     """(exit status, summary, run folder)."""
     line = [*COMMAND, str(path), "--out", str(path.parent / "out"), "--json", *options]
     done = subprocess.run(line, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)

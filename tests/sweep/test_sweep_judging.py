@@ -129,6 +129,7 @@ def on_machines(within: Any) -> Any:
         codes = codes_of(job)
         codes[9, 0] += second and (not within or job.repeat == 2)
         result = result_of(job, codes)
+        assert result.provenance is not None
         provenance = replace(result.provenance, machine_id=("b" if second else "a") * 64)
         return result_of(job, codes, provenance=provenance, host="other" if second else "here")
 
@@ -157,6 +158,7 @@ def test_codes_that_differ_between_machines_only(tmp_path: Path) -> None:
 def test_equal_codes_on_two_machines(tmp_path: Path) -> None:
     def work(job: Job) -> Any:
         result = steady(job)
+        assert result.codes is not None and result.provenance is not None
         return result_of(job, result.codes, provenance=replace(result.provenance, machine_id=str(job.repeat)))
 
     result = run(write_experiment(tmp_path), work)

@@ -65,7 +65,7 @@ def test_csv_has_every_metric_and_every_machine(summary: Any, tmp_path: Path) ->
     assert by_place.loc[("b", ""), "first_diff_frame"] == "9" and by_place.loc[("a", ""), "first_diff_frame"] == ""
     assert by_place.loc[("c", ""), "skipped"] == "skipped: needs 1 CUDA device, 0 there"
     assert by_place.loc[("c", ""), "runs"] == ""
-    assert float(by_place.loc[("a", ""), "ttfa_p50_ms"]) == 102.5
+    assert float(str(by_place.loc[("a", ""), "ttfa_p50_ms"])) == 102.5
     assert ("all together", "") in by_place.index
 
 
