@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.fakes import PROVENANCE as FAKE
 from tests.fakes import info_of, run_of
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
@@ -17,17 +18,7 @@ from ttsctl.core.request import Request, Voice
 from ttsctl.dumps.meta import DumpMeta, build_meta
 from ttsctl.dumps.write import write_dump
 
-PROVENANCE = Provenance(
-    machine_id="0" * 64,
-    cpu="a cpu",
-    cpu_count=2,
-    system="Linux",
-    python="3.11",
-    packages={"numpy": "2.0", "torch": "2.6"},
-    ttsctl="0.1.0",
-    git_commit=None,
-    git_dirty=None,
-)
+PROVENANCE = replace(FAKE, cpu="a cpu", packages={"numpy": "2.0", "torch": "2.6"})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeEngine
-from tests.regress.gate_fakes import Run, write_suite
+from tests.regress.regress_fakes import Run, write_suite
 from ttsctl.core.config import Config
 from ttsctl.regress.run import SuiteResult, run_suite
 from ttsctl.regress.suite import load_suite

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeEngine, codes_of
-from tests.regress.gate_fakes import Run
+from tests.regress.regress_fakes import Run
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.dumps.compare import compare_dumps

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import PROVENANCE, FakeEngine
-from tests.regress.gate_fakes import Run, elsewhere
+from tests.regress.regress_fakes import Run, elsewhere
 from ttsctl.core.config import Config, StreamConfig
 from ttsctl.core.metric import observed
 from ttsctl.core.verdict import Verdict

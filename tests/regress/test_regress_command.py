@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tests.fakes import FakeEngine
-from tests.regress.gate_fakes import write_suite
+from tests.regress.regress_fakes import write_suite
 from ttsctl.cli import regress, schema
 from ttsctl.core.config import Config
 from ttsctl.core.errors import CannotJudge, InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeEngine, codes_of, pcm_of
-from tests.regress.gate_fakes import Run, no_threads_left, write_suite
+from tests.regress.regress_fakes import Run, no_threads_left, write_suite
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.regress.gate_fakes import write_suite
+from tests.regress.regress_fakes import write_suite
 from ttsctl.core.errors import InputError
 from ttsctl.regress.gates import GATES
 from ttsctl.regress.suite import load_suite

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.dumps.codes_helpers import changed
+from tests.dumps.dump_helpers import changed
 from ttsctl.report.compare_hash import CompareSummary
 
 RUN = [sys.executable, "-c", "from ttsctl.cli.main import run; run()", "compare-hash"]

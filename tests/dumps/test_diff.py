@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dumps.codes_helpers import changed
+from tests.dumps.dump_helpers import changed
 from ttsctl.ablate.code_jumps import code_jumps
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.errors import InputError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.dumps.codes_helpers import changed
+from tests.dumps.dump_helpers import changed
 from ttsctl.core.errors import InputError
 from ttsctl.dumps.manifest import read_manifest, write_manifest
 from ttsctl.dumps.meta import read_meta

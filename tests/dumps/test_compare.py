@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.dumps.codes_helpers import changed
+from tests.dumps.dump_helpers import changed
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.config import Config
 from ttsctl.core.errors import CannotJudge, InputError
