@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ttsctl.core.errors import nearest
-from ttsctl.runs.validation import Location, input_error
+from ttsctl.core.validation import Location, input_error
 
 
 class Inner(BaseModel):

@@ -14,9 +14,9 @@ from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json, read_toml
 from ttsctl.core.provenance import Provenance, differences
 from ttsctl.core.request import Request
+from ttsctl.core.validation import input_error
 from ttsctl.dumps.meta import text_sha256
 from ttsctl.runs.resolve_config import chosen_sets, resolve_config
-from ttsctl.runs.validation import input_error
 
 _REQUEST_KEYS = ("text_sha256", "text_mode", "voice")
 

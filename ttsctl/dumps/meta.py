@@ -15,6 +15,7 @@ from ttsctl.core.codes import code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.validation import input_error
 
 if TYPE_CHECKING:  # building these dataclasses takes time that comparing two dumps does not have
     from pydantic import TypeAdapter
@@ -142,9 +143,7 @@ def read_meta(path: Path) -> DumpMeta:
     try:
         meta = _adapter().validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"meta {path}: {where}: {first['msg']}", REDUMP) from error
+        raise input_error(f"meta {path}", error, fix=REDUMP) from error
     _check_consistent(path, meta)
     return meta
 

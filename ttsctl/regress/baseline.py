@@ -22,9 +22,9 @@ from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json, write_json
 from ttsctl.core.metric import Observation
+from ttsctl.core.validation import input_error
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.conditions import Conditions, codes_conditions, request_conditions, timing_conditions
-from ttsctl.runs.validation import input_error
 
 BASELINE = "baseline.json"
 BASELINE_VERSION = "1.0"

@@ -39,9 +39,9 @@ from ttsctl.core.config import CONFIG_TABLES, Config
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import read_toml_bytes
 from ttsctl.core.request import TextMode
+from ttsctl.core.validation import input_error
 from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator, Threshold
 from ttsctl.runs.texts import Case, load_cases
-from ttsctl.runs.validation import input_error
 
 DEFAULT_RUNS = 3
 DEFAULT_TIMEOUT_S = 120.0

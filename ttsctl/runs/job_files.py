@@ -19,10 +19,10 @@ from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.timing import PacketTiming, RunTiming
+from ttsctl.core.validation import input_error
 from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.requirement import Requirement
-from ttsctl.runs.validation import input_error
 
 
 def write_result(folder: Path, name: str, result: JobResult) -> None:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import Table, read_toml, toml_value
+from ttsctl.core.validation import input_error
 
 
 def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:
@@ -92,9 +93,7 @@ def _merge(merged: Table, layer: Table, source: str) -> None:
     try:
         _validated(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"][:2])
-        raise InputError(f"{source}: {path}: {first['msg']}, got {first['input']!r}", "correct the value") from error
+        raise input_error(source, error, depth=2) from error
 
 
 def _nearest_table(table: str) -> str:

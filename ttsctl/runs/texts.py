@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import read_json
 from ttsctl.core.request import Request, TextMode, Voice
+from ttsctl.core.validation import input_error
 
 # Ids become parts of file names and, joined by "__", ids of cases.
 _ID = re.compile(r"[A-Za-z0-9](_?[A-Za-z0-9.-])*")
@@ -112,12 +113,8 @@ def _read(path: Path, what: str, model: type[File]) -> File:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        entry = _entry_id(value, first["loc"])
-        raise InputError(
-            f"{what} {path}: {where}{entry}: {first['msg']}, got {first['input']!r:.80}", "correct the entry"
-        ) from error
+        note = _entry_id(value, tuple(error.errors(include_url=False)[0]["loc"]))
+        raise input_error(f"{what} {path}", error, fix="correct the entry", note=note) from error
 
 
 def _entry_id(value: object, location: tuple[int | str, ...]) -> str:

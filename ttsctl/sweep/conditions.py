@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.run import DECODES, SPEAKS, RunKind
+from ttsctl.core.validation import input_error
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.texts import Id
-from ttsctl.runs.validation import input_error
 
 Settings = Mapping[str, Any]  # "table.key" -> value
 

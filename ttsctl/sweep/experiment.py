@@ -59,10 +59,10 @@ from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import Table, read_toml_bytes
 from ttsctl.core.request import TextMode
 from ttsctl.core.run import RunKind
+from ttsctl.core.validation import Location, input_error
 from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
 from ttsctl.runs.texts import Case, Id, Words, load_cases
-from ttsctl.runs.validation import Location, input_error
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
 from ttsctl.sweep.conditions import Condition, Settings, check_sources, cross, flat
 

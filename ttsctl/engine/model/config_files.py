@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from ttsctl.core.config import SamplingConfig
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json
+from ttsctl.core.validation import input_error
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 
 Sizes = TypeVar("Sizes", TalkerSizes, CodecSizes)
@@ -52,7 +53,7 @@ def read_sizes(read: Callable[[dict[str, Any], str], Sizes], path: Path, config:
         sizes = read(config, str(path))
         TypeAdapter(type(sizes)).validate_json(json.dumps(asdict(sizes)), strict=True)
     except ValidationError as error:
-        raise _wrong(path, error) from error
+        raise input_error(str(path), error, fix=DAMAGED) from error
     except (AttributeError, TypeError, ValueError) as error:  # a list or a word where a table or a number belongs
         raise InputError(f"{path}: not laid out like a Qwen3-TTS-12Hz config ({error})", DAMAGED) from error
     return sizes
@@ -69,11 +70,5 @@ def read_generation(path: Path) -> dict[str, Any]:
         try:
             TypeAdapter(SamplingConfig).validate_json(json.dumps({GENERATION_KEYS[key]: value}))
         except ValidationError as error:
-            raise _wrong(path, error, key) from error
+            raise input_error(f"{path}: {key}", error, fix=DAMAGED, depth=0) from error
     return known
-
-
-def _wrong(path: Path, error: ValidationError, key: str | None = None) -> InputError:
-    first = error.errors(include_url=False)[0]
-    where = key or ".".join(str(part) for part in first["loc"])
-    return InputError(f"{path}: {where}: {first['msg']}, got {first['input']!r:.80}", DAMAGED)
