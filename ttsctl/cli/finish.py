@@ -11,7 +11,7 @@ import typer
 from ttsctl.cli.streams import Output
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.outcome import ExitStatus
-from ttsctl.core.printable import message_line
+from ttsctl.core.printable import message_line, printable
 
 if TYPE_CHECKING:
     from ttsctl.report.summary import Summary
@@ -25,16 +25,20 @@ class Finished(typer.Exit):
         self.status = status
 
 
-def finish(summary: Summary, home: Path, as_json: bool) -> NoReturn:
+def finish(summary: Summary, home: Path | None, as_json: bool) -> NoReturn:
     """Print the summary as JSON, or its headline and path, on stdout; then raise Finished with the summary's status.
 
-    CannotJudge if the JSON is asked for and stdout is closed.
+    ``home`` is the run folder; None where the summary says why there is none. CannotJudge if the JSON is asked for and
+    stdout is closed.
     """
-    path = home / "summary.json"
+    where = None if home is None else str(home / "summary.json")
     if as_json:
         if isinstance(sys.stdout, Output) and sys.stdout.absent:
-            raise CannotJudge("--json: stdout is closed, so nobody got the summary", f"it is in {path}")
+            fix = "open stdout, or leave --json out" if where is None else f"it is in {where}"
+            raise CannotJudge("--json: stdout is closed, so nobody got the summary", fix)
         typer.echo(summary.to_json())
     else:
-        typer.echo(f"{message_line(summary.headline)} · {message_line(str(path))}")
+        headline = message_line(summary.headline)
+        # A path is printed whole, for a script to take it.
+        typer.echo(headline if where is None else f"{headline} · {printable(where)}")
     raise Finished(ExitStatus(summary.exit_status))

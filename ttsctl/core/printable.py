@@ -23,11 +23,15 @@ def encodable(text: str) -> str:
 
 def message_line(text: str, limit: int = LINE) -> str:
     """``text`` as one printable line of at most ``limit`` characters; a longer one loses its middle to "…"."""
-    line = printable(" ".join(text.split()))
-    if len(line) <= limit:
-        return line
+    return shortened(printable(" ".join(text.split())), limit)
+
+
+def shortened(text: str, limit: int = LINE) -> str:
+    """``text``, or its two ends around "…" where it has more than ``limit`` characters."""
+    if len(text) <= limit:
+        return text
     head = limit // 2
-    return f"{line[:head]}…{line[len(line) - (limit - head - 1) :]}"
+    return f"{text[:head]}…{text[len(text) - (limit - head - 1) :]}"
 
 
 def _escape(found: re.Match[str]) -> str:
