@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+JOB_FOLDER = "ttsctl-job-"
 _LOCK = ".lock"
 _TRIES = 20
 

@@ -6,16 +6,19 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from ttsctl.core.errors import EngineError, InputError
 from ttsctl.core.processes import ignore_interrupts, interrupts_held
+from ttsctl.runs.claimed_folder import JOB_FOLDER, sweep_abandoned
 from ttsctl.runs.dask_pool import open_dask
 from ttsctl.runs.job import Job, JobResult, Work
 
@@ -98,6 +101,8 @@ class LocalPool:
             if worker.is_alive():
                 worker.kill()
                 worker.join()
+        # A worker that is ended leaves the folder of its job.
+        sweep_abandoned(Path(tempfile.gettempdir()), JOB_FOLDER)
 
 
 def start_worker() -> None:

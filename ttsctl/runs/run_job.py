@@ -19,7 +19,7 @@ from pathlib import Path
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, error_line
 from ttsctl.core.processes import ignore_interrupts
-from ttsctl.runs.claimed_folder import claimed_folder, sweep_abandoned
+from ttsctl.runs.claimed_folder import JOB_FOLDER, claimed_folder, sweep_abandoned
 from ttsctl.runs.engines import load_engine
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.job_files import SUMS, read_job, read_result, write_job, write_result
@@ -27,7 +27,6 @@ from ttsctl.runs.job_kinds import run_once, warm_up
 from ttsctl.runs.requirement import Resource
 from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
 
-JOB_FOLDER = "ttsctl-job-"
 RESULT, STDERR = "result", "stderr.txt"
 # CUDA does not recover from what a kernel did wrong: every later call in the process fails with the same words.
 STICKY = "CUDA error"
