@@ -26,7 +26,9 @@ class RunFolder:
     def __init__(self, path: Path, stamp: str) -> None:
         self.path = path
         self.stamp = stamp
-        self.inode = path.stat().st_ino
+        # While it is held, the system gives its number to no other folder. Windows cannot open a folder, nor remove one
+        # that is in use.
+        self.handle = os.open(path, os.O_RDONLY) if os.name == "posix" else None
         self.final: Path | None = None
 
     @property
@@ -70,7 +72,10 @@ def _open(parent: Path, new: list[Path], stack: contextlib.ExitStack) -> RunFold
         new += [folder for folder in (parent, *parent.parents) if not folder.exists()]
         parent.mkdir(parents=True, exist_ok=True)
         sweep_abandoned(parent, ".")
-        return RunFolder(stack.enter_context(claimed_folder(parent, f".{stamp}-")), stamp)
+        run = RunFolder(stack.enter_context(claimed_folder(parent, f".{stamp}-")), stamp)
+        if run.handle is not None:
+            stack.callback(os.close, run.handle)
+        return run
     except OSError as error:
         raise InputError(
             f"output folder {parent}: {error.strerror or error}", "choose a writable folder with --out"
@@ -91,7 +96,7 @@ def _settle(run: RunFolder, parent: Path) -> Path:
     after someone removed it would make it anew, without those before.
     """
     try:
-        if run.path.stat().st_ino != run.inode:
+        if run.handle is not None and not os.path.samestat(run.path.stat(), os.fstat(run.handle)):
             raise FileNotFoundError(ENOENT, "it was removed while the run was under way")
         sync_tree(run.path)
         for attempt in range(1, 1000):
