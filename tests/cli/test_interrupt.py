@@ -119,5 +119,5 @@ def test_what_was_ignored_before_stays_ignored() -> None:
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (130, "ttsctl: interrupted\n")
     acting = IGNORING.replace("SIG_IGN", "SIG_DFL").replace("    os.kill(os.getpid(), signal.SIGTERM)\n", "")
-    done = subprocess.run([sys.executable, "-c", acting], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", acting], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130
