@@ -57,7 +57,7 @@ def code_range(codes: CodeArray, codebook_size: int) -> CodeRange:
     if codes.size == 0:
         return CodeRange(None, None, 0, None)
     smallest, largest = int(codes.min()), int(codes.max())
-    if 0 <= smallest and largest < codebook_size:
+    if smallest >= 0 and largest < codebook_size:
         return CodeRange(smallest, largest, 0, None)
     bad = np.argwhere((codes < 0) | (codes >= codebook_size))
     first = None
