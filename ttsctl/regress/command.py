@@ -72,6 +72,7 @@ def run_regress(options: RegressOptions, progress: CaseProgress | None = None) -
             options.write_baseline is not None,
             run.path,
             progress,
+            baseline_named=options.baseline is not None,
         )
         summary = summarise(result, result.info.provenance if result.info else collect_provenance())
         write_text(run.path / JUNIT, junit_xml(summary))
