@@ -42,6 +42,7 @@ def run_once(engine: Engine, job: Job, cancelled: threading.Event) -> JobResult:
         info=engine.info,
         run=run if engine.config.record.packets else replace(run, packets=()),
         pcm_sha256=pcm_sha256(run.pcm) if run.pcm is not None else None,
+        samples=None if run.pcm is None else len(run.pcm),
         pops=_pops(run.pcm, engine.info.sample_rate) if "pops" in job.measure and run.pcm is not None else None,
     )
 

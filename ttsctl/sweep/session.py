@@ -23,6 +23,7 @@ from ttsctl.sweep.experiment import Experiment, load_experiment
 from ttsctl.sweep.key import checkpoint_state, sweep_key
 from ttsctl.sweep.result import SweepResult
 from ttsctl.sweep.run import Progress, run_experiment
+from ttsctl.sweep.run_rows import write_run_rows
 from ttsctl.sweep.store import ResultStore, open_store
 from ttsctl.sweep.summary import SweepSummary, summarise
 
@@ -121,5 +122,6 @@ def _write(result: SweepResult, base: Config, options: SweepOptions, folder: Pat
     requests = {case.id: case.request for case in result.experiment.cases}
     write_sweep_files(folder, result.results, requests, result.configs, store.trace)
     write_tables(summary, folder)
+    write_run_rows(folder, result.results, requests, result.experiment.reference)
     write_summary(summary, folder)
     return summary

@@ -18,6 +18,7 @@ from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups
 from ttsctl.sweep.metrics import COUNTED, TIMED_PERCENTILES
 from ttsctl.sweep.result import SweepResult, rows_by_machine
 from ttsctl.sweep.rows import ConditionRow
+from ttsctl.sweep.run_rows import RUNS_CSV
 from ttsctl.sweep.topk import TopkRow, topk_rows
 
 CSV, MARKDOWN = "decision_table.csv", "decision_table.md"
@@ -106,7 +107,7 @@ def summarise(
         by_machine=rows_by_machine(result),
         machine_spreads=machine_spreads(result.runs),
         topk=topk_rows(result.results, result.experiment.reference),
-        files={"table": MARKDOWN, "csv": CSV, "codes": "codes/", "wav": "wav/"},
+        files={"table": MARKDOWN, "csv": CSV, "runs": RUNS_CSV, "codes": "codes/", "wav": "wav/"},
     )
 
 
