@@ -195,3 +195,13 @@ def test_what_was_changed_is_told_by_option(tmp_path: Path) -> None:
         "vary": ["stream.packet_tokens=1,2"],
     }
     assert json.loads(json.dumps(told)) == told
+
+
+def test_isolation_and_what_is_measured(tmp_path: Path) -> None:
+    path = write_experiment(tmp_path, 'isolation = "state"\n')
+    changed = load_experiment(path, Changes(isolation="process", measure=("pops",)))
+    assert (changed.isolation, changed.measure) == ("process", ("pops",))
+    as_it_is = load_experiment(path)
+    assert (as_it_is.isolation, as_it_is.measure) == ("state", ())
+    told = Changes(isolation="process", measure=("pops",)).as_told()
+    assert told == {"isolation": "process", "measure": ["pops"]}

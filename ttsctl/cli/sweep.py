@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -47,6 +47,11 @@ def command(
         list[str] | None,
         typer.Option("--vary", metavar="KEY=VALUE,…", help="Values of a setting to go through; repeatable."),
     ] = None,
+    isolation: Annotated[
+        Literal["state", "process"] | None,
+        typer.Option("--isolation", help="state: an engine a condition; process: a fresh interpreter every run."),
+    ] = None,
+    pops: Annotated[bool, typer.Option("--pops", help="Find the pops of every run, as measure of the file.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Local worker processes.")] = 1,
     executor: Annotated[
         str, typer.Option("--executor", metavar="local|dask://HOST:PORT", help="Where runs are made.")
@@ -77,7 +82,9 @@ def command(
         fresh=fresh,
         checkpoint=checkpoint,
         sets=sets or (),
-        changes=Changes(texts, voices, text_id or (), voice_id or (), codes or (), vary or ()),
+        changes=Changes(
+            texts, voices, text_id or (), voice_id or (), codes or (), vary or (), isolation, ("pops",) if pops else ()
+        ),
     )
     with _told_if_interrupted() as opened, items("runs") as progress:
         sweep = run_sweep(options, opened, progress)

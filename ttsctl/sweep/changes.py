@@ -9,6 +9,7 @@ from typing import Any
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import toml_value
+from ttsctl.runs.job import Isolation, Measure
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Changes:
 
     ``texts`` and ``voices``: files. ``text_ids`` and ``voice_ids``: which of theirs. ``codes``: code files, metas,
     manifests or folders, whose codes the decode runs get; nothing is then spoken. ``vary``: ``KEY=VALUE,VALUE,…``.
+    ``isolation`` None: the file's. ``measure``: what is measured besides what the file names.
+
     InputError for codes beside texts or voices.
     """
 
@@ -26,6 +29,8 @@ class Changes:
     voice_ids: Sequence[str] = ()
     codes: Sequence[Path] = ()
     vary: Sequence[str] = ()
+    isolation: Isolation | None = None
+    measure: Sequence[Measure] = ()
 
     def __post_init__(self) -> None:
         if self.codes and (self.texts or self.voices or self.text_ids or self.voice_ids):
@@ -43,6 +48,8 @@ class Changes:
             "voice_ids": list(self.voice_ids),
             "codes": [str(path) for path in self.codes],
             "vary": list(self.vary),
+            "isolation": self.isolation,
+            "measure": list(self.measure),
         }
         return {name: value for name, value in told.items() if value}
 

@@ -134,5 +134,6 @@ def check_sources(conditions: Sequence[Condition], where: str, given: bool = Fal
             raise InputError(f"{at}: {condition.codes_of!r} makes no codes", f"name one that runs {', '.join(SPEAKS)}")
     if given and not any(condition.run in DECODES for condition in conditions):
         raise InputError(
-            f"{where}: codes are given, and no condition decodes any", 'give one run = "decode", or leave out the codes'
+            f"{where}: codes are given, and no condition decodes any",
+            'use one that does, such as vary_decode, or give a condition run = "decode"',
         )

@@ -198,6 +198,9 @@ def _changed(read: _ExperimentTable, changes: Changes) -> _ExperimentTable:
         updates["text_ids"] = list(changes.text_ids)
     if changes.voice_ids:
         updates["voice_ids"] = list(changes.voice_ids)
+    if changes.isolation is not None:
+        updates["isolation"] = changes.isolation
+    updates["measure"] = [*read.measure, *changes.measure]
     if changes.codes:
         updates["codes"] = [str(path.absolute()) for path in changes.codes]
     return read.model_copy(update=updates)
