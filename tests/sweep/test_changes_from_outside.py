@@ -21,9 +21,9 @@ from ttsctl.sweep.experiment import load_experiment
 from ttsctl.sweep.key import sweep_key
 from ttsctl.sweep.result import SweepResult
 from ttsctl.sweep.run import run_experiment
-from ttsctl.sweep.session import SweepOptions, changed_from_outside, resolve_configs
+from ttsctl.sweep.session import SweepOptions, changed_from_outside, resolve_configs, run_sweep
 from ttsctl.sweep.store import open_store
-from ttsctl.sweep.summary import summarise
+from ttsctl.sweep.summary import SweepSummary, summarise
 
 DECODES = """
 repeats = 2
@@ -39,6 +39,10 @@ question = "Is its audio the same every time?"
 expect = "pcm_hash_unique == 1"
 conditions = ["decoded"]
 """
+
+
+# The size of a codebook of the built-in checkpoint.
+BUILTIN_IDS = 128
 
 
 def dump(path: Path, seed: int = 0) -> Path:
@@ -205,3 +209,20 @@ def test_isolation_and_what_is_measured(tmp_path: Path) -> None:
     assert (as_it_is.isolation, as_it_is.measure) == ("state", ())
     told = Changes(isolation="process", measure=("pops",)).as_told()
     assert told == {"isolation": "process", "measure": ["pops"]}
+
+
+@pytest.mark.slow
+def test_codes_that_do_not_fit_are_wrong_input(tmp_path: Path) -> None:
+    """Every run of one dump fails with the same words, which is an error of the input; clamped, they are decoded."""
+    path = write_experiment(tmp_path, DECODES.replace("repeats = 2", "repeats = 2\nwarmup = 0"))
+    codes = np.load(dump(tmp_path / "bad.npy")) % BUILTIN_IDS
+    codes[2, 3] = BUILTIN_IDS
+    np.save(tmp_path / "bad.npy", codes)
+
+    def made(*sets: str) -> SweepSummary:
+        options = SweepOptions(str(path), tmp_path / "out", sets=sets, changes=Changes(codes=(tmp_path / "bad.npy",)))
+        return run_sweep(options, lambda _: None).summary
+
+    with pytest.raises(InputError, match=r"codes of bad: id .* at frame 2, codebook 3 is outside"):
+        made()
+    assert "bad: determinism.clamp_codes: 1 ids were moved into range" in made("determinism.clamp_codes=true").notes

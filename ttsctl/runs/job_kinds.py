@@ -64,11 +64,11 @@ def _codegen(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
 
 
 def _decode(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
-    return run_decode(engine, _given(job), f"job {job.id}")
+    return run_decode(engine, _given(job), f"codes of {job.case}")
 
 
 def _decode_offline(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
-    return run_decode_offline(engine, _given(job), f"job {job.id}")
+    return run_decode_offline(engine, _given(job), f"codes of {job.case}")
 
 
 def _given(job: Job) -> CodeArray:
