@@ -65,3 +65,8 @@ def code_range(codes: CodeArray, codebook_size: int) -> CodeRange:
         frame, book = (int(i) for i in bad[0])
         first = (frame, book, int(codes[frame, book]))
     return CodeRange(smallest, largest, len(bad), first)
+
+
+def clamp_notes(clamped: int) -> tuple[str, ...]:
+    """The notes of a run about ids that ``determinism.clamp_codes`` moved; none if it moved none."""
+    return (f"determinism.clamp_codes: {clamped} ids were moved into range",) if clamped else ()

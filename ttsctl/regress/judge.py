@@ -16,7 +16,7 @@ from ttsctl.core.verdict import GateStatus, Verdict
 from ttsctl.regress.aggregate import Aggregate
 from ttsctl.regress.coverage import Coverage
 from ttsctl.regress.gates import PIN_PREFIX, GateSetting, Operator, Statistic
-from ttsctl.regress.measure import MeasuredCase, Observations
+from ttsctl.regress.measure import OFFLINE_FROM_CODES, MeasuredCase, Observations
 from ttsctl.regress.reference import Reference
 from ttsctl.regress.suite import Suite
 from ttsctl.runs.texts import Case
@@ -37,6 +37,9 @@ _BESIDE = MappingProxyType(
         "mae_waveform": "offset_ms",
     }
 )
+# The gates on what offline runs give: their codes, and their audio beside the stream's.
+_OF_OFFLINE_CODES = frozenset({"offline_codes"})
+_OF_OFFLINE_AUDIO = frozenset({"mae_waveform", "duration_diff_ms"})
 
 
 def judge_gates(
@@ -50,13 +53,27 @@ def judge_gates(
     verdicts = [_pin(key, wanted, config) for key, wanted in suite.pins.items()]
     for setting in suite.gates:
         statistic = setting.gate.statistic
-        if not setting.on:
+        if suite.offline_from_codes and setting.gate.name in _OF_OFFLINE_CODES and setting.on:
+            verdicts.append(_verdict(setting, _unasked(setting), None, "", OFFLINE_FROM_CODES))
+        elif not setting.on:
             verdicts.append(_verdict(setting, "skipped", None, "", "off in this suite"))
         elif statistic is not None:
             verdicts.append(_over_all(setting, statistic, cases, aggregates, reference))
         else:
             verdicts += [_one_case(setting, case, reference) for case in cases]
-    return verdicts
+    return [_named(verdict) for verdict in verdicts] if suite.offline_from_codes else verdicts
+
+
+def _unasked(setting: GateSetting) -> GateStatus:
+    """The status of a gate whose figure was not asked for: one that the suite requires leaves the run not judged."""
+    return "not_comparable" if setting.required else "skipped"
+
+
+def _named(verdict: Verdict) -> Verdict:
+    """The verdict, and after its reason what offline audio it was held against."""
+    if verdict.gate not in _OF_OFFLINE_AUDIO:
+        return verdict
+    return replace(verdict, reason="; ".join(part for part in (verdict.reason, OFFLINE_FROM_CODES) if part))
 
 
 def suite_outcome(

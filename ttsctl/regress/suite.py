@@ -9,6 +9,8 @@ runs = 3                                     # streamed runs besides the first, 
 warmup = 1                                   # streamed runs that are not counted, before the first case
 timeout_s = 60                               # for all runs of a case together
 text_mode = "streaming"
+offline_from_codes = false                   # true: "offline" decodes the stream's own codes, so that drift of code
+                                             # generation does not spoil the comparison of audio
 baseline = "../manifests/base_golden"        # used unless --baseline names another
 
 [stream]                                     # the tables of the configuration
@@ -66,6 +68,7 @@ class Suite:
     config_tables: Mapping[str, Any]
     pins: Mapping[str, Any]
     gates: tuple[GateSetting, ...]
+    offline_from_codes: bool = False
 
 
 class _Closed(BaseModel):
@@ -82,6 +85,7 @@ class _SuiteTable(_Closed):
     warmup: Annotated[int, Ge(0), Le(MOST_RUNS)] = 1
     timeout_s: Annotated[float, Gt(0), Le(LONGEST_S)] = DEFAULT_TIMEOUT_S
     text_mode: TextMode = "streaming"
+    offline_from_codes: bool = False
     baseline: str | None = None
     pins: dict[str, bool | int | float | str] = {}
     gates: dict[str, Any] = {}
@@ -120,6 +124,7 @@ def load_suite(path: Path) -> Suite:
         config_tables=config_tables,
         pins=_checked_pins(suite.pins, path),
         gates=_gates(suite.gates, path),
+        offline_from_codes=suite.offline_from_codes,
     )
 
 

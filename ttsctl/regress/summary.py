@@ -33,6 +33,7 @@ class SuiteFacts(Model):
     runs: Annotated[int, Field(description="streamed runs besides the first")]
     warmup: int
     timeout_s: float
+    offline_from_codes: Annotated[bool, Field(description="offline runs decode the codes of the stream")] = False
 
 
 class MeasuredValue(Model):
@@ -138,6 +139,7 @@ def _suite(suite: Suite) -> SuiteFacts:
         runs=suite.runs,
         warmup=suite.warmup,
         timeout_s=suite.timeout_s,
+        offline_from_codes=suite.offline_from_codes,
     )
 
 

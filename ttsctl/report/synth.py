@@ -6,7 +6,9 @@ import contextlib
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.config import Config
@@ -55,6 +57,7 @@ class SynthSummary(Summary):
     seed: int | None
     frames: int
     truncated: bool
+    clamped: Annotated[int, Field(description="ids that determinism.clamp_codes moved into range")]
     samples: int
     samples_expected: int
     duration_s: float
@@ -104,6 +107,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         seed=stream.seed,
         frames=len(codes),
         truncated=bool(stream.truncated),
+        clamped=stream.clamped,
         samples=len(pcm),
         samples_expected=len(codes) * info.frame_samples,
         duration_s=duration_s,

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import error_line
+from ttsctl.core.run import DECODES, SPEAKS
 from ttsctl.runs.executors import Pool
 from ttsctl.runs.job import Job, JobResult, Work
 from ttsctl.runs.texts import Case
@@ -38,8 +39,8 @@ def run_experiment(
     no job is tried twice. An interruption passes through; what was done until then is in the store.
     """
     jobs = _JobRunner(experiment, configs, work, pool, store, progress)
-    jobs.run_all([job for c in experiment.conditions if c.codes_of is None for job in jobs.of(c)])
-    jobs.run_all([job for c in experiment.conditions if c.codes_of is not None for job in jobs.with_codes(c)])
+    jobs.run_all([job for c in experiment.conditions if c.run in SPEAKS for job in jobs.speaking(c)])
+    jobs.run_all([job for c in experiment.conditions if c.run in DECODES for job in jobs.with_codes(c)])
     return judge_results(experiment, configs, jobs.results(), jobs.resumed, pool.notes)
 
 
@@ -73,15 +74,27 @@ class _JobRunner:
             for repeat in range(1, self._experiment.repeats + 1)
         ]
 
+    def speaking(self, condition: Condition) -> list[Job]:
+        """The jobs of a condition that makes codes. They are skipped where the experiment brings codes along."""
+        jobs = self.of(condition)
+        if not self._experiment.codes.by_case:
+            return jobs
+        for job in jobs:
+            self._finish(_skipped(job, "codes are given, so that nothing is spoken"))
+        return []
+
     def with_codes(self, condition: Condition) -> list[Job]:
         """The jobs of a condition that decodes, with the codes to decode. Jobs without codes are skipped."""
+        given = self._experiment.codes.by_case
+        if given:
+            return [replace(job, codes=given[job.case].codes) for job in self.of(condition)]
         jobs = []
         for job in self.of(condition):
             source = self._done.get(f"{condition.codes_of}/{job.case}/1")
             if source is None or source.codes is None:
                 said = (source.error or source.skipped) if source else "it was not run"
                 why = f"no codes of {condition.codes_of!r}: {said}"
-                self._finish(JobResult(condition.name, job.case, job.repeat, platform.node(), skipped=why))
+                self._finish(_skipped(job, why))
             else:
                 jobs.append(replace(job, codes=source.codes))
         return jobs
@@ -153,6 +166,10 @@ class _JobRunner:
             experiment = self._experiment
             total = len(experiment.conditions) * len(experiment.cases) * experiment.repeats
             self._progress(result.condition, len(self._done), total)
+
+
+def _skipped(job: Job, why: str) -> JobResult:
+    return JobResult(job.condition, job.case, job.repeat, platform.node(), skipped=why)
 
 
 def _process_settings(job: Job) -> tuple[object, ...]:
