@@ -21,6 +21,7 @@ from ttsctl.audio.pops.classifier import CLASSES
 from ttsctl.audio.pops.detector import detect_pops
 from ttsctl.audio.wav import resample_audio, write_wav
 from ttsctl.core.audio import Audio
+from ttsctl.core.errors import CannotJudge
 from ttsctl.core.files import write_json
 from ttsctl.core.machine import collect_provenance
 from ttsctl.report.pictures import draw_pops, envelope
@@ -189,3 +190,11 @@ def test_nothing_here_loads_torch_or_a_plotter() -> None:
         "sys.exit(bool({'torch', 'matplotlib', 'scipy', 'soundfile', 'ttsctl.engine.model'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_limit_on_pops_is_not_judged_on_audio_too_short_to_search() -> None:
+    short = compare_pops(("short.wav", Audio(white(900), RATE)))
+    with pytest.raises(CannotJudge, match="A shorter than the 40 ms"):
+        judge_pops(short, 0, None)
+    assert judge_pops(short, None, None).status == 0
+    assert judge_pops(compare_pops(("long.wav", Audio(white(RATE), RATE))), 0, None).status == 0

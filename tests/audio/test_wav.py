@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from tests.audio.audio_helpers import RATE, speech, white
-from ttsctl.audio.wav import read_audio, resample_audio, write_wav
+from ttsctl.audio.wav import Subtype, read_audio, resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.errors import InputError
 
@@ -89,3 +89,14 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
         write_wav(tmp_path / "a.wav", white(10), RATE, "NO_SUCH")  # type: ignore[arg-type]
     assert (tmp_path / "a.wav").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_16"])
+def test_equal_pcm_is_an_equal_file_without_a_time_in_it(tmp_path: Path, subtype: Subtype) -> None:
+    sound = speech(0.2)
+    write_wav(tmp_path / "a.wav", sound, RATE, subtype)
+    write_wav(tmp_path / "b.wav", sound, RATE, subtype)
+    written = (tmp_path / "a.wav").read_bytes()
+    assert written == (tmp_path / "b.wav").read_bytes()
+    # The chunk in which libsndfile keeps the time of day.
+    assert b"PEAK" not in written[:200]

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ttsctl.audio.lpc import WINDOW_S
 from ttsctl.audio.pop_alignment import PopAlignment, PopComparison, Recording, TimedLagJump, compare_pops, label_text
 from ttsctl.audio.wav import read_audio
 from ttsctl.core.errors import CannotJudge, InputError
@@ -101,6 +102,7 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
     """
     failed = []
     if max_pops is not None:
+        _check_searched(found)
         failed = [
             f"{name} has {len(recording.pops)} pops, at most {max_pops} allowed"
             for name, recording in found.recordings
@@ -111,6 +113,14 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
     if failed:
         return Outcome(ExitStatus.FAILS, "; ".join(failed))
     return Outcome(ExitStatus.HOLDS, _headline(found))
+
+
+def _check_searched(found: PopComparison) -> None:
+    """CannotJudge if a recording is too short to be searched: no pops were found there because none were sought."""
+    short = [name for name, recording in found.recordings if recording.duration_s < WINDOW_S]
+    if short:
+        what = f"--max-pops: {' and '.join(short)} shorter than the {1000 * WINDOW_S:.0f} ms that a search needs"
+        raise CannotJudge(what, "pass a longer recording")
 
 
 def _misaligned(alignment: PopAlignment, least: float) -> list[str]:
