@@ -21,6 +21,7 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.same_file import compared_with_itself, same_file
 from ttsctl.report.console import MISSING, number, print_notes, share, table
 from ttsctl.report.pictures import draw_pops
 from ttsctl.report.run_folder import run_folder
@@ -70,9 +71,12 @@ class PopAlignOptions:
 def run_pop_align(options: PopAlignOptions, out: Path) -> tuple[PopAlignSummary, Path]:
     """Find and align pops, judge, and write labels, picture and summary under ``out``. Returns summary and folder.
 
-    InputError for options that do not go together and for audio that cannot be read; CannotJudge as ``judge_pops``.
+    InputError for options that do not go together and for audio that cannot be read; CannotJudge for a recording
+    against itself, and as ``judge_pops``.
     """
     _check_options(options)
+    if options.b and same_file(options.a, options.b):
+        raise compared_with_itself(options.a, options.b)
     audio_a, audio_b = read_audio(options.a), read_audio(options.b) if options.b else None
     second = (options.b, audio_b) if options.b and audio_b else None
     found = compare_pops((options.a, audio_a), second, options.tolerance_ms / 1000)
