@@ -52,7 +52,7 @@ class JobResult:
 
     ``pcm_sha256``: of the run's audio, also if the audio itself was not kept. ``pops``: their samples. ``host``: a name
     for people; ``info.provenance.machine_id`` identifies the machine. ``info``: of the engine. ``pid``: of its process.
-    ``spoilt``: that process cannot do other jobs any more.
+    ``spoilt``: that process cannot do other jobs any more. ``samples``: of the audio, as ``pcm_sha256``.
     """
 
     condition: str
@@ -67,6 +67,7 @@ class JobResult:
     run: Run | None = None
     pcm_sha256: str | None = None
     pops: tuple[int, ...] | None = None
+    samples: int | None = None
 
     @property
     def id(self) -> str:

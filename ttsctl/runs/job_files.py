@@ -18,7 +18,8 @@ from ttsctl.core.files import read_json, write_json, written_whole
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
-from ttsctl.core.timing import PacketTiming, RunTiming
+from ttsctl.core.stalls import Stall
+from ttsctl.core.timing import ChunkTiming, PacketTiming, RunTiming
 from ttsctl.core.validation import input_error
 from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
@@ -56,6 +57,8 @@ def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
         "packets": [asdict(packet) for packet in run.packets],
         "notes": list(run.notes),
         "clamped": run.clamped,
+        "chunks": [asdict(chunk) for chunk in run.chunks],
+        "packet_stalls": None if run.packet_stalls is None else [asdict(stall) for stall in run.packet_stalls],
     }
 
 
@@ -79,6 +82,7 @@ def _read_info(table: dict[str, Any]) -> EngineInfo:
 
 
 def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
+    stalls = table["packet_stalls"]
     arrays = {a: np.load(folder / f"{name}_{a}.npy", allow_pickle=False) for a in table["arrays"]}
     return Run(
         kind=table["kind"],
@@ -91,6 +95,8 @@ def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
         trace=read_trace(folder / f"{name}_trace.npz") if table["trace"] else None,
         notes=tuple(table["notes"]),
         clamped=table["clamped"],
+        chunks=tuple(ChunkTiming(**chunk) for chunk in table["chunks"]),
+        packet_stalls=None if stalls is None else tuple(Stall(**stall) for stall in stalls),
     )
 
 

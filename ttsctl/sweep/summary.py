@@ -12,9 +12,10 @@ from ttsctl.core.provenance import Provenance
 from ttsctl.report.summary import Model, Summary
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conclusions import JudgedConclusion
-from ttsctl.sweep.expectation import Answer, ExpectationFinding
+from ttsctl.sweep.evaluate import ExpectationFinding
+from ttsctl.sweep.expectation import Answer
 from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
-from ttsctl.sweep.metrics import COUNTED, TIMED_PERCENTILES
+from ttsctl.sweep.metrics import COUNTED, MAXIMUM, TIMED_PERCENTILES
 from ttsctl.sweep.result import SweepResult, rows_by_machine
 from ttsctl.sweep.rows import ConditionRow
 from ttsctl.sweep.topk import TopkRow, topk_rows
@@ -44,6 +45,7 @@ class ExperimentEntry(Model):
     repeats: int
     warmup: int
     isolation: str
+    interleaved: bool = Field(description="the repeats of the conditions took turns, as a question is about times")
     reference: str = Field(description="the condition that the others are held against")
     texts: dict[str, str] = Field(description="by case")
     executor: str
@@ -96,7 +98,7 @@ def summarise(result: SweepResult, base: Config, executor: str, here: Provenance
 
 def definitions() -> dict[str, str]:
     """The definition of every metric of a row; that of a percentile begins with the words for it."""
-    words = {50: "Median over the runs", 95: "95th percentile over the runs"}
+    words = {50: "Median over the runs", 95: "95th percentile over the runs", MAXIMUM: "Longest of the runs"}
     return definitions_of(*COUNTED) | {
         name: f"{words[q]}: {metric(timed).definition}" for name, (timed, q) in TIMED_PERCENTILES.items()
     }
@@ -104,7 +106,7 @@ def definitions() -> dict[str, str]:
 
 def notes(result: SweepResult) -> list[str]:
     """What a reader should know before believing the table."""
-    found = list(result.notes)
+    found = [*result.notes, *(str(stall) for row in result.rows.values() for stall in row.stalled or ())]
     if result.resumed:
         found.append(f"{result.resumed} runs are of an earlier sweep that was interrupted")
     checkpoints = {str(r.provenance.checkpoint_sha256) for r in result.results if r.provenance}
@@ -153,6 +155,7 @@ def _experiment_entry(result: SweepResult, executor: str) -> ExperimentEntry:
         repeats=experiment.repeats,
         warmup=experiment.warmup,
         isolation=experiment.isolation,
+        interleaved=experiment.interleaved,
         reference=experiment.reference,
         texts={case.id: case.request.text for case in experiment.cases},
         executor=executor,
