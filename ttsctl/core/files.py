@@ -1,17 +1,20 @@
-"""Files: JSON and TOML are read with clear errors, and everything is written whole: a temporary name, then renamed."""
+"""Files: regular ones of a bounded size are read, JSON and TOML with clear errors, and everything is written whole."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
 from ttsctl.core.errors import InputError
+from ttsctl.core.nesting import MAX_NESTING, has_long_key, too_deep
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,6 +22,77 @@ else:  # pragma: no cover
     import tomli as tomllib
 
 Table = dict[str, Any]
+
+MIB = 2**20
+# The most bytes that are read of a file of each kind, far above what such files have. A parsed document may take 25
+# times its bytes ("[{},{},…"), so that documents have the lowest limits. Weights are mapped, not read.
+MAX_BYTES: Mapping[str, int] = MappingProxyType(
+    {
+        "toml": 1 * MIB,
+        "json": 16 * MIB,
+        "tokenizer": 64 * MIB,
+        "codes": 256 * MIB,
+        "trace": 256 * MIB,
+        "audio": 4096 * MIB,
+        "weights": 65536 * MIB,
+    }
+)
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_regular(path: Path, what: str, max_bytes: int) -> BinaryIO:
+    """Open a regular file of at most ``max_bytes`` to read its bytes; the caller closes it, as with ``Path.open``.
+
+    InputError for a path that is missing or cannot be read, a larger file, and a folder, FIFO, socket or device,
+    also behind a link: reading those might never end. ``what`` names the file in the message; "" for none. A file
+    may grow after it was opened, so whoever reads to the end asks for ``max_bytes + 1``, as ``read_regular`` does.
+    """
+    where = f"{what} {path}".lstrip()
+    # Without O_NONBLOCK a FIFO that nobody writes to would block here. It does nothing to a regular file.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        raise InputError(f"{where}: {error.strerror or error}", "check the path") from error
+    except ValueError as error:  # a null character, or one that is not of the file system's encoding
+        raise InputError(f"{what} {str(path)!r}: no file can have this name ({error})", "check the path") from error
+    try:
+        _check_regular(os.fstat(descriptor), where, max_bytes)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(found: os.stat_result, where: str, max_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), "something else")
+        raise InputError(f"{where}: expected a regular file, got {kind}", "name a file on disk")
+    if found.st_size > max_bytes:
+        raise _too_large(where, f"{found.st_size:,}", max_bytes)
+
+
+def _too_large(where: str, size: str, max_bytes: int) -> InputError:
+    return InputError(f"{where}: expected at most {max_bytes:,} bytes, got {size}", "check that it is the right file")
+
+
+def read_regular(path: Path, what: str, max_bytes: int) -> bytes:
+    """All bytes of a regular file of at most ``max_bytes``; errors as of ``open_regular``."""
+    try:
+        with open_regular(path, what, max_bytes) as file:
+            raw = file.read(max_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{what} {path}: {error.strerror or error}".lstrip(), "check the file") from error
+    if len(raw) > max_bytes:
+        raise _too_large(f"{what} {path}".lstrip(), "more, and it is growing", max_bytes)
+    return raw
 
 
 @contextlib.contextmanager
@@ -61,18 +135,27 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path, what: str = "file") -> Any:
     """Read a JSON file, or say in one line which file is missing or where it is malformed."""
+    return read_json_bytes(path, what)[1]
+
+
+def read_json_bytes(path: Path, what: str = "file") -> tuple[bytes, Any]:
+    """As ``read_json``, with the bytes that were parsed, for whoever validates them as JSON."""
+    raw = read_regular(path, what, MAX_BYTES["json"])
+    where = f"{what} {path}"
+    text = _decoded(raw, where, "JSON")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{what} {path}: not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8 JSON"
-        ) from error
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{what} {path}: malformed JSON at line {error.lineno} column {error.colno}: {error.msg}", "mend the file"
+            f"{where}: malformed JSON at line {error.lineno} column {error.colno}: {error.msg}", "mend the file"
         ) from error
+    except RecursionError as error:
+        raise _too_deep(where) from error
+    except ValueError as error:
+        raise _too_long_a_number(where) from error
+    if too_deep(value):
+        raise _too_deep(where)
+    return raw, value
 
 
 def read_toml(path: Path, what: str = "file") -> Table:
@@ -82,21 +165,54 @@ def read_toml(path: Path, what: str = "file") -> Table:
 
 def read_toml_bytes(path: Path, what: str = "file") -> tuple[bytes, Table]:
     """As ``read_toml``, with the bytes that were parsed, for whoever keeps their hash."""
+    raw = read_regular(path, what, MAX_BYTES["toml"])
+    where = f"{what} {path}"
     try:
-        raw = path.read_bytes()
-        return raw, tomllib.loads(raw.decode("utf-8"))
-    except OSError as error:
-        raise InputError(f"{what} {path}: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        reason = f"not UTF-8 text ({error.reason} at byte {error.start})"
-        raise InputError(f"{what} {path}: {reason}", "save it as UTF-8") from error
+        return raw, _parsed_toml(_decoded(raw, where, "TOML"), where)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{what} {path}: malformed TOML: {error}", "mend the file") from error
+        raise InputError(f"{where}: malformed TOML: {error}", "mend the file") from error
 
 
 def toml_value(text: str) -> Any:
-    """A TOML value such as ``8``, ``true`` or ``"x"``; a text that is none is taken as the bare word it is."""
+    """A TOML value such as ``8``, ``true`` or ``"x"``; a text that is none is taken as the bare word it is.
+
+    InputError for a value that is nested too deep, and for a whole number with more digits than can be read.
+    """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _parsed_toml(f"value = {text}", "value")["value"]
     except tomllib.TOMLDecodeError:
         return text.strip()
+
+
+def _decoded(raw: bytes, where: str, form: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 text ({error.reason} at byte {error.start})"
+        raise InputError(f"{where}: {reason}", f"save it as UTF-8 {form}") from error
+
+
+def _parsed_toml(text: str, where: str) -> Table:
+    """InputError as of ``toml_value``; a TOMLDecodeError is left to the caller."""
+    if has_long_key(text):
+        raise _too_deep(where)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError as error:
+        raise _too_deep(where) from error
+    except ValueError as error:
+        raise _too_long_a_number(where) from error
+    if too_deep(table):
+        raise _too_deep(where)
+    return table
+
+
+def _too_deep(where: str) -> InputError:
+    return InputError(f"{where}: expected at most {MAX_NESTING} levels of nesting, got more", "mend it")
+
+
+def _too_long_a_number(where: str) -> InputError:
+    """Python refuses to convert whole numbers of more than 4300 digits (sys.set_int_max_str_digits)."""
+    return InputError(f"{where}: a whole number has thousands of digits", "mend it")
