@@ -18,7 +18,7 @@ from ttsctl.sweep.summary import SweepSummary
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Metric -> heading, short enough for 80 columns; what a cell shows besides metrics is in ``_cell``.
+# Metric -> heading, short enough for 120 columns, a log has 160; what a cell shows besides metrics is in ``_cell``.
 _COLUMNS = {
     "runs": "runs",
     "errors": "fail",
