@@ -18,7 +18,7 @@ from tests.sweep.sweep_fakes import InlinePool, codes_of, prepared, result_of, t
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.run_job import EngineCache
-from ttsctl.sweep.metrics import TIMED
+from ttsctl.sweep.metrics import TIMED, TIMED_PERCENTILES
 from ttsctl.sweep.result import SweepResult
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.store import ResultStore
@@ -47,7 +47,7 @@ FIRST_QUICK = [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name i
 # What a built-in network says on any CPU. bfloat16 rounds its near-ties otherwise, and no audio of it has a pop.
 NO = {"precision": ["Does bfloat16 code generation give the codes of float32?"]}
 NOTHING_TO_SEE = {"chunk_ms": ["Do the pops stay where they are?", "Do they where every packet has a seam?"]}
-TIMES = re.compile("|".join(name.removesuffix("_ms") for name in TIMED) + r"_p\d\d")
+TIMES = re.compile(r"\b(" + "|".join(TIMED_PERCENTILES) + r")\b")
 
 
 class KeepsNothing(ResultStore):

@@ -60,7 +60,10 @@ def _check_fit(sizes: TalkerSizes, codec: CodecSizes, where: Path) -> None:
 def _locate(name: str) -> Path:
     if name == "builtin":
         return BUILTIN
-    folder = Path(name).expanduser()
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"checkpoint {name}: no such user", "give the whole path of the folder") from error
     if folder.is_dir():
         return folder
     if folder.exists():
