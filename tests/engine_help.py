@@ -12,7 +12,7 @@ import torch
 
 torch.set_num_threads(1)
 
-from ttsctl.core.request import End, Packet  # noqa: E402
+from ttsctl.core.request import Chunk, End, Event, Packet  # noqa: E402
 from ttsctl.engine.local import LocalEngine, load_engine  # noqa: E402
 from ttsctl.runs.resolve_config import resolve_config  # noqa: E402  after the thread count
 
@@ -33,15 +33,15 @@ def make_engine(checkpoint: str = "builtin", *sets: str) -> LocalEngine:
     return load_engine(resolve_config({"engine": {"checkpoint": name, "device": "cpu"}}, None, list(sets)))
 
 
-def packets_and_end(stream: Iterator[Packet | End]) -> tuple[list[Packet], End]:
-    """A stream's packets and its end, and nothing else."""
-    *events, end = stream
+def packets_and_end(stream: Iterator[Event]) -> tuple[list[Packet], End]:
+    """A stream's packets and its end, without its chunks, and nothing else."""
+    *events, end = (event for event in stream if not isinstance(event, Chunk))
     packets = [event for event in events if isinstance(event, Packet)]
     assert isinstance(end, End) and len(packets) == len(events)
     return packets, end
 
 
-def close_early(stream: Iterator[Packet | End]) -> None:
+def close_early(stream: Iterator[Event]) -> None:
     """Close a stream as a consumer does that wants no more of it."""
     assert isinstance(stream, Generator)
     stream.close()

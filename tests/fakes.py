@@ -49,6 +49,8 @@ def run_of(codes: CodeArray, truncated: bool = False, **times: float | None) -> 
 
 CODEBOOK = 2048
 TTFA_MS = 120.0
+# How long the fault "stall" stops the third stream of a text, before its third packet.
+STALL_MS = 6000.0
 
 
 def codes_of(text: str, frames: int) -> CodeArray:
@@ -89,12 +91,15 @@ class FakeEngine:
     def fault(self, request: Request) -> str:
         return self.faults.get(request.text_id or "", "")
 
+    def _streams(self, request: Request) -> int:
+        """How often the text was streamed, this time included."""
+        return sum(call == ("stream", request.text_id) for call in self.calls)
+
     def _codes(self, request: Request, streamed: bool) -> CodeArray:
         fault, codes = self.fault(request), codes_of(request.text + request.voice.id, self.frames)
-        run = sum(call == ("stream", request.text_id) for call in self.calls)
         if fault == "empty":
             return codes[:0]
-        if fault == "other codes" or (fault == "drift" and streamed and run == 3):
+        if fault == "other codes" or (fault == "drift" and streamed and self._streams(request) == 3):
             codes[9, 5] = (codes[9, 5] + 1) % CODEBOOK
         if fault == "offline codes" and not streamed:
             codes[0, 0] = (codes[0, 0] + 1) % CODEBOOK
@@ -144,12 +149,13 @@ class FakeEngine:
             while fault == "slow" and not self.release.wait(0.01):
                 yield self._packet(index, codes[:0], pcm[:0])
             audio = pcm[start * FRAME_SAMPLES : (start + step) * FRAME_SAMPLES]
-            yield self._packet(index, codes[start : start + step], audio)
+            late_ms = STALL_MS if fault == "stall" and self._streams(request) == 3 and index >= 2 else 0.0
+            yield self._packet(index, codes[start : start + step], audio, late_ms)
         if fault != "no end":
             yield End(len(codes) + (fault == "miscounted"), fault == "truncated", None)
 
-    def _packet(self, index: int, codes: CodeArray, pcm: PcmArray) -> Packet:
-        at_ms = self.ttfa_ms + 50.0 * index
+    def _packet(self, index: int, codes: CodeArray, pcm: PcmArray, late_ms: float = 0.0) -> Packet:
+        at_ms = self.ttfa_ms + 50.0 * index + late_ms
         return Packet(index, codes, pcm, 40.0, 0.0, 10.0, at_ms - 10.0, at_ms)
 
     def generate(self, request: Request) -> Iterator[Packet | End]:

@@ -15,7 +15,7 @@ from tests.near_tie import write_near_tie
 from tests.overlap_help import OTHER, REQUEST, SHORT, bits, codegen_threads, gone, speak
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import CannotJudge, EngineError
-from ttsctl.core.request import End, Packet, Request, TextMode, Voice
+from ttsctl.core.request import Event, Packet, Request, TextMode, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.trace import Prints
 from ttsctl.engine.local import LocalEngine
@@ -143,7 +143,7 @@ def test_streams_in_threads_do_not_touch_each_other() -> None:
     assert np.array_equal(_codes([first[0], first[2], *one]), alone[0])
 
 
-def _codes(events: list[Packet | End]) -> np.ndarray:
+def _codes(events: list[Event]) -> np.ndarray:
     return np.concatenate([event.codes for event in events if isinstance(event, Packet)])
 
 

@@ -16,7 +16,7 @@ import torch
 from tests.engine_help import close_early, make_engine
 from tests.overlap_help import REQUEST, SHORT, bits, codegen_threads
 from ttsctl.core.errors import InputError
-from ttsctl.core.request import Packet
+from ttsctl.core.request import Chunk
 from ttsctl.core.trace import no_draws, no_prints
 from ttsctl.engine.codegen.sources import PACKETS_AHEAD, ThreadSource
 from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket, Permit
@@ -168,7 +168,7 @@ def test_an_error_of_code_generation_comes_out_of_the_stream(generations: list[w
     with pytest.raises(RuntimeError, match="planted"):
         list(engine.stream(REQUEST))
     hook.remove()
-    assert not codegen_threads() and isinstance(next(engine.stream(REQUEST)), Packet)
+    assert not codegen_threads() and isinstance(next(engine.stream(REQUEST)), Chunk)
 
 
 def test_an_error_of_the_decoder_ends_the_thread() -> None:

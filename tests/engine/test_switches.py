@@ -27,6 +27,7 @@ from ttsctl.engine.switches import (
     restore,
     set_workspace,
     snapshot,
+    threads_chosen_by,
 )
 from ttsctl.runs.resolve_config import resolve_config
 
@@ -66,10 +67,11 @@ def test_every_switch_is_set_and_put_back(field: str) -> None:
 
 
 def test_levels() -> None:
-    assert codegen_switches(config_of("determinism.level=off"), FOUND) == FOUND
-    assert codegen_switches(config_of(), FOUND) == replace(FOUND, cudnn_benchmark=False)
+    one = replace(FOUND, threads=1)
+    assert codegen_switches(config_of("determinism.level=off"), FOUND) == one
+    assert codegen_switches(config_of(), FOUND) == replace(one, cudnn_benchmark=False)
     strict = replace(
-        FOUND,
+        one,
         deterministic=2,
         cudnn_benchmark=False,
         cudnn_deterministic=True,
@@ -77,6 +79,20 @@ def test_levels() -> None:
         matmul_allow_tf32=False,
     )
     assert codegen_switches(config_of("determinism.level=strict"), FOUND) == strict
+
+
+@pytest.mark.parametrize("found", [1, 2, 64])
+def test_the_number_of_threads_is_never_as_found_and_its_source_is_told(found: int) -> None:
+    """A measured number, or the machine's, would make a run's last bits those of the machine of the hour."""
+    before = replace(FOUND, threads=found)
+    for sets, threads, chosen_by in (
+        ((), 1, "the default: one, as backend.threads is not set"),
+        (("determinism.single_thread=true",), 1, "determinism.single_thread"),
+        (("backend.threads=2",), 2, "backend.threads"),
+    ):
+        config = config_of(*sets)
+        assert codegen_switches(config, before).threads == decoder_switches(config, before).threads == threads
+        assert threads_chosen_by(config) == chosen_by
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ FEW = (*ONE_THREAD, "--set", "sampling.max_new_tokens=6")
 # What depends on the machine or on the hour: only its presence and its type are pinned.
 BLANK = re.compile(
     r"(_ms|^rtf.*|_rtf|_p(50|95)|^ms|_utc|^hosts?|^pid|^machines?|machine_id|^seconds.*|^wall_s|^frames_a_second|^held"
-    r"|^x_realtime|^cpu_s|^targets?|^path|^folder|^file|^python|threads?|relative_cost.*|^growth|^clock|_baseline|^low|^high)$"
+    r"|^x_realtime|^cpu_s|^targets?|^path|^folder|^file|^python|threads?|relative_cost.*|^growth|^clock|_baseline|^low|^high"
+    r"|^total_s|^wall_max_s|^total_(p50|p95|max)_s|^wall_rtf_.*|^stall(s|ed))$"
 )
 TIMES = re.compile(r"(?<![\w.])\d+(\.\d+)?(e-?\d+)?( (ms|s)\b)?")
 # Two numeric libraries agree on audio to about this share of a figure.
@@ -133,7 +134,9 @@ def blanked(value: Any, folder: Path, timed: bool = False) -> Any:
     if isinstance(value, dict):
         return {_neutral(name, folder): _entry(one, folder, name, timed) for name, one in value.items()}
     if isinstance(value, list):
-        return [blanked(one, folder, timed) for one in value]
+        # A note about a stall is one about the machine.
+        kept = [one for one in value if not (isinstance(one, str) and "stall in " in one)]
+        return [blanked(one, folder, timed) for one in kept]
     if timed and isinstance(value, (int, float)):
         return "<number>"
     return _neutral(value, folder) if isinstance(value, str) else value
@@ -142,7 +145,7 @@ def blanked(value: Any, folder: Path, timed: bool = False) -> Any:
 def _entry(value: Any, folder: Path, name: str, timed: bool) -> Any:
     if name == "provenance":
         return sorted(value)
-    if name in ("provenance_differ", "cublas_workspace"):
+    if name in ("provenance_differ", "cublas_workspace") or (name in ("stalls", "stalled") and isinstance(value, list)):
         return "<any>"
     if name in ("definitions", "config"):
         return value

@@ -13,13 +13,14 @@ from tests.regress.regress_fakes import Run, elsewhere
 from ttsctl.core.config import Config, StreamConfig
 from ttsctl.core.metric import observed
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.stalls import StalledRun
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.aggregate import Aggregate, aggregate_cases
 from ttsctl.regress.gates import GATES, Operator
 from ttsctl.regress.judge import holds
 from ttsctl.regress.run import SuiteResult
 
-ALL_ON = "codes_baseline = true\nttfa_p95 = 400\n"
+ALL_ON = "codes_baseline = true\nttfa_p95 = 400\nstalls = true\n"
 
 
 def verdicts(result: SuiteResult, gate: str) -> dict[str, Verdict]:
@@ -298,3 +299,26 @@ def test_aggregates_are_what_numpy_computes_to_the_last_bit() -> None:
     assert aggregate_cases([without]) == {"ttfa_ms": Aggregate(None, None, None, 0, "ms", "no PCM came")}
     flags = [{"truncated": observed("truncated", value, "why")} for value in (True, False, None)]
     assert aggregate_cases(flags) == {"truncated": Aggregate(0.5, 0.95, 1.0, 2, "", None)}
+
+
+@pytest.mark.parametrize(("on", "status"), [("true", 1), ("false", 0)])
+def test_a_run_that_stopped_for_six_seconds_is_listed_and_fails_the_gate_on_stalls(
+    run: Run, on: str, status: int
+) -> None:
+    """The first run's times are as ever: only the third stream of one text stops, before its third packet."""
+    result = run(FakeEngine(faults={"long_01": "stall"}), body="runs = 3\n", gates=f"stalls = {on}\n")
+    cases = {case.case.id: case for case in result.cases}
+    stalled, healthy = cases["long_01__ryan"], cases["short_01__ryan"]
+    assert stalled.observations is not None and healthy.observations is not None
+    assert (stalled.observations["stalls"].value, healthy.observations["stalls"].value) == (1, 0)
+    assert stalled.stalls == (StalledRun("repeat_2", 2, 6050.0, 50.0),)
+    assert "long_01__ryan: stall in repeat_2, before packet 2: 6050 ms against a median of 50 ms" in result.notes
+    assert [run.total_s for run in stalled.runs if run.run == "repeat_2"] == [pytest.approx(6.27)]
+    assert result.aggregates["stalls"].max == 1
+    assert result.outcome.status == status and failed(result) == ({"stalls"} if status else set())
+
+
+def test_stalls_of_too_few_runs_and_packets_are_not_known_and_fail_their_gate(run: Run) -> None:
+    result = run(FakeEngine(frames=8), body="runs = 1\n", gates="stalls = true\n")
+    for verdict in verdicts(result, "stalls").values():
+        assert verdict.status == "fail" and "fewer than 3" in (verdict.reason or "")

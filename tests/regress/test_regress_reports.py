@@ -24,7 +24,7 @@ NASTY = "<script>alert('x')</script> & [bold]\x00\x1b"
 
 def case(name: str, error: CaseError | None = None) -> CaseSummary:
     value = MeasuredValue(value=1.0, unit="", reason=None)
-    names = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf")
+    names = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf", "stalls")
     return CaseSummary(
         id=name,
         text_id=name,
@@ -46,7 +46,8 @@ def summary(verdicts: list[Verdict], cases: list[CaseSummary]) -> RegressSummary
         config_sha256=None,
         provenance={"cpu": NASTY},
         definitions=dict.fromkeys(
-            ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf"), "what it is"
+            ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf", "stalls"),
+            "what it is",
         ),
         notes=[NASTY],
         suite=SuiteFacts(name="s", path="s.toml", sha256="0", runs=3, warmup=0, timeout_s=1.0),

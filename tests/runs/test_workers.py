@@ -12,18 +12,20 @@ from typing import Any
 import pytest
 import torch
 
+from tests.fakes import FakeEngine
 from tests.near_tie import write_near_tie
 from tests.sweep.sweep_fakes import InlinePool, dying, own_pid, prepared, run, steady, write_experiment
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import InputError
+from ttsctl.core.request import Request, Voice
 from ttsctl.runs import run_job as run_job_module
 from ttsctl.runs.engines import load_engine
 from ttsctl.runs.executors import open_pool
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.job_kinds import run_once
 from ttsctl.runs.requirement import Requirement
-from ttsctl.runs.run_job import EngineCache, process_cache, run_job
+from ttsctl.runs.run_job import KEPT_BYTES, EngineCache, process_cache, run_job
 from ttsctl.sweep.run import run_experiment
 from ttsctl.sweep.session import refuse_if_nothing_could_run
 from ttsctl.sweep.store import open_store
@@ -124,6 +126,45 @@ def keeper() -> Iterator[EngineCache]:
     found = EngineCache()
     yield found
     found.close()
+
+
+class Weighs(FakeEngine):
+    """An engine that says how large it is."""
+
+    weight_bytes = 0
+
+
+@pytest.mark.parametrize(
+    ("weight", "loads"),
+    [
+        pytest.param(1000, 2, id="small engines stay loaded beside each other"),
+        pytest.param(KEPT_BYTES + 1, 4, id="two large ones need not fit"),
+        pytest.param(None, 4, id="one that does not say counts as large"),
+    ],
+)
+def test_conditions_that_take_turns_are_not_loaded_each_time(
+    weight: int | None, loads: int, keeper: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[FakeEngine] = []
+
+    def load(config: Config) -> FakeEngine:
+        assert sum(not engine.closed for engine in loaded) <= (1 if weight == 1000 else 0), "room is made before"
+        engine = FakeEngine(config) if weight is None else Weighs(config)
+        if isinstance(engine, Weighs):
+            engine.weight_bytes = weight or 0
+        loaded.append(engine)
+        return engine
+
+    monkeypatch.setattr("ttsctl.runs.run_job.load_engine", load)
+    request = Request("One.", Voice("v"), text_id="t")
+    for repeat, name in ((1, "a"), (1, "b"), (2, "b"), (2, "a"), (3, "a"), (3, "b")):
+        result = keeper.run(Job(name, "t", repeat, Config(), request, warmup=1))
+        assert result.error is None, result.error
+    assert len(loaded) == loads
+    # Every engine was warmed up once, before its first counted run.
+    assert sum(len(engine.calls) for engine in loaded) == 6 + loads
+    keeper.close()
+    assert all(engine.closed for engine in loaded)
 
 
 def test_each_condition_has_its_engine_and_the_process_its_switches(

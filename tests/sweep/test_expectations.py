@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttsctl.core.errors import InputError
-from ttsctl.sweep.expectation import evaluate, parse_expectation
+from ttsctl.sweep.evaluate import evaluate
+from ttsctl.sweep.expectation import parse_expectation
 from ttsctl.sweep.metrics import Figure
 
 METRICS = ("hash_unique", "ttfa_p50_ms", "errors")
@@ -29,7 +30,7 @@ def judged(text: Any, **values: Any) -> Any:
         value = values.get(name)
         return Figure(value, "", None if value is not None else "not there")
 
-    return evaluate(parse(text), lookup)
+    return evaluate(parse(text), lookup, lambda _: None)
 
 
 OPERATORS = {"<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">=": operator.ge}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any
 import jsonschema
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from tests.sweep.sweep_fakes import PROVENANCE, codes_of, prepared, result_of, run, skipped, trace_of, write_experiment
 from ttsctl.cli.commands import summary_model
 from ttsctl.core.config import Config
 from ttsctl.core.machine import collect_provenance
+from ttsctl.core.stalls import StalledRun
 from ttsctl.runs.job import Job
 from ttsctl.sweep.decision_table import markdown, write_tables
 from ttsctl.sweep.metrics import METRICS
 from ttsctl.sweep.summary import summarise
+from ttsctl.sweep.tables import render
 
 BODY = 'repeats = 4\n[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nset = { "stream.packet_tokens" = 8 }\n'
 BODY += '[[condition]]\nname = "c"\n[[condition]]\nname = "broken"\n'
@@ -94,3 +98,56 @@ def test_markdown_tells_all(summary: Any) -> None:
 def test_the_conditions_of_the_table_are_the_experiments(summary: Any, tmp_path: Path) -> None:
     experiment, _ = prepared(write_experiment(tmp_path, BODY))
     assert [row.name for row in summary.conditions] == [c.name for c in experiment.conditions]
+
+
+def stopping(job: Job) -> Any:
+    """The second run under a stops for six seconds; b gives a frame less in its third run, and fails in its fourth."""
+    if (job.condition, job.repeat) == ("b", 4):
+        raise RuntimeError("broken")
+    codes = codes_of(job)[: 11 if (job.condition, job.repeat) == ("b", 3) else 12]
+    late = 6.0 if (job.condition, job.repeat) == ("a", 2) else 0.0
+    seconds = 0.2 + 0.001 * job.repeat + late
+    times = {"ttfa_ms": 100.0 + job.repeat, "code_ms": 1000 * seconds, "total_s": seconds, "decode_calls": 3}
+    return result_of(job, codes, timings=times, samples=1920 * len(codes))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    body = BODY.partition('[[condition]]\nname = "c"')[0]
+    body += '[[conclusion]]\nquestion = "Did none stall?"\nexpect = "stalls == 0"\n'
+    path = write_experiment(tmp_path_factory.mktemp("stopped"), body, texts=("one",))
+    return summarise(run(path, stopping), Config(), "local", collect_provenance())
+
+
+def test_a_run_that_stopped_is_listed_counted_and_judged(stopped: Any) -> None:
+    row, other = stopped.conditions
+    assert row.stalled == (StalledRun("a, one__ryan, run 2", None, 6202.0, 203.5),) and other.stalled == ()
+    assert (row.value("stalls"), other.value("stalls"), stopped.total.value("stalls")) == (1, 0, 1)
+    said = "stall in a, one__ryan, run 2: 6202 ms against a median of 204 ms"
+    assert said in stopped.notes and f"- {said}" in markdown(stopped)
+    (conclusion,) = stopped.conclusions
+    assert conclusion.outcome == "fails" and "stalls = 1" in conclusion.reason
+    # The median hides it, and the longest shows it.
+    assert row.value("code_p50_ms") == pytest.approx(203.5) and row.value("code_max_ms") == pytest.approx(6202)
+
+
+def test_the_console_shows_sizes_kinds_missing_dumps_and_the_longest_times(stopped: Any) -> None:
+    stream = io.StringIO()
+    render(stopped, Console(file=stream, width=160))
+    lines = stream.getvalue().splitlines()
+    cells = [line.split() for line in lines]
+    assert ["a", "4", "0", "1", "0", "12", "0.96", "3", "1", "1", "–", "–"] in cells
+    assert ["b", "3", "1", "0", "1", "11-12", "0.96", "3", "2", "1", "11", "length"] in cells
+    assert any(line.split()[:2] == ["a", "102/104/104"] and "204/5302/6202" in line for line in lines)
+    assert max(map(len, lines[:20])) <= 160 and not any("…" in line for line in lines)
+
+
+def test_the_files_have_the_same_columns(stopped: Any, tmp_path: Path) -> None:
+    write_tables(stopped, tmp_path)
+    table = pd.read_csv(tmp_path / "decision_table.csv", keep_default_na=False)
+    table = table[table["machine"] == ""].set_index("condition")
+    wanted = {"first_diff_kind": "length", "frames_least": "11", "frames_most": "12", "missing_dumps": "1"}
+    assert {name: str(table.loc["b", name]) for name in wanted} == wanted
+    head = next(line for line in markdown(stopped).splitlines() if line.startswith("| condition"))
+    shown = ("stalls", "missing_dumps", "frames_most", "duration_s", "decode_calls_most", "first_diff_kind", "rtf_max")
+    assert all(f" {name} " in head for name in shown)

@@ -50,6 +50,7 @@ class ModeTime:
     growth: Growth | None
     # pydantic takes the description from the metadata; core does not import pydantic.
     reason: str | None = field(metadata={"description": "why a value is null"})
+    wall_max_s: float | None = field(default=None, metadata={"description": "of the slowest round"})
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class DecodeBench:
 class LevelTime:
     """One trace level, in medians over the rounds, by the bench's clock; ``frames_a_second`` by the wall clock.
 
+    ``frame_p95_ms`` and ``frame_max_ms``: the 95th percentile and the slowest of the rounds.
+
     ``relative_cost`` is the median of each round's time over that round's time at the level "none", ``relative_low``
     and ``relative_high`` its 95 % interval, None for fewer than 6 rounds. ``prints`` and ``draws`` are those a frame.
     """
@@ -83,6 +86,8 @@ class LevelTime:
     relative_high: float | None
     prints: float
     draws: float
+    frame_p95_ms: float | None = None
+    frame_max_ms: float | None = None
 
 
 @dataclass(frozen=True)

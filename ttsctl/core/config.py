@@ -74,7 +74,7 @@ class StreamConfig:
     __pydantic_config__ = STRICT
     packet_tokens: Positive = 4
     left_context: NonNegative = 25
-    chunk_ms: Annotated[float, Gt(0)] = 30.0
+    chunk_ms: Annotated[float, Ge(1), Le(60_000)] = 30.0
     overlap: Literal["none", "thread", "process"] = "none"
     prefill_packets: NonNegative = 0
     sync: Literal["none", "sync", "event", "phase"] = "none"
@@ -106,7 +106,7 @@ class DeterminismConfig:
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """Process-wide switches of the numeric libraries; None = leave as found."""
+    """Process-wide switches of the numeric libraries; None = leave as found, but ``threads``: one."""
 
     __pydantic_config__ = STRICT
     cudnn_benchmark: bool | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.fingerprint import fingerprint
+from ttsctl.core.request import Chunk
 from ttsctl.core.trace import STAGES, Prints, Trace
 
 
@@ -17,19 +18,37 @@ def chunk_samples(chunk_ms: float, sample_rate: int) -> int:
     return max(1, round(chunk_ms * sample_rate / 1000))
 
 
-def rechunk(pieces: Iterable[PcmArray], samples: int) -> Iterator[PcmArray]:
-    """Pieces of PCM of any length -> chunks of ``samples``, each as soon as it is full; the last holds the rest.
+class Chunker:
+    """Cuts the PCM of a stream, piece by piece, into chunks of ``samples``, each stamped by ``now_ms`` as it leaves.
 
-    A consumer that stops early gets no rest: what was not full when it stopped is dropped.
+    A chunk leaves once the consumer asks for it, so those of one piece leave one after another. What does not fill a
+    chunk waits for the next piece, or for ``rest``.
     """
-    rest = np.empty(0, np.float32)
-    for piece in pieces:
-        rest = np.concatenate([rest, piece])
-        while len(rest) >= samples:
-            yield rest[:samples]
-            rest = rest[samples:]
-    if len(rest):
-        yield rest
+
+    def __init__(self, samples: int, now_ms: Callable[[], float]) -> None:
+        self._samples = samples
+        self._now_ms = now_ms
+        self._held = np.empty(0, np.float32)
+        self._index = 0
+        self._offset = 0
+
+    def push(self, pcm: PcmArray) -> Iterator[Chunk]:
+        """The chunks that the next piece (m,) of PCM fills."""
+        self._held = np.concatenate([self._held, pcm]) if len(self._held) else pcm
+        while len(self._held) >= self._samples:
+            yield self._leave(self._samples)
+
+    def rest(self) -> Iterator[Chunk]:
+        """What is left at the end, as one shorter chunk; nothing if the last chunk was full."""
+        if len(self._held):
+            yield self._leave(len(self._held))
+
+    def _leave(self, samples: int) -> Chunk:
+        chunk = Chunk(self._index, self._offset, self._held[:samples], self._now_ms())
+        self._held = self._held[samples:]
+        self._index += 1
+        self._offset += samples
+        return chunk
 
 
 def with_delivered(trace: Trace, pcm: PcmArray, frame_samples: int) -> Trace:

@@ -10,7 +10,7 @@ from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.provenance import Provenance
-from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.request import End, Event, Packet, Request
 from ttsctl.core.run import Run
 
 
@@ -58,8 +58,11 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def stream(self, request: Request) -> Iterator[Packet | End]:
-        """Packets as they are ready, then one End. Closing the iterator early frees everything and flushes nothing."""
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Packets as they are ready, then one End. Closing the iterator early frees everything and flushes nothing.
+
+        An engine that cuts its audio itself yields the chunks too, each before the packet that completes it.
+        """
         ...
 
     def close(self) -> None:

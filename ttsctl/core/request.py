@@ -1,4 +1,4 @@
-"""A request, and the events of the stream that answers it: packets of codes and audio, then how it ended."""
+"""A request, and the events of the stream that answers it: chunks of audio, packets, then how it ended."""
 
 from __future__ import annotations
 
@@ -52,10 +52,26 @@ class Packet:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """Audio as it leaves for the consumer: ``stream.chunk_ms`` of it, the last one of a stream less.
+
+    pcm (m,) float32; ``offset``: its first sample's place in the stream. ``at_ms`` counts from the request to the
+    moment it left. An engine yields the chunks that a packet completes before that packet; one that cuts none leaves
+    them out.
+    """
+
+    index: int
+    offset: int
+    pcm: PcmArray
+    at_ms: float
+
+
+@dataclass(frozen=True)
 class End:
     """The last event of a stream: how it ended. ``truncated`` = the cap came before the end token.
 
-    ``clamped``: ids that ``determinism.clamp_codes`` moved into range. ``trace`` as ``record.trace`` asked.
+    ``clamped``: ids that ``determinism.clamp_codes`` moved into range. ``trace`` as ``record.trace`` asked. ``at_ms``
+    counts from the request; None where the engine does not say.
     """
 
     frames: int
@@ -64,3 +80,7 @@ class End:
     notes: tuple[str, ...] = ()
     clamped: int = 0
     trace: Trace | None = None
+    at_ms: float | None = None
+
+
+Event = Chunk | Packet | End

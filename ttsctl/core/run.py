@@ -8,7 +8,8 @@ from typing import Literal
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.errors import EngineError
-from ttsctl.core.timing import PacketTiming, RunTiming
+from ttsctl.core.stalls import Stall
+from ttsctl.core.timing import ChunkTiming, PacketTiming, RunTiming
 from ttsctl.core.trace import Trace
 
 # stream: codes and audio, packet by packet. offline: all codes, then one decode. codegen: codes alone, nothing is
@@ -25,6 +26,8 @@ class Run:
     codes (T, Q) int64 are None where the run made none, as when it decodes given ones. pcm (N,) float32 at the engine's
     rate is None where nothing was decoded, or where only its hash was kept. ``truncated``: the cap came before the end
     token; None where no codes were made. ``packets``: the times of every packet, empty for a run in one piece.
+    ``chunks``: those of the audio as it left a stream. ``packet_stalls``: the packets before which it stalled, None
+    where there are too few to tell.
     ``trace`` as ``record.trace`` asked. ``clamped``: ids that ``determinism.clamp_codes`` moved into range.
     """
 
@@ -38,6 +41,8 @@ class Run:
     trace: Trace | None = None
     notes: tuple[str, ...] = ()
     clamped: int = 0
+    chunks: tuple[ChunkTiming, ...] = ()
+    packet_stalls: tuple[Stall, ...] | None = None
 
     def require_codes(self) -> CodeArray:
         """The codes (T, Q) int64. EngineError if this run made none."""
@@ -55,5 +60,5 @@ class Run:
 
     @property
     def times(self) -> dict[str, float | None]:
-        """The fields of RunTiming by name, in ms: all of them for a streamed run, else those that the kind has."""
+        """The fields of RunTiming by name: all of them for a streamed run, else those that the kind has."""
         return {name: t for name, t in asdict(self.timing).items() if t is not None or self.kind == "stream"}

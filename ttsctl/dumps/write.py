@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ttsctl.core.codes import CodeArray, codes_sha256
+from ttsctl.core.codes import FRAME_SAMPLES, CodeArray, codes_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import written_whole
-from ttsctl.core.timing import PacketTiming
+from ttsctl.core.timing import ChunkTiming, PacketTiming, packet_stalls, packet_stats
 from ttsctl.core.trace import Trace
 from ttsctl.dumps.meta import DumpMeta, checked_tag
 from ttsctl.dumps.trace_file import save_trace, trace_path
 
-PACKETS_VERSION = "1.0"
+PACKETS_VERSION = "1.1"
 
 
 def codes_path(folder: Path, tag: str) -> Path:
@@ -39,9 +39,10 @@ def write_dump(
     codes: CodeArray,
     trace: Trace | None = None,
     packets: Sequence[PacketTiming] | None = None,
+    chunks: Sequence[ChunkTiming] = (),
 ) -> tuple[Path, ...]:
     """Write codes (T, Q) int64 and their meta, and beside them ``trace_<tag>.npz`` and ``packets_<tag>.json`` where
-    given; returns the paths, of codes and meta first.
+    given, with the chunks in which their audio left; returns the paths, of codes and meta first.
 
     All are complete under temporary names before any gets its own; the meta comes last, so a meta in place means a
     whole dump. InputError if the tag is taken, the folder cannot be written, or ``meta`` describes other codes.
@@ -65,7 +66,7 @@ def write_dump(
             if trace is not None:
                 save_trace(temporary[traced], trace)
             if packets is not None:
-                temporary[timed].write_text(_json(packets_table(packets)), encoding="utf-8")
+                temporary[timed].write_text(_json(packets_table(packets, chunks)), encoding="utf-8")
     except BaseException:  # also an interrupt between two renames
         if not sidecar.exists():
             for path in paths:
@@ -75,9 +76,19 @@ def write_dump(
     return npy, sidecar, *paths[2:]
 
 
-def packets_table(packets: Sequence[PacketTiming]) -> dict[str, object]:
-    """The packet trace as JSON: times in ms, those that end in ``at_ms`` since the request."""
-    return {"schema_version": PACKETS_VERSION, "packets": [asdict(packet) for packet in packets]}
+def packets_table(packets: Sequence[PacketTiming], chunks: Sequence[ChunkTiming] = ()) -> dict[str, object]:
+    """The packet trace as JSON: times in ms, those that end in ``at_ms`` since the request.
+
+    ``stats``: what the packets hold. ``stalls``: the packets that came late; null if there are too few to tell.
+    """
+    stalls = packet_stalls(packets)
+    return {
+        "schema_version": PACKETS_VERSION,
+        "packets": [asdict(packet) for packet in packets],
+        "stats": asdict(packet_stats(packets, FRAME_SAMPLES)),
+        "stalls": None if stalls is None else [asdict(stall) for stall in stalls],
+        "chunks": [asdict(chunk) for chunk in chunks],
+    }
 
 
 def _json(value: object) -> str:

@@ -14,9 +14,9 @@ from ttsctl.core.delivery import with_delivered
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.forensic import Site, Value, Values
-from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.request import Chunk, End, Event, Packet, Request
 from ttsctl.core.run import Run
-from ttsctl.core.timing import packet_timing, stream_timing
+from ttsctl.core.timing import chunk_timing, packet_timing, stream_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel
 from ttsctl.engine.codegen.stage import CodegenStage
 from ttsctl.engine.model.codec import CodecDecoder
@@ -42,7 +42,7 @@ class RecordableEngine(Protocol):
 
     def stream_with(
         self, request: Request, codegen_probes: CodegenProbes, decode_probes: DecodeProbes, level: TraceLevel
-    ) -> Iterator[Packet | End]: ...
+    ) -> Iterator[Event]: ...
 
 
 class LocalForensics:
@@ -108,9 +108,10 @@ class LocalForensics:
             recorder.decode(self._engine.decoder),
         )
         level = recorder.level
-        *packets, end = self._engine.stream_with(request, codegen, decode, "codes" if level == "none" else level)
+        *events, end = self._engine.stream_with(request, codegen, decode, "codes" if level == "none" else level)
         assert isinstance(end, End) and end.trace is not None, "a stream ends with End, which has the trace asked for"
-        pieces = [packet for packet in packets if isinstance(packet, Packet)]
+        pieces = [event for event in events if isinstance(event, Packet)]
+        chunks = [chunk_timing(event) for event in events if isinstance(event, Chunk)]
         none = np.empty((0, self.info.num_codebooks), np.int64)
         codes = np.concatenate([none, *(packet.codes for packet in pieces)])
         pcm = np.concatenate([np.empty(0, np.float32), *(packet.pcm for packet in pieces)])
@@ -122,8 +123,9 @@ class LocalForensics:
             pcm=pcm,
             truncated=end.truncated,
             seed=end.seed,
-            timing=stream_timing(pieces, self.info.sample_rate),
+            timing=stream_timing(pieces, self.info.sample_rate, chunks, end.at_ms),
             packets=tuple(map(packet_timing, pieces)),
+            chunks=tuple(chunks),
             trace=delivered,
             notes=end.notes,
             clamped=end.clamped,

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray, clamp_notes
 from ttsctl.core.config import Config
+from ttsctl.core.delivery import chunk_samples
 from ttsctl.core.engine import Capabilities, EngineInfo
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.forensic import Site, Value, Values
-from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.request import End, Event, Packet, Request
 from ttsctl.core.run import Run
 from ttsctl.core.timing import whole_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel, no_prints
@@ -43,6 +44,7 @@ from ttsctl.engine.switches import (
     read_workspace,
     set_workspace,
     snapshot,
+    threads_chosen_by,
 )
 
 
@@ -112,13 +114,22 @@ class LocalEngine:
         """The worker process that generates codes; None if code generation is in this process."""
         return self._codegen if isinstance(self._codegen, CodegenWorker) else None
 
+    @property
+    def weight_bytes(self) -> int | None:
+        """The size of its weights; None with a worker process, which costs much more than its weights."""
+        if isinstance(self._codegen, CodegenWorker):
+            return None
+        weights = (*self._codegen.generator.talker.parameters(), *self.decoder.parameters())
+        return sum(weight.nbytes for weight in weights)
+
     def close(self) -> None:
         """End the worker process, if there is one. Harmless twice; a later request would start it again."""
         if self.worker is not None:
             self.worker.close()
 
-    def stream(self, request: Request) -> Iterator[Packet | End]:
-        """Packets of ``stream.packet_tokens`` frames, then End, with the trace that ``record.trace`` asks for.
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Packets of ``stream.packet_tokens`` frames, each after its audio in chunks of ``stream.chunk_ms``, then End,
+        with the trace that ``record.trace`` asks for.
 
         Closing the iterator ends code generation, drops the request's state and decodes nothing more. InputError, at
         the first packet, for a request that does not fit the checkpoint.
@@ -128,7 +139,7 @@ class LocalEngine:
 
     def stream_with(
         self, request: Request, codegen_probes: CodegenProbes, decode_probes: DecodeProbes, level: TraceLevel
-    ) -> Iterator[Packet | End]:
+    ) -> Iterator[Event]:
         """As ``stream``, with the caller's own probes, which serve one request. End's trace is marked with ``level``.
 
         "none" leaves the trace out. CannotJudge with overlap ``process``.
@@ -140,14 +151,14 @@ class LocalEngine:
     @torch.inference_mode()
     def _stream(
         self, request: Request, codegen_probes: CodegenProbes, decode_probes: DecodeProbes, level: TraceLevel
-    ) -> Iterator[Packet | End]:
-        clock = Clock.start()
-        every, num_codebooks = self.config.stream.decode_every, self.info.num_codebooks
+    ) -> Iterator[Event]:
+        clock, stream = Clock.start(), self.config.stream
+        samples = chunk_samples(stream.chunk_ms, self.info.sample_rate)
         with self._held_switches(), contextlib.closing(self._source(request, clock, codegen_probes)) as source:
             decoding = Decoding(self.decode_stage, decode_probes)
-            for item in deliver(source, decoding, clock, every, num_codebooks):
+            for item in deliver(source, decoding, clock, stream.decode_every, self.info.num_codebooks, samples):
                 if isinstance(item, CodeEnd):
-                    yield _end(item, decoding, decode_probes, level)
+                    yield _end(item, decoding, decode_probes, level, clock.now_ms())
                 else:
                     yield item
 
@@ -159,14 +170,15 @@ class LocalEngine:
     @torch.inference_mode()
     def _generate(self, request: Request, probes: CodegenProbes, level: TraceLevel) -> Iterator[Packet | End]:
         index, silence = 0, np.empty(0, np.float32)
-        with contextlib.closing(self._codes_alone(request, Clock.start(), probes)) as source:
+        clock = Clock.start()
+        with contextlib.closing(self._codes_alone(request, clock, probes)) as source:
             while isinstance(item := source.next(), CodePacket):
                 codes = item.on_host()
                 source.decoded()
                 yield Packet(index, codes, silence, item.code_ms, 0.0, None, item.ready_ms, None, 0)
                 index += 1
         trace = None if level == "none" else Trace(level, item.draws, item.prints, no_prints())
-        yield End(item.frames, item.truncated, item.seed, item.notes, 0, trace)
+        yield End(item.frames, item.truncated, item.seed, item.notes, 0, trace, clock.now_ms())
 
     @torch.inference_mode()
     def offline(self, request: Request) -> Run:
@@ -265,6 +277,7 @@ class LocalEngine:
             **codegen_in_force,
             "decoder_switches": decoder_in_force,
             "cublas_workspace": read_workspace(),
+            "threads_chosen_by": threads_chosen_by(self.config),
             "interop_threads": torch.get_num_interop_threads(),
             "overlap": self.config.stream.overlap,
             "sync": self.config.stream.sync,
@@ -277,7 +290,7 @@ class LocalEngine:
         }
 
 
-def _end(end: CodeEnd, decoding: Decoding, probes: DecodeProbes, level: TraceLevel) -> End:
+def _end(end: CodeEnd, decoding: Decoding, probes: DecodeProbes, level: TraceLevel, at_ms: float) -> End:
     trace = None if level == "none" else Trace(level, end.draws, end.prints, probes.finish())
     notes = (*end.notes, *clamp_notes(decoding.clamped))
-    return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace)
+    return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace, at_ms)

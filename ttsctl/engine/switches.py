@@ -25,6 +25,13 @@ WORKSPACE_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
 
 
+# Threads within an operation, unless ``backend.threads`` asks for more: a fixed number, and not one that was measured,
+# because the order of a sum, and so its last bits, may go with it. It is one, because the threads of an operation wait
+# for the slowest: the released 0.6B size took 0.47 s a frame on one thread, and 0.47 to 2.0 s on two of a machine with
+# other work; the built-in 0.8 s a run on one, and 28 s on two of two cores with three other processes.
+DEFAULT_THREADS = 1
+
+
 @dataclass(frozen=True)
 class Switches:
     """One value of all process-wide switches. ``deterministic`` is torch's debug mode: 0 off, 1 warns, 2 raises."""
@@ -68,7 +75,10 @@ def _one_dnn() -> Any:  # torch's stubs do not know its properties
 
 
 def codegen_switches(config: Config, found: Switches) -> Switches:
-    """The switches of code generation: as ``found``, then the ``determinism`` level, then the ``backend`` table."""
+    """The switches of code generation: as ``found``, then the ``determinism`` level, then the ``backend`` table.
+
+    The number of threads is never as found.
+    """
     return _with_backend(config, _with_level(config.determinism.level, found))
 
 
@@ -97,9 +107,7 @@ def _with_level(level: str, found: Switches) -> Switches:
 def _with_backend(config: Config, found: Switches) -> Switches:
     backend: BackendConfig = config.backend
     named = {key: value for key, value in asdict(backend).items() if value is not None and key != "cublas_workspace"}
-    if config.determinism.single_thread:
-        named["threads"] = 1
-    return replace(found, **named)
+    return replace(found, **{**named, "threads": backend.threads or DEFAULT_THREADS})
 
 
 def apply_switches(config: Config) -> None:
@@ -184,6 +192,13 @@ def refuse_conflicts(config: Config) -> None:
             f"backend.cublas_workspace = {workspace!r} with determinism.level = 'strict'",
             "strict needs ':4096:8' or ':16:8'",
         )
+
+
+def threads_chosen_by(config: Config) -> str:
+    """Where the number of threads in force comes from, as it stands in a summary's ``in_force``."""
+    if config.determinism.single_thread:
+        return "determinism.single_thread"
+    return "backend.threads" if config.backend.threads else "the default: one, as backend.threads is not set"
 
 
 def describe_switches(switches: Switches) -> dict[str, object]:

@@ -93,4 +93,4 @@ def save_runs(runs: CaseRuns, folder: Path, config: Config) -> None:
         if codes is not None and len(codes):
             meta = build_meta(run, case.request, config, runs.info, f"{case.id}_{name}")
             packets = run.packets if config.record.packets and run.kind == "stream" else None
-            write_dump(folder / "codes", meta, codes, run.trace, packets)
+            write_dump(folder / "codes", meta, codes, run.trace, packets, run.chunks)

@@ -150,6 +150,14 @@ _ALL = (
         statistic="p95",
     ),
     Gate(
+        name="stalls",
+        metric="stalls",
+        operator="==",
+        threshold=0,
+        on=False,
+        about="no streamed run, and no packet of one, took far longer than its siblings",
+    ),
+    Gate(
         name="pop_click_p95_baseline",
         metric="pop_click_score",
         operator="<=",

@@ -10,6 +10,7 @@ from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.metric import Observation, Value, observed
 from ttsctl.core.run import Run
+from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun, stalled_runs
 from ttsctl.dumps.diff import diff_codes
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
@@ -40,11 +41,13 @@ class RunFacts:
     ttfa_ms: float | None
     rtf: float | None
     clamped: int
+    total_s: float | None
+    wall_rtf: float | None
 
 
 @dataclass(frozen=True)
 class MeasuredCase:
-    """A case with its figures, the facts of each run, their wall time together, and the engine's notes.
+    """A case with its figures, the facts of each run, what stalled, their wall time together, and the engine's notes.
 
     A case that failed has only ``error``.
     """
@@ -53,12 +56,15 @@ class MeasuredCase:
     observations: Observations | None
     error: CaseError | None = None
     runs: list[RunFacts] = field(default_factory=list)
+    stalls: tuple[StalledRun, ...] | None = None
     wall_s: float | None = None
     notes: list[str] = field(default_factory=list)
 
 
 def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     """Everything that is reported of a case that ran, compared with what the baseline has for it."""
+    stalls = _stalls(runs)
+    few = f"fewer than {LEAST_SIBLINGS} streamed runs, and of packets in each"
     figures: Figures = {
         **_repeatability(runs),
         **_codes(runs),
@@ -66,6 +72,7 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
         **_offline_distance(runs),
         **_levels(runs),
         **_timings(runs.stream),
+        "stalls": (None if stalls is None else len(stalls), few),
         "baseline_first_diff_packet": _baseline_packet(runs.stream.require_codes(), target),
         "snr_baseline_db": _baseline_distance(runs, target),
     }
@@ -74,8 +81,9 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
         case=runs.case,
         observations={name: observed(name, value, why) for name, (value, why) in figures.items()},
         runs=[_facts(name, run, runs.stream.require_codes()) for name, run in runs.by_name.items()],
+        stalls=stalls,
         wall_s=runs.wall_s,
-        notes=[f"{runs.case.id}: {note}" for note in notes],
+        notes=[f"{runs.case.id}: {note}" for note in (*notes, *map(str, stalls or ()))],
     )
 
 
@@ -96,7 +104,17 @@ def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
         ttfa_ms=run.timing.ttfa_ms,
         rtf=run.timing.rtf,
         clamped=run.clamped,
+        total_s=run.timing.total_s,
+        wall_rtf=run.timing.wall_rtf,
     )
+
+
+def _stalls(runs: CaseRuns) -> tuple[StalledRun, ...] | None:
+    """What stalled among the streamed runs. The offline run is of another kind, so it has no siblings."""
+    streams = {name: run for name, run in runs.by_name.items() if run.kind == "stream"}
+    times = [None if run.timing.total_s is None else 1000 * run.timing.total_s for run in streams.values()]
+    sizes = [len(run.require_codes()) for run in streams.values()]
+    return stalled_runs(times, sizes, [run.packet_stalls for run in streams.values()], list(streams))
 
 
 def _repeatability(runs: CaseRuns) -> Figures:
@@ -193,6 +211,8 @@ def _timings(run: Run) -> Figures:
         "decode_ms": (timing.decode_ms, "no packet was decoded"),
         "queue_wait_ms": (timing.queue_wait_ms, None),
         "decode_calls": (timing.decode_calls, None),
+        "total_s": (timing.total_s, "the stream had no event with a time"),
+        "wall_rtf": (timing.wall_rtf, "no audio to set the time against"),
     }
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ttsctl.core.metric import Value, definitions_of
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.stalls import StalledRun
 from ttsctl.core.verdict import GateStatus, Verdict
 from ttsctl.regress.aggregate import Aggregate
 from ttsctl.regress.baseline import BASELINE
@@ -56,6 +57,7 @@ class CaseSummary(Model):
     wall_s: Annotated[float | None, Field(description="all runs of the case together")]
     metrics: dict[str, MeasuredValue]
     runs: list[RunFacts]
+    stalls: Annotated[list[StalledRun] | None, Field(description="null, with a reason in metrics, if unknown")] = None
 
 
 class BaselineFacts(Model):
@@ -156,6 +158,7 @@ def _case(case: MeasuredCase) -> CaseSummary:
         wall_s=case.wall_s,
         metrics={name: MeasuredValue(value=o.value, unit=o.unit, reason=o.reason) for name, o in found.items()},
         runs=case.runs,
+        stalls=None if case.stalls is None else list(case.stalls),
     )
 
 

@@ -15,8 +15,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLE = {"pass": "green", "fail": "bold red", "error": "bold red", "not_comparable": "yellow", "skipped": "dim"}
-_CASE_COLUMNS = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf")
-_OVER_ALL = ("ttfp_ms", "ttf_ms", "ttfa_ms", "rtf", "mae_waveform", "snr_db", "pop_click_score")
+_CASE_COLUMNS = ("frames", "hash_unique", "mae_waveform", "snr_db", "pop_click_score", "ttfa_ms", "rtf", "stalls")
+_OVER_ALL = (
+    "ttfp_ms",
+    "ttf_ms",
+    "ttfa_ms",
+    "rtf",
+    "total_s",
+    "wall_rtf",
+    "stalls",
+    "mae_waveform",
+    "snr_db",
+    "pop_click_score",
+)
 
 
 def render(summary: RegressSummary, console: Console) -> None:

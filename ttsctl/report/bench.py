@@ -145,6 +145,7 @@ def render_decode(summary: BenchDecodeSummary, console: Console) -> None:
     table.add_column("mode")
     columns = (
         "s a second",
+        "slowest",
         "ms a frame",
         "x oneshot",
         "first quarter",
@@ -160,6 +161,7 @@ def render_decode(summary: BenchDecodeSummary, console: Console) -> None:
         table.add_row(
             mode.mode,
             f"{mode.seconds_a_second:.3f}",
+            _slowest(mode),
             _shown(mode.frame_ms),
             _shown(mode.relative_cost),
             _shown(growth.first_quartile_ms if growth else None),
@@ -170,6 +172,11 @@ def render_decode(summary: BenchDecodeSummary, console: Console) -> None:
         )
     console.print(table)
     say_targets(summary.targets, summary.notes, console)
+
+
+def _slowest(mode: ModeTime) -> str:
+    """The slowest round, in seconds a second of audio."""
+    return "–" if mode.wall_max_s is None else f"{mode.seconds_a_second * mode.wall_max_s / mode.wall_s:.3f}"
 
 
 def render_pops(summary: BenchPopsSummary, console: Console) -> None:
@@ -256,7 +263,7 @@ def render_trace(summary: BenchTraceSummary, console: Console) -> None:
     title = f"{summary.network}: {summary.frames} frames, medians of {summary.rounds} rounds, {summary.clock} time"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("trace")
-    for name in ("frames a s", "ms a frame", "codes", "decoding", "x none", "95 %", "prints a frame"):
+    for name in ("frames a s", "ms a frame", "P95", "max", "codes", "decoding", "x none", "95 %", "prints a frame"):
         table.add_column(name, justify="right")
     for level in summary.levels:
         interval = "–" if level.relative_low is None else f"{level.relative_low:.3f} to {level.relative_high:.3f}"
@@ -264,6 +271,8 @@ def render_trace(summary: BenchTraceSummary, console: Console) -> None:
             level.level,
             f"{level.frames_a_second:.2f}",
             f"{level.frame_ms:.2f}",
+            _shown(level.frame_p95_ms),
+            _shown(level.frame_max_ms),
             f"{level.code_frame_ms:.2f}",
             f"{level.decode_frame_ms:.2f}",
             f"{level.relative_cost:.3f}",

@@ -15,11 +15,14 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.request import Request
+from ttsctl.core.run import Run
+from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun, stalled_runs
+from ttsctl.dumps.diff import CodeDiff, DiffKind, diff_codes
 from ttsctl.dumps.manifest import write_manifest
-from ttsctl.dumps.meta import DumpMeta
-from ttsctl.report.console import table
+from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Model, Summary, write_summary
+from ttsctl.report.time_spread import TimeSpread, spread_words, time_spread
 from ttsctl.runs import engines
 from ttsctl.runs.speak import Advance, WrittenDump, dump_runs
 
@@ -27,15 +30,26 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _DEFINED = (
+    "code_ms",
+    "decode_ms",
+    "first_diff_frame",
     "first_packet_hash_unique",
     "frames",
     "hash_unique",
     "max_code",
     "min_code",
     "out_of_range_count",
+    "rtf",
     "sha256",
+    "stalls",
+    "total_s",
     "truncated",
+    "ttfa_ms",
+    "wall_rtf",
 )
+# The times of the summary; those of ``_SHOWN`` are in the table.
+_TIMES = ("ttfa_ms", "code_ms", "decode_ms", "total_s", "rtf", "wall_rtf")
+_SHOWN = ("ttfa_ms", "code_ms", "total_s", "rtf")
 
 
 class RequestDumps(Model):
@@ -46,11 +60,18 @@ class RequestDumps(Model):
     runs: Annotated[int, Field(ge=1)]
     hash_unique: Annotated[int, Field(ge=1)]
     first_packet_hash_unique: Annotated[int, Field(ge=1)]
+    first_diff_frame: Annotated[int | None, Field(description="earliest of all runs against the first")]
+    first_diff_kind: DiffKind | None
+    first_diff_reason: Annotated[str | None, Field(description="why first_diff_frame is null")]
     frames: list[int]
     truncated: Annotated[int, Field(description="runs that hit the cap")]
     out_of_range_count: int
     tags: list[str]
     sha256: list[str]
+    times: Annotated[dict[str, TimeSpread], Field(description="over the runs")]
+    stalls: int | None
+    stalls_reason: str | None
+    stalled: list[StalledRun]
 
 
 class DumpSummary(Summary):
@@ -82,7 +103,7 @@ def run_dump_codes(
 
 def summarise(config: Config, info: EngineInfo, dumps: Sequence[Sequence[WrittenDump]], runs: int) -> DumpSummary:
     """The summary of ``runs`` runs of each text, whose ``dumps`` are given text by text."""
-    requests = [_request([dump.meta for dump in of_text]) for of_text in dumps]
+    requests = [_request(of_text) for of_text in dumps]
     outcome = judge_drift(requests, runs)
     return DumpSummary(
         exit_status=int(outcome.status),
@@ -92,6 +113,7 @@ def summarise(config: Config, info: EngineInfo, dumps: Sequence[Sequence[Written
         in_force=dict(info.in_force),
         provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
+        notes=[str(stall) for request in requests for stall in request.stalled],
         runs=runs,
         hash_unique=max(r.hash_unique for r in requests),
         requests=requests,
@@ -114,28 +136,68 @@ def judge_drift(requests: Sequence[RequestDumps], runs: int) -> Outcome:
     return Outcome(status, f"{texts} × {counted(runs, 'run')} dumped: {result}")
 
 
-def _request(metas: Sequence[DumpMeta]) -> RequestDumps:
+def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
+    metas, runs = [dump.meta for dump in dumps], [dump.run for dump in dumps]
+    earliest = _first_diff(runs)
+    timings = [run.timing for run in runs]
+    seconds = [timing.total_s for timing in timings]
+    stalls = stalled_runs(
+        [None if s is None else 1000 * s for s in seconds],
+        [meta.frames for meta in metas],
+        [run.packet_stalls for run in runs],
+        [meta.tag for meta in metas],
+    )
+    spreads = {name: time_spread(getattr(timing, name) for timing in timings) for name in _TIMES}
     return RequestDumps(
         text_id=metas[0].text_id,
         text_sha256=metas[0].text_sha256,
         runs=len(metas),
         hash_unique=len({m.sha256 for m in metas}),
         first_packet_hash_unique=len({m.first_packet_sha256 for m in metas}),
+        first_diff_frame=None if earliest is None else earliest.first_diff_frame,
+        first_diff_kind=None if earliest is None else earliest.kind,
+        first_diff_reason=None
+        if earliest
+        else "all runs are equal"
+        if len(runs) > 1
+        else "one run alone shows no drift",
         frames=[m.frames for m in metas],
         truncated=sum(m.truncated for m in metas),
         out_of_range_count=sum(m.out_of_range_count for m in metas),
         tags=[m.tag for m in metas],
         sha256=[m.sha256 for m in metas],
+        times={name: spread for name, spread in spreads.items() if spread is not None},
+        stalls=None if stalls is None else len(stalls),
+        stalls_reason=f"fewer than {LEAST_SIBLINGS} runs, and of packets in each" if stalls is None else None,
+        stalled=list(stalls or ()),
+    )
+
+
+def _first_diff(runs: Sequence[Run]) -> CodeDiff | None:
+    """The earliest difference of a run from the first; None if all are equal."""
+    first, *others = [run.require_codes() for run in runs]
+    diffs = [diff_codes(first, codes, packet_tokens=1) for codes in others]
+    return min(
+        (diff for diff in diffs if diff.first_diff_frame is not None),
+        default=None,
+        key=lambda diff: diff.first_diff_frame or 0,
     )
 
 
 def render(summary: DumpSummary, console: Console) -> None:
-    """One row a text."""
-    columns = ("text", "runs", "frames", "hash_unique", "first packet", "sha256")
+    """One row a text with its codes, one with its times, then the notes."""
+    columns = ("text", "runs", "frames", "hash_unique", "first packet", "first_diff_frame", "sha256")
     texts = table("dump-codes", *columns, left=len(columns))
+    times = table("P50/P95/max over the runs", "text", *_SHOWN, "stalls")
     for request in summary.requests:
         frames = "/".join(str(n) for n in sorted(set(request.frames)))
         name = request.text_id or request.text_sha256[:8]
-        cells = (request.runs, frames, request.hash_unique, request.first_packet_hash_unique)
+        differs = number(request.first_diff_frame) + (
+            f" ({request.first_diff_kind})" if request.first_diff_kind else ""
+        )
+        cells = (request.runs, frames, request.hash_unique, request.first_packet_hash_unique, differs)
         texts.add_row(name, *(str(cell) for cell in cells), request.sha256[0][:16] + "…")
+        times.add_row(name, *(spread_words(request.times.get(time)) for time in _SHOWN), number(request.stalls))
     console.print(texts)
+    console.print(times)
+    print_notes(console, summary.notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +12,15 @@ from pydantic import Field
 
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.config import Config
-from ttsctl.core.delivery import chunk_samples
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus
 from ttsctl.core.request import Request
+from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun, stalled_runs
+from ttsctl.core.timing import PacketStats, PacketTiming, packet_stats
 from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Summary, write_summary
+from ttsctl.report.time_spread import TimeSpread, time_spread
 from ttsctl.runs import engines
 from ttsctl.runs.speak import Advance, SpokenRequest, speak, write_spoken
 
@@ -44,7 +46,12 @@ _DEFINED = (
     "ttf_ms",
     "ttfa_ms",
     "ttfp_ms",
+    "stalls",
+    "total_s",
+    "wall_rtf",
 )
+
+_PACKET_TIMES = ("code_ms", "decode_ms", "queue_wait_ms")
 
 
 class SynthSummary(Summary):
@@ -67,6 +74,13 @@ class SynthSummary(Summary):
     offline_codes_equal: bool | None
     offline_reason: str | None
     timings: dict[str, float | None]
+    packets: Annotated[PacketStats, Field(description="what the packets of the stream hold")]
+    packet_times: Annotated[
+        dict[str, TimeSpread], Field(description="over the packets of the stream; empty where it had none")
+    ]
+    stalls: int | None
+    stalls_reason: str | None
+    stalled: list[StalledRun]
     files: list[str]
 
 
@@ -90,6 +104,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
     equal = spoken.offline_codes_equal
     codes, pcm = stream.require_codes(), stream.require_pcm()
     duration_s = len(pcm) / info.sample_rate
+    stalls = stalled_runs([None], [len(codes)], [stream.packet_stalls], ["stream"])
     verdict = {True: "stream = offline", False: "stream and offline DIFFER in codes", None: "codes drawn freely"}[equal]
     cut = ", truncated" if stream.truncated else ""
     return SynthSummary(
@@ -100,7 +115,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         in_force=dict(info.in_force),
         provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
-        notes=list(stream.notes),
+        notes=[*stream.notes, *map(str, stalls or ())],
         text=spoken.request.text,
         text_mode=spoken.request.text_mode,
         voice=asdict(spoken.request.voice),
@@ -111,14 +126,25 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         samples=len(pcm),
         samples_expected=len(codes) * info.frame_samples,
         duration_s=duration_s,
-        chunks=math.ceil(len(pcm) / chunk_samples(spoken.config.stream.chunk_ms, info.sample_rate)),
+        chunks=len(stream.chunks),
         sha256=spoken.meta.sha256,
         pcm_sha256=pcm_sha256(pcm),
         offline_codes_equal=equal,
         offline_reason=None if equal is not None else "policy free draws other codes in every run",
         timings=stream.times,
+        packets=packet_stats(stream.packets, info.frame_samples),
+        packet_times=packet_times(stream.packets),
+        stalls=None if stalls is None else len(stalls),
+        stalls_reason=None if stalls is not None else f"fewer than {LEAST_SIBLINGS + 1} packets with audio",
+        stalled=list(stalls or ()),
         files=list(files),
     )
+
+
+def packet_times(packets: Sequence[PacketTiming]) -> dict[str, TimeSpread]:
+    """How the times of a stream's packets are spread, each over the packets that have it."""
+    times = {name: [t for p in packets if (t := getattr(p, name)) is not None] for name in _PACKET_TIMES}
+    return {name: spread for name, found in times.items() if (spread := time_spread(found)) is not None}
 
 
 def render(summary: SynthSummary, console: Console) -> None:
@@ -129,5 +155,11 @@ def render(summary: SynthSummary, console: Console) -> None:
     figures.add_row("sha256", f"{summary.sha256[:16]}…")
     for name, value in summary.timings.items():
         figures.add_row(name, "none" if value is None else number(value, ".4g"))
+    figures.add_row("stalls", number(summary.stalls))
     console.print(figures)
+    if summary.packet_times:
+        packets = table("packets", "time", "P50", "P95", "max", "n")
+        for name, spread in summary.packet_times.items():
+            packets.add_row(name, *(f"{ms:.4g}" for ms in (spread.p50, spread.p95, spread.max)), str(spread.n))
+        console.print(packets)
     print_notes(console, summary.notes)

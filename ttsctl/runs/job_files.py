@@ -23,7 +23,8 @@ from ttsctl.core.files import read_json, sync_folder, write_json, write_text, wr
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
-from ttsctl.core.timing import PacketTiming, RunTiming
+from ttsctl.core.stalls import Stall
+from ttsctl.core.timing import ChunkTiming, PacketTiming, RunTiming
 from ttsctl.core.validation import input_error
 from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
@@ -85,6 +86,8 @@ def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
         "packets": [asdict(packet) for packet in run.packets],
         "notes": list(run.notes),
         "clamped": run.clamped,
+        "chunks": [asdict(chunk) for chunk in run.chunks],
+        "packet_stalls": None if run.packet_stalls is None else [asdict(stall) for stall in run.packet_stalls],
     }
 
 
@@ -132,6 +135,7 @@ def _read_info(table: dict[str, Any]) -> EngineInfo:
 
 
 def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
+    stalls = table["packet_stalls"]
     arrays = {a: np.load(_array_path(folder, name, a), allow_pickle=False) for a in table["arrays"]}
     return Run(
         kind=table["kind"],
@@ -144,6 +148,8 @@ def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
         trace=read_trace(_array_path(folder, name, "trace")) if table["trace"] else None,
         notes=tuple(table["notes"]),
         clamped=table["clamped"],
+        chunks=tuple(ChunkTiming(**chunk) for chunk in table["chunks"]),
+        packet_stalls=None if stalls is None else tuple(Stall(**stall) for stall in stalls),
     )
 
 

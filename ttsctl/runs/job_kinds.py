@@ -37,7 +37,7 @@ def run_once(engine: Engine, job: Job, cancelled: threading.Event) -> JobResult:
         host=platform.node(),
         pid=os.getpid(),
         info=engine.info,
-        run=run if engine.config.record.packets else replace(run, packets=()),
+        run=run if engine.config.record.packets else replace(run, packets=(), chunks=()),
         pcm_sha256=pcm_sha256(run.pcm) if run.pcm is not None else None,
         samples=None if run.pcm is None else len(run.pcm),
         pops=_pops(run.pcm, engine.info.sample_rate) if "pops" in job.measure and run.pcm is not None else None,

@@ -30,6 +30,10 @@ from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
 RESULT, STDERR = "result", "stderr.txt"
 # CUDA does not recover from what a kernel did wrong: every later call in the process fails with the same words.
 STICKY = "CUDA error"
+# How many engines stay loaded, and their weights together: enough for conditions that take turns on a small checkpoint.
+# One of released size stays alone.
+KEPT_ENGINES = 4
+KEPT_BYTES = 2**28
 # What a new interpreter may take to start, beyond the time of its run.
 START_S = 30.0
 
@@ -67,15 +71,16 @@ def process_cache() -> EngineCache:
 
 
 class EngineCache:
-    """Keeps the engine of one condition at a time. Every request has fresh state; the weights stay.
+    """Keeps the engines of the last conditions, as many as ``KEPT_ENGINES`` and ``KEPT_BYTES`` allow, so that
+    conditions can take turns without loading each time. Every request has fresh state; the weights stay.
 
     No condition inherits the process-wide switches of another, because an engine puts them back after each call.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._condition: tuple[str, str] | None = None
-        self._engine: Engine | None = None
+        # By condition and config, the one used last at the end; only engines that are warm.
+        self._engines: dict[tuple[str, str], Engine] = {}
         self._worker: TimedWorker | None = None
 
     def run(self, job: Job) -> JobResult:
@@ -87,9 +92,9 @@ class EngineCache:
                 return self._worker.call(lambda cancelled: self._work(job, cancelled), job.timeout_s, GRACE_S)
             except CaseTimeout as error:
                 if error.stuck:
-                    # A thread cannot be ended from outside, so it is left behind with its engine until it is done.
+                    # A thread cannot be ended from outside, so it is left behind with its engines until it is done.
                     self._worker.close()
-                    self._engine, self._condition, self._worker = None, None, None
+                    self._engines, self._worker = {}, None
                 what = f"not finished after {job.timeout_s:g} s{', nor ended when told to' if error.stuck else ''}"
                 line = error_line(EngineError(what, "raise timeout_s in the experiment"))
                 return replace(_no_run(job, error=line), spoilt=error.stuck)
@@ -98,28 +103,39 @@ class EngineCache:
                 return replace(_no_run(job, error=line), spoilt=STICKY in line)
 
     def close(self) -> None:
-        """Free the engine and let its thread end. The cache can be used again."""
+        """Free the engines and let their thread end. The cache can be used again."""
         with self._lock:
-            self._drop()
+            self._drop_to(0)
             if self._worker is not None:
                 self._worker.close()
                 self._worker = None
 
     def _work(self, job: Job, cancelled: threading.Event) -> JobResult:
         wanted = (job.condition, job.config.sha256)
-        engine = self._engine
-        if engine is None or self._condition != wanted:
-            self._drop()
-            engine = self._engine = load_engine(job.config)
-            warm_up(engine, job, cancelled)
-            # Set last: if the warm-up is cut short, the next run does it again.
-            self._condition = wanted
+        engine = self._engines.pop(wanted, None)
+        if engine is None:
+            # Room is made before: two large engines need not fit beside each other.
+            self._drop_to(KEPT_ENGINES - 1)
+            engine = load_engine(job.config)
+            try:
+                warm_up(engine, job, cancelled)
+            except BaseException:
+                # A warm-up that was cut short is done again, on a new engine.
+                engine.close()
+                raise
+        self._engines[wanted] = engine
         return run_once(engine, job, cancelled)
 
-    def _drop(self) -> None:
-        engine, self._engine, self._condition = self._engine, None, None
-        if engine is not None:
-            engine.close()
+    def _drop_to(self, most: int) -> None:
+        """Close the engines that were used longest ago, until at most so many are left, and those are small."""
+        while len(self._engines) > most or sum(map(_kept_bytes, self._engines.values())) > KEPT_BYTES:
+            self._engines.pop(next(iter(self._engines))).close()
+
+
+def _kept_bytes(engine: Engine) -> int:
+    """What keeping an engine costs; more than is allowed for one that does not say."""
+    said = getattr(engine, "weight_bytes", None)
+    return said if isinstance(said, int) else KEPT_BYTES + 1
 
 
 def _run_in_new_interpreter(job: Job) -> JobResult:

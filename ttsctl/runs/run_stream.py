@@ -10,12 +10,12 @@ import numpy as np
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.capabilities import code_generator_of, offline_speaker_of
 from ttsctl.core.codes import CodeArray
-from ttsctl.core.delivery import chunk_samples, rechunk, with_delivered
+from ttsctl.core.delivery import Chunker, chunk_samples, with_delivered
 from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.errors import EngineError
-from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.request import Chunk, End, Event, Packet, Request
 from ttsctl.core.run import Run
-from ttsctl.core.timing import codegen_timing, packet_timing, stream_timing
+from ttsctl.core.timing import chunk_timing, codegen_timing, packet_stalls, packet_timing, stream_timing
 from ttsctl.runs.timeout import Cancelled
 
 _AUTHORS = "report this to the engine's authors"
@@ -25,39 +25,44 @@ def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> 
     """Consume one stream to its end -> a run of kind ``stream``. Its PCM is what left in chunks of ``stream.chunk_ms``.
 
     The decode prints of the trace end with those of the delivered frames. Raises Cancelled if ``cancelled`` is set when
-    a packet comes, EngineError if the engine breaks its protocol.
+    an event comes, EngineError if the engine breaks its protocol.
     """
     info = engine.info
-    packets, end = _consumed(engine.stream(request), info, cancelled)
-    chunks = list(rechunk((p.pcm for p in packets), chunk_samples(engine.config.stream.chunk_ms, info.sample_rate)))
-    pcm = np.concatenate(chunks) if chunks else np.empty(0, np.float32)
+    chunks, packets, end = _consumed(engine.stream(request), info, cancelled)
+    chunks = chunks or _chunks_of(packets, chunk_samples(engine.config.stream.chunk_ms, info.sample_rate))
+    pcm = _delivered(chunks, packets)
+    left, timed = tuple(map(chunk_timing, chunks)), tuple(map(packet_timing, packets))
     return Run(
         kind="stream",
         codes=_joined(packets, end, info),
         pcm=pcm,
         truncated=end.truncated,
         seed=end.seed,
-        timing=stream_timing(packets, info.sample_rate),
-        packets=tuple(map(packet_timing, packets)),
+        timing=stream_timing(packets, info.sample_rate, left, end.at_ms),
+        packets=timed,
         trace=None if end.trace is None else with_delivered(end.trace, pcm, info.frame_samples),
         notes=end.notes,
         clamped=end.clamped,
+        chunks=left,
+        packet_stalls=packet_stalls(timed),
     )
 
 
 def run_codegen(engine: Engine, request: Request, cancelled: threading.Event) -> Run:
     """Consume code generation alone to its end -> a run of kind ``codegen``, without audio; raises as run_stream."""
-    packets, end = _consumed(code_generator_of(engine).generate(request), engine.info, cancelled)
+    _, packets, end = _consumed(code_generator_of(engine).generate(request), engine.info, cancelled)
+    timed = tuple(map(packet_timing, packets))
     return Run(
         kind="codegen",
         codes=_joined(packets, end, engine.info),
         pcm=None,
         truncated=end.truncated,
         seed=end.seed,
-        timing=codegen_timing(packets),
-        packets=tuple(map(packet_timing, packets)),
+        timing=codegen_timing(packets, end.at_ms),
+        packets=timed,
         trace=end.trace,
         notes=end.notes,
+        packet_stalls=packet_stalls(timed),
     )
 
 
@@ -77,8 +82,11 @@ def check_arrays(codes: CodeArray, pcm: PcmArray, info: EngineInfo, where: str) 
         raise EngineError(f"{where}: expected pcm (N,) float32, got {pcm.shape} {pcm.dtype}", _AUTHORS)
 
 
-def _consumed(events: Iterator[Packet | End], info: EngineInfo, cancelled: threading.Event) -> tuple[list[Packet], End]:
-    """All packets, each checked, and the one End that must come last."""
+def _consumed(
+    events: Iterator[Event], info: EngineInfo, cancelled: threading.Event
+) -> tuple[list[Chunk], list[Packet], End]:
+    """All chunks and packets, each checked, and the one End that must come last."""
+    chunks: list[Chunk] = []
     packets: list[Packet] = []
     end: End | None = None
     try:
@@ -89,6 +97,8 @@ def _consumed(events: Iterator[Packet | End], info: EngineInfo, cancelled: threa
                 raise EngineError(f"stream: expected nothing after End, got {type(event).__name__}")
             if isinstance(event, End):
                 end = event
+            elif isinstance(event, Chunk):
+                chunks.append(event)
             else:
                 check_arrays(event.codes, event.pcm, info, f"packet {event.index}")
                 packets.append(event)
@@ -99,7 +109,28 @@ def _consumed(events: Iterator[Packet | End], info: EngineInfo, cancelled: threa
             close()
     if end is None:
         raise EngineError(f"stream: ended after {len(packets)} packets without End")
-    return packets, end
+    return chunks, packets, end
+
+
+def _chunks_of(packets: list[Packet], samples: int) -> list[Chunk]:
+    """The chunks of an engine that cuts none: each left with the packet that completes it."""
+    at_ms = 0.0
+    chunker = Chunker(samples, lambda: at_ms)
+    chunks: list[Chunk] = []
+    for packet in packets:
+        at_ms = at_ms if packet.pcm_at_ms is None else packet.pcm_at_ms
+        chunks += chunker.push(packet.pcm)
+    return [*chunks, *chunker.rest()]
+
+
+def _delivered(chunks: list[Chunk], packets: list[Packet]) -> PcmArray:
+    """The PCM (N,) float32 of all chunks. EngineError if it is not that of the packets, sample for sample."""
+    empty = np.empty(0, np.float32)
+    left, made = (np.concatenate([empty, *(e.pcm for e in events)]) for events in (chunks, packets))
+    if not np.array_equal(left, made, equal_nan=True):
+        held = f"{len(left)} samples in its {len(chunks)} chunks, {len(made)} in its packets"
+        raise EngineError(f"stream: expected the same audio in both, got {held}, or other values", _AUTHORS)
+    return made
 
 
 def _joined(packets: list[Packet], end: End, info: EngineInfo) -> CodeArray:

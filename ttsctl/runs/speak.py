@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ttsctl.core.capabilities import decoder_of
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.errors import CannotJudge
-from ttsctl.core.request import End, Packet, Request
+from ttsctl.core.request import Chunk, Event, Request
 from ttsctl.core.run import Run
 from ttsctl.dumps.meta import DumpMeta, build_meta
 from ttsctl.dumps.write import write_dump
@@ -43,14 +43,15 @@ class SpokenRequest:
 
 @dataclass(frozen=True)
 class WrittenDump:
-    """A dump that was written: its meta and the names of its files."""
+    """A dump that was written: its run, its meta and the names of its files."""
 
+    run: Run
     meta: DumpMeta
     files: tuple[str, ...]
 
 
 class ProgressEngine:
-    """An engine that calls ``advance`` for every event that it streams."""
+    """An engine that calls ``advance`` for every packet that it streams, and at its end."""
 
     def __init__(self, engine: Engine, advance: Advance) -> None:
         self._engine = engine
@@ -59,9 +60,10 @@ class ProgressEngine:
         self.info = engine.info
         self.capabilities = engine.capabilities
 
-    def stream(self, request: Request) -> Iterator[Packet | End]:
+    def stream(self, request: Request) -> Iterator[Event]:
         for event in self._engine.stream(request):
-            self._advance()
+            if not isinstance(event, Chunk):
+                self._advance()
             yield event
 
     def close(self) -> None:
@@ -108,7 +110,9 @@ def dump_runs(
         for run in range(1, runs + 1):
             stream = _streamed(engine, request)
             meta = build_meta(stream, request, engine.config, engine.info, f"{name}_run{run}")
-            dumps.append(WrittenDump(meta, _dump(folder, meta, stream, engine.config)))
+            files = _dump(folder, meta, stream, engine.config)
+            # Of the run only its codes and times are asked for later; the audio of a thousand runs need not be kept.
+            dumps.append(WrittenDump(replace(stream, pcm=None, trace=None, packets=(), chunks=()), meta, files))
             advance()
         dumps_by_request.append(dumps)
     return dumps_by_request
@@ -116,7 +120,7 @@ def dump_runs(
 
 def _dump(folder: Path, meta: DumpMeta, stream: Run, config: Config) -> tuple[str, ...]:
     packets = stream.packets if config.record.packets else None
-    paths = write_dump(folder, meta, stream.require_codes(), stream.trace, packets)
+    paths = write_dump(folder, meta, stream.require_codes(), stream.trace, packets, stream.chunks)
     return tuple(path.name for path in paths)
 
 

@@ -59,4 +59,4 @@ def _dump(folder: Path, result: JobResult, request: Request, config: Config, tra
     if result.run is None or result.codes is None or result.info is None:
         return
     meta = build_meta(result.run, request, config, result.info, tag_of(result))
-    write_dump(folder, meta, result.codes, trace, result.run.packets or None)
+    write_dump(folder, meta, result.codes, trace, result.run.packets or None, result.run.chunks)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.sweep.expectation import Answer, Expectation, ExpectationFinding, evaluate, parse_expectation
-from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS, Figure
+from ttsctl.sweep.evaluate import ExpectationFinding, evaluate
+from ttsctl.sweep.expectation import Answer, Expectation, Relation, parse_expectation
+from ttsctl.sweep.metrics import COUNTS, DRIFT_METRICS, METRICS, TIMED_PERCENTILES, Figure
 from ttsctl.sweep.rows import ConditionRow
+from ttsctl.sweep.time_intervals import TimeInterval, time_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Over = Literal["each", "all"]
 # The names of conditions -> all their runs as one row.
 PooledRow = Callable[[Sequence[str]], ConditionRow]
+# The names of conditions -> their clean runs, part of a run_table.
+CleanRuns = Callable[[Sequence[str]], "pd.DataFrame"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,21 @@ class Conclusion:
     expectation: Expectation
     over: Over
     conditions: tuple[str, ...]
+
+    @property
+    def about_times(self) -> bool:
+        """Whether it asks for a time, which is judged on repeats that take turns."""
+        return bool(self.expectation.metrics & TIMED_PERCENTILES.keys())
+
+
+@dataclass(frozen=True)
+class Table:
+    """What conclusions are judged on. ``rows``: by condition. ``interleaved``: its repeats took turns."""
+
+    rows: Mapping[str, ConditionRow]
+    pooled_row: PooledRow
+    clean_runs: CleanRuns
+    interleaved: bool
 
 
 @dataclass(frozen=True)
@@ -62,11 +84,9 @@ def _matching(patterns: Sequence[str], names: Sequence[str], where: str) -> list
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def judge_conclusion(
-    conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_row: PooledRow
-) -> JudgedConclusion:
-    """Judge a conclusion on the table; ``rows`` has every condition by name."""
-    findings = _findings(conclusion, rows, pooled_row)
+def judge_conclusion(conclusion: Conclusion, table: Table) -> JudgedConclusion:
+    """Judge a conclusion on the table."""
+    findings = _findings(conclusion, table)
     outcomes = [finding.outcome for finding in findings.values()]
     outcome: Answer = "fails" if "fails" in outcomes else "not judged" if "not judged" in outcomes else "holds"
     decisive = {name: finding for name, finding in findings.items() if finding.outcome == outcome}
@@ -81,36 +101,41 @@ def _reason(findings: Mapping[str, ExpectationFinding]) -> str:
     return "; ".join(f"{', '.join(names)}: {detail}" if any(names) else detail for detail, names in alike.items())
 
 
-def _findings(
-    conclusion: Conclusion, rows: Mapping[str, ConditionRow], pooled_row: PooledRow
-) -> dict[str, ExpectationFinding]:
+def _findings(conclusion: Conclusion, table: Table) -> dict[str, ExpectationFinding]:
     expectation = conclusion.expectation
     if expectation.names_all:
-        return {"": _finding(expectation, None, rows, sorted(expectation.conditions))}
+        return {"": _finding(expectation, None, table, sorted(expectation.conditions))}
     if conclusion.over == "all":
-        return {"all": _finding(expectation, pooled_row(conclusion.conditions), rows, conclusion.conditions)}
-    return {name: _finding(expectation, rows[name], rows, [name]) for name in conclusion.conditions}
+        return {"all": _finding(expectation, table.pooled_row(conclusion.conditions), table, conclusion.conditions)}
+    return {name: _finding(expectation, table.rows[name], table, [name]) for name in conclusion.conditions}
 
 
 def _finding(
-    expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow], about: Sequence[str]
+    expectation: Expectation, row: ConditionRow | None, table: Table, about: Sequence[str]
 ) -> ExpectationFinding:
+    """The answer for one row; ``about``: the conditions whose runs it stands for."""
+
     def lookup(metric: str, condition: str | None) -> Figure:
-        named = row if condition is None else rows[condition]
+        named = row if condition is None else table.rows[condition]
         if named is None:
             raise ValueError(f"{expectation.text!r}: {metric} is of no condition, and there is no row for it")
         return named.metrics[metric]
 
-    found = evaluate(expectation, lookup)
+    def interval_of(relation: Relation) -> TimeInterval | str | None:
+        return time_interval(
+            relation, lambda name: table.clean_runs(about if name is None else [name]), table.interleaved
+        )
+
+    found = evaluate(expectation, lookup, interval_of)
     if found.outcome != "holds":
         return found
     # A question about the number of failed runs is answered although runs failed.
     counts = expectation.metrics <= COUNTS
-    incomplete = _incomplete([rows[name] for name in {*about, *expectation.conditions}], counts)
+    incomplete = _incomplete([table.rows[name] for name in {*about, *expectation.conditions}], counts)
     if incomplete:
-        return ExpectationFinding("not judged", f"{found.detail}; but {incomplete}")
-    claims = _claims(expectation, row, rows)
-    return ExpectationFinding("holds", "; ".join([found.detail, *claims])) if claims else found
+        return replace(found, outcome="not judged", detail=f"{found.detail}; but {incomplete}")
+    claims = _claims(expectation, row, table.rows)
+    return replace(found, detail="; ".join([found.detail, *claims]))
 
 
 def _claims(expectation: Expectation, row: ConditionRow | None, rows: Mapping[str, ConditionRow]) -> list[str]:

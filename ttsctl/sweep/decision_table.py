@@ -14,22 +14,38 @@ from ttsctl.sweep.rows import ConditionRow
 from ttsctl.sweep.summary import CSV, MARKDOWN, ConclusionEntry, SweepSummary
 from ttsctl.sweep.topk import TopkRow
 
+# A word and no number, so it is a field of the row and not one of its metrics.
+FIRST_DIFF_KIND = "first_diff_kind"
 # What people read; the CSV has every metric.
 SHOWN = (
     "runs",
     "errors",
+    "stalls",
+    "missing_dumps",
+    "frames_least",
+    "frames_most",
+    "duration_s",
+    "decode_calls_most",
     "hash_unique",
     "first_packet_hash_unique",
     "first_diff_frame",
+    FIRST_DIFF_KIND,
     "reference_first_diff_frame",
     "ttfa_p50_ms",
     "ttfa_p95_ms",
+    "ttfa_max_ms",
     "code_p50_ms",
     "code_p95_ms",
+    "code_max_ms",
     "decode_first_p50_ms",
     "decode_first_p95_ms",
+    "decode_first_max_ms",
     "rtf_p50",
     "rtf_p95",
+    "rtf_max",
+    "total_p50_s",
+    "total_p95_s",
+    "total_max_s",
 )
 # Shown only if a row has a value.
 SHOWN_IF_MEASURED = (
@@ -77,6 +93,7 @@ def _csv_row(row: ConditionRow, machine: str) -> dict[str, object]:
         "first_error": row.first_error or "",
         "worst_case": row.worst_case or "",
         "power": row.power,
+        FIRST_DIFF_KIND: row.first_diff_kind or "",
         **{name: row.value(name) for name in METRICS},
     }
 
@@ -88,6 +105,8 @@ def shown_metrics(rows: Sequence[ConditionRow]) -> list[str]:
 
 def cell(row: ConditionRow, metric: str) -> str:
     """A figure for people; "–" if it is missing."""
+    if metric == FIRST_DIFF_KIND:
+        return row.first_diff_kind or MISSING
     value = row.value(metric)
     if value is None:
         return MISSING
@@ -133,7 +152,8 @@ def _problems(rows: Sequence[ConditionRow]) -> str:
         for row in rows
         if row.first_error
     ]
-    return "## Not run, or failed\n\n" + "\n".join(lines) if lines else ""
+    lines += [f"- {_plain(str(stall))}" for row in rows for stall in row.stalled or ()]
+    return "## Not run, failed or stalled\n\n" + "\n".join(lines) if lines else ""
 
 
 _TOPK = (

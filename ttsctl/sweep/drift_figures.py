@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ttsctl.core.codes import codes_sha256
-from ttsctl.dumps.diff import diff_codes
+from ttsctl.dumps.diff import DiffKind, diff_codes
 from ttsctl.runs.job import JobResult
 from ttsctl.runs.power import drift_bound, power_words
 from ttsctl.sweep.metrics import Figure, figure, missing
@@ -113,14 +113,23 @@ def hash_figures(clean: pd.DataFrame, cases: pd.DataFrame) -> dict[str, Figure]:
     }
 
 
+def first_diff_kind(clean: pd.DataFrame) -> DiffKind | None:
+    """How the pair that parts first parts: by a value, or by length alone; None if all runs of each case are equal."""
+    coded = clean[clean["codes"].notna()]
+    found = [diff for a, b in pairs_with(first_runs(coded), coded) if (diff := _first_diff(a, b)) is not None]
+    return min(found, default=(0, None), key=lambda diff: diff[0])[1]
+
+
 def first_diffs(pairs: Iterable[tuple[JobResult, JobResult]]) -> list[int]:
     """The first differing frame of every pair whose codes differ."""
-    return [frame for a, b in pairs if (frame := _first_diff(a, b)) is not None]
+    return [diff[0] for a, b in pairs if (diff := _first_diff(a, b)) is not None]
 
 
-def _first_diff(a: JobResult, b: JobResult) -> int | None:
+def _first_diff(a: JobResult, b: JobResult) -> tuple[int, DiffKind | None] | None:
+    """The first frame that differs, and how; None if none does."""
     if a.codes is None or b.codes is None:
         return None
     if a.codes.shape[1] != b.codes.shape[1]:
-        return 0
-    return diff_codes(a.codes, b.codes, packet_tokens=1).first_diff_frame
+        return 0, "value"
+    found = diff_codes(a.codes, b.codes, packet_tokens=1)
+    return None if found.first_diff_frame is None else (found.first_diff_frame, found.kind)

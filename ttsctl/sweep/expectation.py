@@ -15,30 +15,15 @@ parsed by ``ast``, and only the few kinds of node that the language has are acce
 from __future__ import annotations
 
 import ast
-import operator
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.sweep.metrics import Figure
 
 Answer = Literal["holds", "fails", "not judged"]
-# (metric, condition or None for the row at hand) -> its figure.
-Lookup = Callable[[str, str | None], Figure]
-
-_OPERATORS = MappingProxyType(
-    {
-        "<=": operator.le,
-        ">=": operator.ge,
-        "==": operator.eq,
-        "!=": operator.ne,
-        "<": operator.lt,
-        ">": operator.gt,
-    }
-)
 _SIGNS: MappingProxyType[type[ast.cmpop], str] = MappingProxyType(
     {ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.Gt: ">"}
 )
@@ -57,6 +42,11 @@ class Term:
     condition: str | None = None
     factor: float = 1.0
     plus: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """``ttfa_p50_ms[none]``: the figure as the expectation has it."""
+        return f"{self.metric}[{self.condition}]" if self.condition is not None else str(self.metric)
 
 
 @dataclass(frozen=True)
@@ -94,14 +84,6 @@ class Expectation:
     def names_all(self) -> bool:
         """Whether every metric stands with a condition, so that no row is needed to evaluate it."""
         return all(term.condition is not None for term in self.terms)
-
-
-@dataclass(frozen=True)
-class ExpectationFinding:
-    """The answer to an expectation; ``detail`` has the figures, or says what is missing."""
-
-    outcome: Answer
-    detail: str
 
 
 def parse_expectation(text: str, where: str, metrics: Collection[str], conditions: Collection[str]) -> Expectation:
@@ -204,43 +186,3 @@ class _Parser:
     def _unreadable(self, at: int) -> InputError:
         part = repr(rest) if (rest := self._text[at:].strip()) else "its end"
         return InputError(f"{self._where}: cannot read {self._text!r} at {part}", _FORM)
-
-
-def evaluate(expectation: Expectation, lookup: Lookup) -> ExpectationFinding:
-    """One false relation makes it "fails"; otherwise one missing value makes it "not judged"."""
-    details, missing, false = [], [], False
-    for relation in expectation.relations:
-        left, right = _value(relation.left, lookup), _value(relation.right, lookup)
-        reasons = [side for side in (left, right) if isinstance(side, str)]
-        if isinstance(left, str) or isinstance(right, str):
-            missing += reasons
-            continue
-        false |= not _OPERATORS[relation.operator](left, right)
-        details.append(_values_told(relation, left, right))
-    answer: Answer = "fails" if false else "not judged" if missing else "holds"
-    return ExpectationFinding(answer, "; ".join(dict.fromkeys([*details, *missing])))
-
-
-def _value(term: Term, lookup: Lookup) -> float | str:
-    """The term's value, or why there is none."""
-    if term.metric is None:
-        return term.plus
-    found = lookup(term.metric, term.condition)
-    if found.value is None:
-        return f"{_label(term)}: {found.reason}"
-    return term.factor * found.value + term.plus
-
-
-def _values_told(relation: Relation, left: float, right: float) -> str:
-    """``ttfa_p50_ms[none] = 4, ttfa_p50_ms[overlap] = 3``."""
-    sides = zip((relation.left, relation.right), (left, right), strict=True)
-    return ", ".join(f"{_label(term)} = {_measured(term, value):.6g}" for term, value in sides if term.metric)
-
-
-def _measured(term: Term, value: float) -> float:
-    """The value of the metric itself, of which ``value`` is the term's."""
-    return (value - term.plus) / term.factor if term.factor else value
-
-
-def _label(term: Term) -> str:
-    return f"{term.metric}[{term.condition}]" if term.condition is not None else str(term.metric)

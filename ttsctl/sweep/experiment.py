@@ -98,6 +98,14 @@ class Experiment:
     codes: CodeSet = NO_CODES
 
     @property
+    def interleaved(self) -> bool:
+        """Whether the repeats of the conditions take turns, because a question is about times.
+
+        Condition after condition, a machine that slows down for a minute would slow only one of them.
+        """
+        return any(conclusion.about_times for conclusion in self.conclusions)
+
+    @property
     def varied(self) -> set[str]:
         """The settings in which the conditions differ."""
         return {key for condition in self.conditions for key in condition.settings}

@@ -8,16 +8,27 @@ from types import MappingProxyType
 
 from ttsctl.core.metric import metric, metrics
 
-# The times of a run; a row has the median and the 95th percentile of each over all clean runs.
-TIMED = ("ttfa_ms", "ttfp_ms", "code_ms", "decode_first_ms", "decode_ms", "queue_wait_ms", "rtf")
+# The times of a run; a row has the median, the 95th percentile and the longest of each over all clean runs.
+TIMED = (
+    "ttfa_ms",
+    "ttfp_ms",
+    "code_ms",
+    "decode_first_ms",
+    "decode_ms",
+    "queue_wait_ms",
+    "rtf",
+    "total_s",
+    "wall_rtf",
+)
 COUNTED = tuple(name for name, found in metrics().items() if found.row)
-PERCENTILES = (50, 95)
+MAXIMUM = 100
+PERCENTILES = (50, 95, MAXIMUM)
 
 
 def percentile_name(timing: str, q: int) -> str:
-    """``ttfa_ms`` -> ``ttfa_p50_ms``, ``rtf`` -> ``rtf_p50``."""
-    stem, ms, _ = timing.partition("_ms")
-    return f"{stem}_p{q}{ms}"
+    """``ttfa_ms`` -> ``ttfa_p50_ms``, ``ttfa_max_ms``; ``total_s`` -> ``total_p50_s``; ``rtf`` -> ``rtf_p50``."""
+    unit = next((unit for unit in ("_ms", "_s") if timing.endswith(unit)), "")
+    return f"{timing.removesuffix(unit)}_{'max' if q == MAXIMUM else f'p{q}'}{unit}"
 
 
 # Percentile -> what was timed, and which percentile of it.

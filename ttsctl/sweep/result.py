@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ttsctl.core.config import Config
 from ttsctl.core.outcome import Outcome
 from ttsctl.runs.job import JobResult
-from ttsctl.sweep.conclusions import JudgedConclusion, judge_conclusion
+from ttsctl.sweep.conclusions import JudgedConclusion, Table, judge_conclusion
 from ttsctl.sweep.experiment import Experiment
 from ttsctl.sweep.outcome import sweep_outcome
 from ttsctl.sweep.rows import ConditionRow, pooled, row_of, settings_in_force, setup_of
@@ -47,7 +47,7 @@ def judge_results(
     notes: Sequence[str] = (),
 ) -> SweepResult:
     """The table and the conclusions of ``results``, which hold every run of the experiment."""
-    runs = run_table(results)
+    runs = run_table(results, {c.name: c.run for c in experiment.conditions})
     setups = {c.name: setup_of(c, configs[c.name].stream.packet_tokens) for c in experiment.conditions}
     reference = runs[runs["condition"] == experiment.reference]
 
@@ -58,7 +58,12 @@ def judge_results(
     for name, setup in setups.items():
         own = runs[runs["condition"] == name]
         rows[name] = replace(row_of(setup, own, reference), in_force=settings_in_force(own))
-    judgements = [judge_conclusion(conclusion, rows, pooled_row) for conclusion in experiment.conclusions]
+
+    def clean_runs(names: Sequence[str]) -> pd.DataFrame:
+        return runs[runs["clean"] & runs["condition"].isin(names)]
+
+    table = Table(rows, pooled_row, clean_runs, experiment.interleaved)
+    judgements = [judge_conclusion(conclusion, table) for conclusion in experiment.conclusions]
     return SweepResult(
         experiment=experiment,
         configs=configs,

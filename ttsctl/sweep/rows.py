@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from ttsctl.core.stalls import StalledRun
+from ttsctl.dumps.diff import DiffKind
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conditions import Condition, Settings
-from ttsctl.sweep.drift_figures import case_table, drift_figures, hash_figures, power, worst_case
+from ttsctl.sweep.drift_figures import case_table, drift_figures, first_diff_kind, hash_figures, power, worst_case
 from ttsctl.sweep.metrics import Figure, missing
 from ttsctl.sweep.reference_figures import reference_figures, topk_figures
-from ttsctl.sweep.run_figures import count_figures, pop_figures, time_figures
+from ttsctl.sweep.run_figures import (
+    count_figures,
+    find_stalled,
+    pop_figures,
+    size_figures,
+    stall_figures,
+    time_figures,
+)
 from ttsctl.sweep.run_table import first_runs
 
 if TYPE_CHECKING:
@@ -50,6 +59,13 @@ class ConditionRow:
     ]
     power: Annotated[str, Field(description="what the clean runs can claim")]
     hosts: tuple[str, ...]
+    first_diff_kind: Annotated[
+        DiffKind | None, Field(description="how the codes part at first_diff_frame; null if all are equal")
+    ] = None
+    stalled: Annotated[
+        tuple[StalledRun, ...] | None,
+        Field(description="what stalled; null, with a reason in metrics, if unknown"),
+    ] = None
     in_force: Annotated[Mapping[str, Any] | None, Field(description="settings read back in its first run")] = None
     metrics: Mapping[str, Figure]
 
@@ -80,7 +96,7 @@ def row_of(setup: Setup, runs: pd.DataFrame, reference: pd.DataFrame) -> Conditi
     clean = runs[runs["clean"]]
     firsts = first_runs(reference[reference["clean"]])
     cases = case_table(clean, setup.packet_tokens)
-    why_none = _why_none(runs)
+    why_none, stalled = _why_none(runs), find_stalled(clean)
     figures = {
         **count_figures(runs),
         **hash_figures(clean, cases),
@@ -88,6 +104,8 @@ def row_of(setup: Setup, runs: pd.DataFrame, reference: pd.DataFrame) -> Conditi
         **reference_figures(clean, firsts),
         **topk_figures(clean, firsts),
         **pop_figures(clean),
+        **size_figures(runs, clean),
+        **stall_figures(stalled),
         **time_figures(clean),
     }
     if clean.empty:
@@ -102,6 +120,8 @@ def row_of(setup: Setup, runs: pd.DataFrame, reference: pd.DataFrame) -> Conditi
         worst_case=worst_case(cases),
         power=power(clean, cases, why_none),
         hosts=tuple(clean["host"].unique()),
+        first_diff_kind=first_diff_kind(clean),
+        stalled=stalled,
         metrics=figures,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from itertools import groupby
@@ -35,12 +35,17 @@ def run_experiment(
 ) -> SweepResult:
     """Do every job that ``store`` does not have yet, and judge the results. ``configs``: by condition.
 
-    Decode runs come last, because they need the codes of the others. Whatever a job raises is the error of its run, and
-    no job is tried twice. An interruption passes through; what was done until then is in the store.
+    Decode runs come last, because they need the codes of the others; where a question is about times, last in each
+    turn. Whatever a job raises is the error of its run, and no job is tried twice. An interruption passes through; what
+    was done until then is in the store.
     """
     jobs = _JobRunner(experiment, configs, work, pool, store, progress)
-    jobs.run_all([job for c in experiment.conditions if c.run in SPEAKS for job in jobs.speaking(c)])
-    jobs.run_all([job for c in experiment.conditions if c.run in DECODES for job in jobs.with_codes(c)])
+    repeats = range(1, experiment.repeats + 1)
+    for turn in [[repeat] for repeat in repeats] if experiment.interleaved else [repeats]:
+        # Every other turn goes backwards, so that no condition is always the first one.
+        order = experiment.conditions if turn[0] % 2 else experiment.conditions[::-1]
+        jobs.run_all([job for c in order if c.run in SPEAKS for job in jobs.speaking(c, turn)])
+        jobs.run_all([job for c in order if c.run in DECODES for job in jobs.with_codes(c, turn)])
     return judge_results(experiment, configs, jobs.results(), jobs.resumed, pool.notes)
 
 
@@ -66,30 +71,26 @@ class _JobRunner:
         self._process_settings: tuple[object, ...] | None = None
         self.resumed = 0
 
-    def of(self, condition: Condition) -> list[Job]:
+    def of(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
         """The jobs of a condition, case by case."""
-        return [
-            self._job(condition, case, repeat)
-            for case in self._experiment.cases
-            for repeat in range(1, self._experiment.repeats + 1)
-        ]
+        return [self._job(condition, case, repeat) for case in self._experiment.cases for repeat in repeats]
 
-    def speaking(self, condition: Condition) -> list[Job]:
+    def speaking(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
         """The jobs of a condition that makes codes. They are skipped where the experiment brings codes along."""
-        jobs = self.of(condition)
+        jobs = self.of(condition, repeats)
         if not self._experiment.codes.by_case:
             return jobs
         for job in jobs:
             self._finish(_skipped(job, "codes are given, so that nothing is spoken"))
         return []
 
-    def with_codes(self, condition: Condition) -> list[Job]:
+    def with_codes(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
         """The jobs of a condition that decodes, with the codes to decode. Jobs without codes are skipped."""
         given = self._experiment.codes.by_case
         if given:
-            return [replace(job, codes=given[job.case].codes) for job in self.of(condition)]
+            return [replace(job, codes=given[job.case].codes) for job in self.of(condition, repeats)]
         jobs = []
-        for job in self.of(condition):
+        for job in self.of(condition, repeats):
             source = self._done.get(f"{condition.codes_of}/{job.case}/1")
             if source is None or source.codes is None:
                 said = (source.error or source.skipped) if source else "it was not run"
@@ -149,7 +150,8 @@ class _JobRunner:
 
     def results(self) -> list[JobResult]:
         """All results, in the order of the experiment."""
-        return [self._done[job.id] for c in self._experiment.conditions for job in self.of(c)]
+        repeats = range(1, self._experiment.repeats + 1)
+        return [self._done[job.id] for c in self._experiment.conditions for job in self.of(c, repeats)]
 
     def _resume(self, job: Job) -> bool:
         """Whether the store has the job's result already, which then counts as done."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ttsctl.core.codes import codes_sha256
+from ttsctl.core.codes import SAMPLE_RATE, codes_sha256
+from ttsctl.core.run import RunKind
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.metrics import TIMED
 
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def run_table(results: Sequence[JobResult]) -> pd.DataFrame:
+def run_table(results: Sequence[JobResult], kinds: Mapping[str, RunKind] | None = None) -> pd.DataFrame:
     """One row for each of one or more runs, in their order. A value that a run does not have is missing (NaN or None).
+
+    ``kinds``: the kind of run of each condition, for the runs that failed.
 
     condition, case, repeat, host: as in the result. machine: the id of its machine; missing if the run was skipped.
     error, skipped: the text that says why there is no run. clean: there is one.
     truncated: whether it ended at the cap. pops: samples, a tuple.
-    codes, pcm: the sha256 of the codes and the audio that it made.
+    codes, pcm: the sha256 of the codes and the audio that it made. frames, samples, duration_s: how much of each;
+    decode_calls: by how many calls. kind: of the run, also of one that failed.
     A column for each of ``metrics.TIMED``: ms, or without a unit for ``rtf``.
     result: the JobResult itself, for comparisons of arrays.
     """
@@ -28,13 +32,17 @@ def run_table(results: Sequence[JobResult]) -> pd.DataFrame:
     import pandas as pd
 
     machines = _machine_ids(results)
-    rows = [_row(result, machine) for result, machine in zip(results, machines, strict=True)]
-    return pd.DataFrame(rows, dtype=object).astype({"clean": bool} | dict.fromkeys(TIMED, float))
+    rows = [_row(result, machine, kinds or {}) for result, machine in zip(results, machines, strict=True)]
+    return pd.DataFrame(rows, dtype=object).astype({"clean": bool} | dict.fromkeys([*TIMED, *_SIZES], float))
 
 
-def _row(result: JobResult, machine: str | None) -> dict[str, Any]:
+_SIZES = ("frames", "samples", "duration_s", "decode_calls")
+
+
+def _row(result: JobResult, machine: str | None, kinds: Mapping[str, RunKind]) -> dict[str, Any]:
     run = result.run
     times = {} if run is None else run.times
+    rate = SAMPLE_RATE if result.info is None else result.info.sample_rate
     return {
         "condition": result.condition,
         "case": result.case,
@@ -48,6 +56,11 @@ def _row(result: JobResult, machine: str | None) -> dict[str, Any]:
         "pops": result.pops,
         "codes": None if result.codes is None else codes_sha256(result.codes),
         "pcm": result.pcm_sha256,
+        "kind": kinds.get(result.condition) if run is None else run.kind,
+        "frames": None if result.codes is None else len(result.codes),
+        "samples": result.samples,
+        "duration_s": None if result.samples is None else result.samples / rate,
+        "decode_calls": times.get("decode_calls"),
         "result": result,
         **{name: time if (time := times.get(name)) is not None and isfinite(time) else None for name in TIMED},
     }

@@ -13,9 +13,10 @@ from ttsctl.core.provenance import Provenance
 from ttsctl.report.summary import Model, Summary
 from ttsctl.runs.job import JobResult
 from ttsctl.sweep.conclusions import JudgedConclusion
-from ttsctl.sweep.expectation import Answer, ExpectationFinding
+from ttsctl.sweep.evaluate import ExpectationFinding
+from ttsctl.sweep.expectation import Answer
 from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups, machine_spreads, machines
-from ttsctl.sweep.metrics import COUNTED, TIMED_PERCENTILES
+from ttsctl.sweep.metrics import COUNTED, MAXIMUM, TIMED_PERCENTILES
 from ttsctl.sweep.result import SweepResult, rows_by_machine
 from ttsctl.sweep.rows import ConditionRow
 from ttsctl.sweep.run_rows import RUNS_CSV
@@ -54,6 +55,7 @@ class ExperimentEntry(Model):
     repeats: int
     warmup: int
     isolation: str
+    interleaved: bool = Field(description="the repeats of the conditions took turns, as a question is about times")
     reference: str = Field(description="the condition that the others are held against")
     texts: dict[str, str] = Field(description="by case; empty where codes are given")
     codes: dict[str, GivenCodesEntry] = Field(description="given codes by case; empty where conditions make theirs")
@@ -113,7 +115,7 @@ def summarise(
 
 def definitions() -> dict[str, str]:
     """The definition of every metric of a row; that of a percentile begins with the words for it."""
-    words = {50: "Median over the runs", 95: "95th percentile over the runs"}
+    words = {50: "Median over the runs", 95: "95th percentile over the runs", MAXIMUM: "Longest of the runs"}
     return definitions_of(*COUNTED) | {
         name: f"{words[q]}: {metric(timed).definition}" for name, (timed, q) in TIMED_PERCENTILES.items()
     }
@@ -122,6 +124,7 @@ def definitions() -> dict[str, str]:
 def notes(result: SweepResult) -> list[str]:
     """What a reader should know before believing the table."""
     found = [*result.notes, *result.experiment.codes.notes]
+    found += [str(stall) for row in result.rows.values() for stall in row.stalled or ()]
     if result.resumed:
         found.append(f"{result.resumed} runs are of an earlier sweep that was interrupted")
     checkpoints = {str(r.provenance.checkpoint_sha256) for r in result.results if r.provenance}
@@ -170,6 +173,7 @@ def _experiment_entry(result: SweepResult, executor: str, changed: Mapping[str, 
         repeats=experiment.repeats,
         warmup=experiment.warmup,
         isolation=experiment.isolation,
+        interleaved=experiment.interleaved,
         reference=experiment.reference,
         texts={case.id: case.request.text for case in experiment.cases if case.id not in experiment.codes.by_case},
         codes={

@@ -137,6 +137,7 @@ def _mode_time(mode: DecodeMode, runs: list[_Run], config: Config, sample_rate: 
         packet_ms=packet_ms,
         growth=growth,
         reason=_reason(mode, len(steady), growth),
+        wall_max_s=max(run.wall_s for run in runs),
     )
 
 

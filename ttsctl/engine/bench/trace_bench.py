@@ -9,6 +9,7 @@ from math import comb
 from statistics import median
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 
 from ttsctl.core.bench_results import LevelTime, TraceBench
@@ -198,6 +199,8 @@ def _level_time(level: TraceLevel, runs: Sequence[_Run], plain: Sequence[_Run]) 
         relative_high=high,
         prints=runs[0].prints / frames,
         draws=runs[0].draws / frames,
+        frame_p95_ms=float(np.percentile([run.total_s for run in runs], 95)) * 1e3 / frames,
+        frame_max_ms=max(run.total_s for run in runs) * 1e3 / frames,
     )
 
 

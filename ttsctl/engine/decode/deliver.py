@@ -1,13 +1,15 @@
-"""From codes to audio: takes packets from a source as they come, decodes them, and yields them with their audio."""
+"""From codes to audio: takes packets from a source as they come, decodes them, and yields chunks, then the packet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from ttsctl.core.audio import PcmArray
-from ttsctl.core.request import Packet
+from ttsctl.core.delivery import Chunker
+from ttsctl.core.request import Chunk, Packet
 from ttsctl.engine.codegen.sources import CodeSource
 from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodePacket
 from ttsctl.engine.cuda_handover import DeviceCodes
@@ -15,30 +17,41 @@ from ttsctl.engine.decode.stage import Decoding
 
 
 def deliver(
-    source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, num_codebooks: int
-) -> Iterator[Packet | CodeEnd]:
-    """Every packet of ``source`` with its audio, then the audio that the decoder held back, then the source's end.
+    source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, num_codebooks: int, samples: int
+) -> Iterator[Chunk | Packet | CodeEnd]:
+    """The audio of ``source`` in chunks of ``samples`` as it is decoded, every packet after its chunks, then the end.
 
     Only every ``decode_every``-th packet is decoded, together with those before it, whose PCM is empty and
-    ``decode_ms`` None. Audio that is left at the end comes in a packet without codes.
+    ``decode_ms`` None. Audio that the decoder held back until the end comes in a packet without codes.
     """
-    index = 0
+    chunker, index = Chunker(samples, clock.now_ms), 0
     while isinstance(item := source.next(), CodePacket):
-        yield _next_packet(source, decoding, clock, decode_every, index, item)
+        yield from _next_packet(source, decoding, clock, decode_every, index, item, chunker)
         index += 1
     calls, started = decoding.calls, clock.now_ms()
     pcm = decoding.flush()
+    now = clock.now_ms()
+    yield from chunker.push(pcm)
+    yield from chunker.rest()
     if len(pcm):
-        now = clock.now_ms()
         none = np.empty((0, num_codebooks), np.int64)
         yield Packet(index, none, pcm, 0.0, 0.0, now - started, started, now, decoding.calls - calls)
     yield item
 
 
 def _next_packet(
-    source: CodeSource, decoding: Decoding, clock: Clock, decode_every: int, index: int, item: CodePacket
-) -> Packet:
-    """Take one packet; if ``decode_every`` packets are put aside now, decode them all."""
+    source: CodeSource,
+    decoding: Decoding,
+    clock: Clock,
+    decode_every: int,
+    index: int,
+    item: CodePacket,
+    chunker: Chunker,
+) -> Iterator[Chunk | Packet]:
+    """Take one packet; if ``decode_every`` packets are put aside now, decode them all.
+
+    The first chunk leaves before anything else is done, as it decides when the audio begins.
+    """
     taken_ms, calls = clock.now_ms(), decoding.calls
     codes = decoding.take(item.codes)
     # Codes with an event are complete only now that the host could read them.
@@ -48,8 +61,11 @@ def _next_packet(
     if decoding.held == decode_every:
         pcm = decoding.decode()
         done_ms = clock.now_ms()
+    chunks = chunker.push(pcm)
+    yield from islice(chunks, 1)
     source.decoded()
-    return Packet(
+    yield from chunks
+    yield Packet(
         index=index,
         codes=codes,
         pcm=pcm,

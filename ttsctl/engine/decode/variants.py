@@ -13,7 +13,7 @@ from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.run import Run
-from ttsctl.core.timing import PacketTiming, decode_timing
+from ttsctl.core.timing import PacketTiming, decode_timing, packet_stalls
 from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.codec import CodecDecoder
@@ -37,7 +37,8 @@ def decode_variant(stage: DecodeStage, codes: CodeArray, config: Config, sample_
         pieces, times, calls = _decode(stage.decoder, config, packets)
     pcm = np.concatenate([np.zeros(0, np.float32), *pieces])
     timings = _packet_times([len(packet) for packet in packets], pieces, times)
-    return Run("decode", None, pcm, None, None, decode_timing(timings, calls, sample_rate), timings)
+    timing = decode_timing(timings, calls, sample_rate)
+    return Run("decode", None, pcm, None, None, timing, timings, packet_stalls=packet_stalls(timings))
 
 
 def _packet_times(frames: list[int], pieces: list[PcmArray], times: list[float]) -> tuple[PacketTiming, ...]:
