@@ -15,7 +15,7 @@ PACKAGE = Path(ttsctl.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # core < dumps, audio, engine, adapters < runs < report < the questions < cli.
 BELOW = ("dumps", "audio", "engine", "adapters")
-QUESTIONS = ("regress", "explain", "sweep", "bisect", "ablate", "probe")
+QUESTIONS = ("regress", "explain", "sweep", "bisect", "ablate", "probe", "doctor")
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     **{name: {"core"} for name in BELOW},

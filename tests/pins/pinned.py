@@ -1,6 +1,6 @@
 """Pinned output: what every command writes to summary.json, and its schema, as they were when they were approved.
 
-``python tests/pins/pinned.py FOLDER`` writes the files of ``tests/data/pins`` anew; a reviewer then reads the change.
+``python -m tests.pins.pinned`` writes the files of ``tests/data/pins`` anew; a reviewer then reads the change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 import re
 import shutil
-import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,15 +186,14 @@ def differences(pinned: Any, now: Any, where: str = "") -> list[str]:
     return [] if pinned == now and type(pinned) is type(now) else [f"{where}: {pinned!r} became {now!r}"]
 
 
-def main(folder: Path) -> None:
-    """Write all pins anew from runs in ``folder``."""
+def main() -> None:
+    """Write all pins anew, from runs in a folder that is gone afterwards."""
     PINS.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    found = {**dict(summaries(folder)), "schema": schemas()}
+    with tempfile.TemporaryDirectory() as name:
+        found = {**dict(summaries(Path(name))), "schema": schemas()}
     for name, value in found.items():
         (PINS / f"{name}.json").write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

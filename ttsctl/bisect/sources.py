@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.config import Config
-from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, read_toml
 from ttsctl.core.provenance import Provenance, differences
 from ttsctl.core.request import Request
 from ttsctl.core.validation import input_error
 from ttsctl.dumps.meta import text_sha256
+from ttsctl.runs.recorded_config import read_config_source
 from ttsctl.runs.resolve_config import chosen_sets, resolve_config
 
 _REQUEST_KEYS = ("text_sha256", "text_mode", "voice")
@@ -35,16 +34,16 @@ class Source:
 
 
 def read_source(path: Path, checkpoint: str | None, sets: Sequence[str]) -> Source:
-    """A TOML file of configuration tables, a ``meta_*.json`` or a ``summary.json``; ``checkpoint`` and ``sets`` on top.
+    """A file as of ``runs.recorded_config``; ``checkpoint`` and ``sets`` go on top of its configuration.
 
-    InputError for a summary without a configuration, such as that of compare-hash.
+    InputError for one without a configuration, such as the summary of compare-hash.
     """
-    changes = chosen_sets(checkpoint, list(sets))
-    if path.suffix != ".json":
-        table = read_toml(path, "config file")
-        return Source(str(path), resolve_config(table, path, changes), None)
-    table, provenance, spoken = _read_recorded(path)
-    return Source(str(path), resolve_config(table, path, changes), provenance, spoken)
+    read = read_config_source(path)
+    config = resolve_config(read.tables, path, chosen_sets(checkpoint, list(sets)))
+    if read.record is None:
+        return Source(str(path), config, None)
+    spoken = {name: read.record[name] for name in _REQUEST_KEYS if name in read.record}
+    return Source(str(path), config, _provenance(path, read.record), spoken)
 
 
 def environment_differences(a: Source, b: Source, here: Provenance) -> list[str]:
@@ -70,21 +69,14 @@ def other_requests(a: Source, b: Source, requests: Sequence[Request]) -> list[st
     return lines
 
 
-def _read_recorded(path: Path) -> tuple[dict[str, Any], Provenance, dict[str, Any]]:
-    """(configuration tables, provenance, what is said of the request) of a meta or summary."""
-    value = read_json(path, "recorded run")
-    table = value.get("config") if isinstance(value, dict) else None
-    if not isinstance(table, dict):
-        raise InputError(
-            f"{path}: expected a configuration in TOML, or a meta or summary that holds one", "name another file"
-        )
-    spoken = {name: value[name] for name in _REQUEST_KEYS if name in value}
+def _provenance(path: Path, record: Mapping[str, Any]) -> Provenance:
+    """Where a recorded run was made."""
     try:
         # As a dict, so that an error names the place from ``provenance`` on.
-        read = TypeAdapter(dict[str, Provenance]).validate_python({"provenance": value.get("provenance")})
+        read = TypeAdapter(dict[str, Provenance]).validate_python({"provenance": record.get("provenance")})
     except ValidationError as error:
         raise input_error(str(path), error, fix="make the run again with this version") from error
-    return table, read["provenance"], spoken
+    return read["provenance"]
 
 
 def _short(value: object) -> str:

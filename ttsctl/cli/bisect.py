@@ -25,7 +25,7 @@ from ttsctl.report.console import open_console
 
 
 def command(
-    a: Annotated[Path, typer.Argument(metavar="A", help="The configuration that holds: TOML, or a meta or summary.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="The configuration that holds: TOML, or an earlier run's.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="The one that drifts, or gives other codes.")],
     runs: Annotated[int, typer.Option("--runs", min=1, help="How often a probe speaks each text.")] = 3,
     symptom: Annotated[

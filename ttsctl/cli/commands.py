@@ -54,6 +54,7 @@ COMMANDS = (
     Command("sweep", "ttsctl.cli.sweep", "ttsctl.sweep.summary:SweepSummary"),
     Command("explain", "ttsctl.cli.explain", "ttsctl.explain.summary:ExplainSummary"),
     Command("bisect", "ttsctl.cli.bisect", "ttsctl.bisect.summary:BisectSummary"),
+    Command("doctor", "ttsctl.cli.doctor", "ttsctl.doctor.summary:DoctorSummary"),
     Command("bench decode", "ttsctl.cli.bench", "ttsctl.report.bench:BenchDecodeSummary"),
     Command("bench pops", "ttsctl.cli.bench", "ttsctl.report.bench:BenchPopsSummary"),
     Command("bench trace", "ttsctl.cli.bench", "ttsctl.report.bench:BenchTraceSummary"),

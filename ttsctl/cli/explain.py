@@ -29,7 +29,7 @@ def command(
     ] = None,
     config_file: ConfigOption = None,
     against: Annotated[
-        Path | None, typer.Option("--against", help="TOML of B; without it, runs of one config.")
+        Path | None, typer.Option("--against", help="B's file, as --config; without it, runs of one config.")
     ] = None,
     sets: SetOption = None,
     sets_b: Annotated[

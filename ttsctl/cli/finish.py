@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from ttsctl.report.summary import Summary
 
 
-def finish(summary: Summary, home: Path, as_json: bool) -> NoReturn:
-    """Print the summary as JSON, or its headline and path, on stdout; then exit with the summary's status."""
+def finish(summary: Summary, home: Path | None, as_json: bool) -> NoReturn:
+    """Print the summary as JSON, or its headline and path, on stdout; then exit with the summary's status.
+
+    ``home`` is the run folder; None where the summary says why there is none.
+    """
     if as_json:
         typer.echo(summary.model_dump_json(indent=1))
     else:
-        typer.echo(f"{summary.headline} · {home / 'summary.json'}")
+        typer.echo(summary.headline if home is None else f"{summary.headline} · {home / 'summary.json'}")
     raise typer.Exit(summary.exit_status)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    pass
 
 TextOption = Annotated[list[str] | None, typer.Option("--text", help="A text to speak; may be repeated.")]
 TextIdOption = Annotated[list[str] | None, typer.Option("--text-id", help="A text out of --texts; repeatable.")]
@@ -32,7 +29,14 @@ TextModeOption = Annotated[
     Literal["streaming", "whole"],
     typer.Option("--text-mode", help="streaming: one text token a frame; whole: all text before the first frame."),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of configuration tables.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML of configuration tables; or an earlier run's summary.json (of a sweep: summary.json#CONDITION), "
+        "meta or baseline, or its folder.",
+    ),
+]
 TraceOption = Annotated[
     Literal["none", "codes", "stages", "modules"] | None,
     typer.Option("--trace", help="Record draws, or also fingerprints of stages or modules; as --set record.trace=…"),

@@ -20,7 +20,7 @@ def engine_provenance(checkpoint: Checkpoint) -> Provenance:
         base,
         machine_id=machine_id(base.cpu, base.cpu_count, gpu),
         gpu=gpu,
-        gpu_driver=_driver() if gpu else None,
+        gpu_driver=driver_version() if gpu else None,
         cuda=torch.version.cuda if gpu else None,
         checkpoint=checkpoint.name,
         checkpoint_sha256=checkpoint_sha256(checkpoint.folder),
@@ -32,7 +32,8 @@ def with_threads(base: Provenance) -> Provenance:
     return replace(base, threads=torch.get_num_threads(), interop_threads=torch.get_num_interop_threads())
 
 
-def _driver() -> str | None:
+def driver_version() -> str | None:
+    """Of the NVIDIA driver, as nvidia-smi says; None without one."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()[0]

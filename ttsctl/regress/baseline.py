@@ -53,7 +53,7 @@ class BaselineCase:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The content of ``baseline.json``."""
+    """The content of ``baseline.json``. ``config`` is for ``--config``; None if the baseline is older than it."""
 
     __pydantic_config__ = _STRICT
     suite: str
@@ -63,6 +63,7 @@ class Baseline:
     timing_conditions: Conditions
     provenance: dict[str, Any]
     cases: list[BaselineCase]
+    config: dict[str, dict[str, Any]] | None = None
     schema_version: str = BASELINE_VERSION
 
     def case(self, case_id: str) -> BaselineCase | None:
@@ -95,6 +96,7 @@ def write_baseline(suite: str, config: Config, info: EngineInfo, cases: Sequence
         timing_conditions=timing_conditions(config, info),
         provenance=info.provenance.to_dict(),
         cases=list(cases),
+        config=config.to_dict(),
     )
     write_json(folder / BASELINE, asdict(baseline))
 

@@ -1,4 +1,4 @@
-"""The one place where a configuration is built: defaults, then a TOML table, then ``--set key=value``."""
+"""The one place where a configuration is built: defaults, then the tables of a file, then ``--set key=value``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import Table, read_toml, toml_value
+from ttsctl.core.files import Table, toml_value
 from ttsctl.core.validation import input_error
+from ttsctl.runs.recorded_config import read_config_source
 
 
 def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:
@@ -40,9 +41,9 @@ def chosen_sets(checkpoint: str | None, sets: Sequence[str] | None) -> list[str]
 def config_of_file(file: Path | None, checkpoint: str | None, sets: Sequence[str]) -> Config:
     """The configuration of a command: the tables of its ``--config`` file, then ``--checkpoint``, then every ``--set``.
 
-    Errors as of ``resolve_config``, and InputError for a file that cannot be read.
+    Errors as of ``resolve_config`` and of ``read_config_source``, which says what the file may be.
     """
-    table = read_toml(file, "config file") if file else None
+    table = read_config_source(file).tables if file else None
     return resolve_config(table, file, chosen_sets(checkpoint, sets))
 
 
