@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, write_json
+from ttsctl.core.files import MAX_BYTES, read_json, write_json
 from ttsctl.dumps.meta import REDUMP, DumpMeta, checked_tag, read_meta
 
 MANIFEST = "manifest.json"
@@ -49,7 +50,7 @@ def write_manifest(folder: Path) -> Path:
 
 def read_manifest(path: Path) -> list[ManifestEntry]:
     """The entries of a manifest; InputError if it is malformed, of another version, or lists a tag twice."""
-    value = read_json(path, "manifest")
+    value = read_json(path, "manifest", MAX_BYTES["record"])
     if not isinstance(value, dict) or not isinstance(value.get("dumps"), list):
         raise InputError(f"manifest {path}: expected a JSON object with a list 'dumps'", REDUMP)
     version = str(value.get("schema_version"))
@@ -57,9 +58,9 @@ def read_manifest(path: Path) -> list[ManifestEntry]:
         raise InputError(f"manifest {path}: expected schema_version {MANIFEST_VERSION}, got {version}", REDUMP)
     entries = [_read_entry(path, number, item) for number, item in enumerate(value["dumps"])]
     tags = [entry.tag for entry in entries]
-    twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+    twice = sorted(tag for tag, count in Counter(tags).items() if count > 1)
     if twice:
-        raise InputError(f"manifest {path}: lists {', '.join(twice)} twice", REDUMP)
+        raise InputError(f"manifest {path}: lists {', '.join(twice[:8])} twice", REDUMP)
     return entries
 
 

@@ -12,19 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import MaxLen
 from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, write_json
+from ttsctl.core.files import is_file, is_folder, read_json_bytes, write_json
 from ttsctl.core.metric import Observation
 from ttsctl.core.validation import input_error
+from ttsctl.dumps.meta import MAX_PACKETS, Positive
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.conditions import Conditions, codes_conditions, request_conditions, timing_conditions
+from ttsctl.runs.texts import MAX_CASES
 
 BASELINE = "baseline.json"
 BASELINE_VERSION = "1.0"
@@ -45,9 +48,9 @@ class BaselineCase:
     id: str
     request: Conditions
     codes_sha256: str
-    frames: int
-    packet_tokens: int
-    packet_sha256: list[str]
+    frames: Positive
+    packet_tokens: Positive
+    packet_sha256: Annotated[list[str], MaxLen(MAX_PACKETS)]
     metrics: dict[str, float | int | str | bool]
 
 
@@ -62,7 +65,7 @@ class Baseline:
     codes_conditions: Conditions
     timing_conditions: Conditions
     provenance: dict[str, Any]
-    cases: list[BaselineCase]
+    cases: Annotated[list[BaselineCase], MaxLen(MAX_CASES)]
     config: dict[str, dict[str, Any]] | None = None
     schema_version: str = BASELINE_VERSION
 
@@ -104,12 +107,12 @@ def write_baseline(suite: str, config: Config, info: EngineInfo, cases: Sequence
 def read_baseline(folder: Path) -> Baseline:
     """The baseline in the folder of an earlier run, or in a committed one. InputError says what is wrong with it."""
     path = folder / BASELINE
-    if folder.is_dir() and not path.is_file():
+    if is_folder(folder) and not is_file(path):
         raise InputError(f"baseline {folder}: no {BASELINE} in it", "name the folder of an earlier regress run")
-    value = read_json(path, "baseline")
+    raw, value = read_json_bytes(path, "baseline")
     if not isinstance(value, dict) or str(value.get("schema_version", "")).partition(".")[0] != "1":
         raise InputError(f"baseline {path}: expected a JSON object with schema_version {BASELINE_VERSION}", REMAKE)
     try:
-        return TypeAdapter(Baseline).validate_json(path.read_bytes())
+        return TypeAdapter(Baseline).validate_json(raw)
     except ValidationError as error:
         raise input_error(f"baseline {path}", error, fix=REMAKE) from error

@@ -26,13 +26,12 @@ mae_waveform = { operator = "<=", threshold = 1e-3, required = true }
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
@@ -41,10 +40,12 @@ from ttsctl.core.files import read_toml_bytes
 from ttsctl.core.request import TextMode
 from ttsctl.core.validation import input_error
 from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator, Threshold
-from ttsctl.runs.texts import Case, load_cases
+from ttsctl.runs.texts import MAX_TIMEOUT_S, MAX_WARMUP, Case, load_cases
 
 DEFAULT_RUNS = 3
 DEFAULT_TIMEOUT_S = 120.0
+MAX_RUNS = 10_000  # of one case
+MAX_THRESHOLD = 1e300
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ class _Closed(BaseModel):
 
 
 class _SuiteTable(_Closed):
-    name: str | None = None
+    name: Annotated[str, MaxLen(200)] | None = None
     texts: str | None = None
     voices: str | None = None
     text_ids: list[str] | None = None
     voice_ids: list[str] | None = None
-    runs: Annotated[int, Ge(0)] = DEFAULT_RUNS
-    warmup: Annotated[int, Ge(0)] = 1
-    timeout_s: Annotated[float, Gt(0)] = DEFAULT_TIMEOUT_S
+    runs: Annotated[int, Ge(0), Le(MAX_RUNS)] = DEFAULT_RUNS
+    warmup: Annotated[int, Ge(0), Le(MAX_WARMUP)] = 1
+    timeout_s: Annotated[float, Gt(0), Le(MAX_TIMEOUT_S)] = DEFAULT_TIMEOUT_S
     text_mode: TextMode = "streaming"
     baseline: str | None = None
     pins: dict[str, bool | int | float | str] = {}
@@ -196,4 +197,5 @@ def _check_threshold(
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    """A whole number may be too large for a float."""
+    return isinstance(value, (int, float)) and -MAX_THRESHOLD <= value <= MAX_THRESHOLD

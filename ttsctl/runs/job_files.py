@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, write_json, written_whole
+from ttsctl.core.files import MAX_BYTES, read_json, write_json, written_whole
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
@@ -62,7 +62,7 @@ def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
 def read_result(folder: Path, name: str) -> JobResult:
     """The result that ``write_result`` wrote under this name. InputError for files of another version."""
     path = folder / f"{name}.json"
-    value = read_json(path, "result of a run")
+    value = read_json(path, "result of a run", MAX_BYTES["record"])
     try:
         table = dict(value["result"])
         table["pops"] = None if table["pops"] is None else tuple(table["pops"])
