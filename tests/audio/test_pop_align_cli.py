@@ -111,7 +111,7 @@ def test_bad_input_is_2_in_one_line(waves: Any, tmp_path: Path, case: Any) -> No
     (tmp_path / "text.wav").write_text("no audio")
     clean = waves / "clean.wav"
     arguments, says = {
-        "missing": (["gone.wav"], "no such file"),
+        "missing": (["gone.wav"], "No such file"),
         "empty": (["empty.wav"], "no samples"),
         "nan": ([clean, "nan.wav"], "NaN"),
         "text": (["text.wav"], "cannot read audio"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -101,3 +102,29 @@ def test_equal_pcm_is_an_equal_file_without_a_time_in_it(tmp_path: Path, subtype
     assert written == (tmp_path / "b.wav").read_bytes()
     # The chunk in which libsndfile keeps the time of day.
     assert b"PEAK" not in written[:200]
+
+
+def test_a_wav_whose_header_claims_more_says_so(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.wav", tmp_path / "cut.wav"
+    write_wav(whole, np.zeros(2400, np.float32), 24000, "PCM_16")
+    cut.write_bytes(whole.read_bytes()[:1000])
+    assert read_audio(whole).notes == ()
+    (note,) = read_audio(cut).notes
+    assert "cut.wav is cut off" in note and "4,800" in note
+
+
+@pytest.mark.parametrize("rate", [1, 2**31 - 1])
+def test_a_rate_that_no_recording_has_is_refused(rate: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write_wav(path, np.zeros(2400, np.float32), 24000, "PCM_16")
+    raw = bytearray(path.read_bytes())
+    raw[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(bytes(raw))
+    with pytest.raises(InputError, match=r"sample rate|cannot read audio"):
+        read_audio(path)
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="FIFO"):
+        read_audio(tmp_path / "a.wav")
