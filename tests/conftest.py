@@ -1,8 +1,9 @@
-"""One thread for torch: tiny networks run faster on one, and two cores are often shared."""
+"""What every test needs: one thread for torch, signals that work, and no way to end pytest."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,16 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
+# A shell without job control has what it starts with "&" ignore Ctrl-C, and nohup has it ignore a hang-up; processes
+# started here would inherit that.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
+
 @pytest.fixture(autouse=True)
 def _one_torch_thread() -> Iterator[None]:
+    # Tiny networks run faster on one, and two cores are often shared.
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != 1:
         torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from ttsctl.core.errors import InputError
 
 CHECKPOINT = Path(__file__).parents[1] / "data" / "oracle" / "projected"
 CODES = CHECKPOINT / "expected" / "codec_codes.npy"
-APP = "from ttsctl.cli.main import run; run()"
+APP = "from ttsctl.cli.entry import run; run()"
 
 
 def decode_ablate(folder: Any, *arguments: Any, checkpoint: Any = CHECKPOINT) -> Any:

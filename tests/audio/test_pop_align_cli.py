@@ -17,7 +17,7 @@ from ttsctl.report.pop_align import PopAlignSummary
 
 pytestmark = pytest.mark.slow
 RATE = 24_000
-APP = "from ttsctl.cli.main import run; run()"
+APP = "from ttsctl.cli.entry import run; run()"
 KEYS = {"path", "sample_rate", "duration_s", "pop_click_score", "pops_s", "pops", "spikes_s"}
 ALIGNMENT_KEYS = {
     "tolerance_ms",

@@ -53,7 +53,7 @@ def toml(path: Path, changes: dict[str, str]) -> Path:
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Bisect]:
     """``command(A, B, …)`` -> exit status, summary, stderr."""
-    kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
     def call(a: Path, b: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
         line = ["bisect", str(a), str(b), "--text", TEXT, "--json", "--out", str(tmp_path / "out")]

@@ -12,7 +12,7 @@ import ttsctl
 REPO = Path(ttsctl.__file__).parents[1]
 BUILTIN = Path(ttsctl.__file__).parent / "engine" / "model" / "builtin"
 SPEAKS = ("synth", "dump-codes", "regress", "decode-ablate")
-RUN = [sys.executable, "-c", "from ttsctl.cli.main import run; run()"]
+RUN = [sys.executable, "-m", "ttsctl"]
 
 
 @dataclass(frozen=True)

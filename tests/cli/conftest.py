@@ -18,7 +18,7 @@ from ttsctl.cli.main import run
 @pytest.fixture(autouse=True)
 def _signal_handlers() -> Iterator[None]:
     """``run`` takes the process's handlers; the tests give them back."""
-    kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     yield
     for number, handler in kept:
         signal.signal(number, handler)

@@ -80,15 +80,13 @@ CONVERTED = """
 import os, signal, sys
 from ttsctl.cli import main
 
-def build_app(arguments):
-    def app(**options):
-        try:
-            os.kill(os.getpid(), signal.SIGINT)
-        except main.Interrupted:
-            raise ImportError("as numpy does where C code imports a module")
-    return app
+def call(arguments):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except main.Interrupted:
+        raise ImportError("as numpy does where C code imports a module")
 
-main.build_app = build_app
+main._call = call
 main.run(["synth", "hi"])
 """
 
@@ -96,4 +94,30 @@ main.run(["synth", "hi"])
 def test_an_error_after_an_interrupt_is_its_consequence() -> None:
     """An extension module that is interrupted while it is imported raises its own error instead."""
     done = subprocess.run([sys.executable, "-c", CONVERTED], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (130, "ttsctl: interrupted; nothing was written\n")
+    assert (done.returncode, done.stderr) == (130, "ttsctl: interrupted\n")
+
+
+IGNORING = """
+import os, signal, sys
+from ttsctl.cli import main
+
+def call(arguments):
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+main._call = call
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+main.run(["synth", "hi"])
+"""
+
+
+def test_what_was_ignored_before_stays_ignored() -> None:
+    """As under nohup, or for what a shell without job control starts with "&"; SIGTERM still ends it."""
+    line = [sys.executable, "-c", IGNORING]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "ttsctl: interrupted\n")
+    acting = IGNORING.replace("SIG_IGN", "SIG_DFL").replace("    os.kill(os.getpid(), signal.SIGTERM)\n", "")
+    done = subprocess.run([sys.executable, "-c", acting], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130

@@ -14,7 +14,7 @@ import pytest
 from tests.dumps.dump_helpers import changed
 from ttsctl.report.compare_hash import CompareSummary
 
-RUN = [sys.executable, "-c", "from ttsctl.cli.main import run; run()", "compare-hash"]
+RUN = [sys.executable, "-c", "from ttsctl.cli.entry import run; run()", "compare-hash"]
 HEAVY = ("torch", "scipy", "matplotlib", "pandas", "ttsctl.engine.model", "ttsctl.engine", "ttsctl.regress")
 
 

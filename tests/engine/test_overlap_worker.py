@@ -149,7 +149,7 @@ def test_a_process_that_cuda_will_not_serve_again_ends(said: str, ends: bool, mo
     stage = SimpleNamespace(config=config, generator=SimpleNamespace(talker=None), packets=packets)
     stage.in_force = contextlib.nullcontext()
     monkeypatch.setattr(worker_main, "_load", lambda *_: stage)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(worker_main, "ignore_interrupts", lambda: None)
     ours, theirs = multiprocessing.Pipe()
     for _ in range(2):
         ours.send(worker_main.GenerationJob(REQUEST, 0, 1))

@@ -20,8 +20,7 @@ from tests.sweep.sweep_fakes import (
     trace_of,
     write_experiment,
 )
-from ttsctl.cli.main import Interrupted
-from ttsctl.core.errors import InputError
+from ttsctl.core.errors import InputError, Interrupted
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.timing import PacketTiming
 from ttsctl.runs.job import Job
@@ -131,19 +130,61 @@ def test_one_that_is_refused_leaves_the_lock_of_the_other(tmp_path: Path) -> Non
 
 
 def test_what_was_torn_is_not_there(tmp_path: Path) -> None:
-    """Killed between the arrays and the JSON: the run is done again. A JSON that is no result is told."""
+    """Killed between the files of a run: it is done again, and what was half written goes."""
     experiment, _ = prepared(write_experiment(tmp_path, A_B))
     result = steady(_job(experiment))
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
         store.add(result)
         folder = store.folder
     (folder / "a--two__ryan--1_codes.npy").write_bytes(b"half")
+    (folder / "a--two__ryan--1.json").write_text("{}")
     (folder / ".a--two__ryan--2-x1y2.json").write_text("{")
     with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+        assert list(store.resumed) == [result.id] and not (folder / ".a--two__ryan--2-x1y2.json").exists()
+
+
+def flip(raw: bytes, at: int) -> bytes:
+    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+
+
+DAMAGE = {
+    "a flipped bit": lambda raw: flip(raw, len(raw) - 1),
+    "empty": lambda raw: b"",
+    "truncated": lambda raw: raw[: len(raw) // 2],
+    "gone": None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("kind", [".json", "_codes.npy", "_pcm.npy", "_trace.npz", ".sha256"])
+def test_what_was_damaged_since_is_told(tmp_path: Path, kind: str, damage: str) -> None:
+    """Read as it is, codes with one other bit would be drift. A list that is gone makes its run unfinished."""
+    experiment, _ = prepared(write_experiment(tmp_path, A_B))
+    done = steady(_job(experiment))
+    assert done.run is not None and done.codes is not None
+    result = replace(done, run=replace(done.run, trace=trace_of(done.codes)))
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+        store.add(result)
+        folder = store.folder
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
         assert list(store.resumed) == [result.id]
-    (folder / "a--one__ryan--1.json").write_text("{}")
-    with pytest.raises(InputError, match="--fresh"), open_store(tmp_path / "out", "exp", "k" * 64, fresh=False):
+    path, change = folder / f"a--one__ryan--1{kind}", DAMAGE[damage]
+    if change is None:
+        path.unlink()
+    else:
+        path.write_bytes(change(path.read_bytes()))
+    if (kind, damage) == (".sha256", "gone"):
+        with open_store(tmp_path / "out", "exp", "k" * 64, fresh=False) as store:
+            assert not store.resumed
+        return
+    with (
+        pytest.raises(InputError, match=r"kept run .*--fresh") as error,
+        open_store(tmp_path / "out", "exp", "k" * 64, fresh=False),
+    ):
         pass
+    assert "a--one__ryan--1" in str(error.value) and error.value.exit_status == 2
+    with open_store(tmp_path / "out", "exp", "k" * 64, fresh=True) as store:
+        assert not store.resumed
 
 
 def test_the_key_is_of_what_decides_the_results(tmp_path: Path) -> None:

@@ -1,51 +1,31 @@
-"""The entry point: the app, its commands, and how errors become a line and an exit status."""
+"""The app, its commands, and how every end becomes a line and an exit status."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import traceback
 from importlib import import_module
-from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from ttsctl import __version__
 from ttsctl.cli.commands import COMMANDS
-from ttsctl.core.errors import TtsctlError
-from ttsctl.core.outcome import ExitStatus
+from ttsctl.cli.finish import Finished
+from ttsctl.cli.interrupts import Interrupts, handle_stops
+from ttsctl.cli.streams import Output, OutputLost
+from ttsctl.core.errors import Interrupted, TtsctlError
+from ttsctl.core.outcome import ExitStatus, Outcome
+from ttsctl.core.printable import message_line
 
 THREAD_PREFIX = "ttsctl-"
 THREAD_GRACE_S = 1.0  # an engine that is told to stop looks up between packets
-
-
-class Interrupted(BaseException):
-    """Ctrl-C or a termination request; not an Exception, so no per-case handler can take it for a failed case."""
-
-
-class Interrupts:
-    """The handler of Ctrl-C and termination requests: raises Interrupted, and remembers that one came.
-
-    C code that calls Python, as many extension modules do while they are imported, may drop the exception or raise its
-    own instead: an interrupt while numpy is imported ends in ImportError. So every error after an interrupt counts as
-    its consequence, and an interrupt that was dropped can be repeated.
-    """
-
-    def __init__(self) -> None:
-        self.came = False
-
-    def __call__(self, signum: int, frame: FrameType | None) -> None:
-        self.came = True
-        error = sys.exc_info()[1]
-        while error is not None:
-            # A second one must not cut short the removal of what the first one stopped.
-            if isinstance(error, Interrupted):
-                return
-            error = error.__context__
-        raise Interrupted
+# The base of what the argument parser raises for wrong usage; typer exports it under no name.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def _show_version(wanted: bool) -> None:
@@ -88,53 +68,98 @@ def build_app(arguments: list[str]) -> typer.Typer:
     return app
 
 
-def run(arguments: list[str] | None = None) -> None:
+def run(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: one clear line on stderr for an error, a traceback only with --verbose."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = "--verbose" in arguments
     # --verbose is taken anywhere on the line, for it is what one adds to a command that just failed.
     arguments = [a for a in arguments if a != "--verbose"]
     interrupts = Interrupts()
-    signal.signal(signal.SIGINT, interrupts)
-    signal.signal(signal.SIGTERM, interrupts)
+    handle_stops(interrupts)
     try:
-        build_app(arguments)(args=arguments, prog_name="ttsctl")
-    except SystemExit as end:
-        _leave(end.code)
-    except Interrupted:
-        _fail("interrupted; nothing was written", ExitStatus.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001  the last resort: a defect of ours still ends in one line
-        if interrupts.came:
-            _fail("interrupted; nothing was written", ExitStatus.INTERRUPTED, error if verbose else None)
-        if isinstance(error, TtsctlError):
-            _fail(str(error), error.exit_status, error if verbose else None)
-        line = f"internal error: {type(error).__name__}: {error}"
-        _fail(
-            line if verbose else f"{line}; run again with --verbose", ExitStatus.NOT_JUDGED, error if verbose else None
-        )
+        _call(arguments)
+    except BaseException as error:  # noqa: BLE001  the one place where whatever ended the command becomes a status
+        handle_stops(signal.SIG_IGN)
+        end = _end_of(error, interrupts.came, verbose)
+        if end.headline and verbose:
+            with contextlib.suppress(OutputLost):
+                traceback.print_exception(error)
+    _leave(end)
 
 
-def _fail(message: str, status: int, shown: Exception | None = None) -> NoReturn:
-    """One line on stderr, below the traceback of ``shown``; then exit with ``status``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if shown is not None:
-        traceback.print_exception(shown)
-    print("ttsctl: " + " ".join(message.split()), file=sys.stderr)
-    _leave(status)
+def _call(arguments: list[str]) -> NoReturn:
+    """Parse and run; every end is an exception. The parser's own ``main`` ends with status 1 for many a reason."""
+    command = typer.main.get_command(build_app(arguments))
+    with command.make_context("ttsctl", arguments) as context:
+        command.invoke(context)
+    raise Finished(ExitStatus.HOLDS)
 
 
-def _leave(status: int | str | None) -> NoReturn:
-    """Exit; past the interpreter's own end if a thread of ours is still inside the engine.
+def _end_of(error: BaseException, interrupted: bool, verbose: bool) -> Outcome:
+    """The status of a command that ended in ``error``, and the line to say. FAILS comes from Finished alone."""
+    if isinstance(error, Finished):
+        return Outcome(error.status, "")
+    if isinstance(error, Interrupted | KeyboardInterrupt) or interrupted:
+        left = error.left if isinstance(error, Interrupted) else ""
+        return Outcome(ExitStatus.INTERRUPTED, f"interrupted; {left}" if left else "interrupted")
+    if isinstance(error, typer.Exit) and error.exit_code == 0:
+        return Outcome(ExitStatus.HOLDS, "")  # --help or --version
+    if isinstance(error, OutputLost):
+        return Outcome(error.exit_status, "" if error.reader_gone else str(error))
+    if isinstance(error, TtsctlError):
+        return Outcome(error.exit_status, str(error))
+    if isinstance(error, USAGE_ERROR):
+        return Outcome(ExitStatus.BAD_INPUT, _usage_line(error))
+    if isinstance(error, OSError) and error.filename is not None:
+        what = f"{os.fsdecode(error.filename)}: {error.strerror or error}"
+        return Outcome(ExitStatus.BAD_INPUT, f"{what}; check the name, permissions and space")
+    line = f"internal error: {type(error).__name__}: {error}"
+    return Outcome(ExitStatus.NOT_JUDGED, line if verbose else f"{line}; run again with --verbose")
+
+
+def _usage_line(error: Exception) -> str:
+    """What is wrong with the arguments; nothing, once the help is shown, where there are none."""
+    context, what = getattr(error, "ctx", None), str(getattr(error, "format_message", lambda: error)())
+    if context is not None and what == context.get_help():
+        with contextlib.suppress(OutputLost):
+            typer.echo(what, err=True)
+        return ""
+    path = context.command_path if context is not None else "ttsctl"
+    return f"{what.rstrip('.')}; see {path} --help"
+
+
+def _leave(end: Outcome) -> NoReturn:
+    """Say the line and exit; past the interpreter's own end if a thread of ours is still inside the engine.
 
     That thread can be neither stopped nor waited for, and native code in it aborts the process (SIGABRT in place of
     our status) once the interpreter is torn down under it.
     """
+    status = end.status
+    if end.headline:
+        _say(end.headline)
+    lost = _flush()
+    # A verdict that nobody got is none; an error stays what it is.
+    if lost is not None and status in (ExitStatus.HOLDS, ExitStatus.FAILS):
+        status = lost.exit_status
+        if not lost.reader_gone:
+            _say(str(lost))
     ours = [thread for thread in threading.enumerate() if thread.name.startswith(THREAD_PREFIX)]
     for thread in ours:
         thread.join(THREAD_GRACE_S / len(ours))
-    if any(thread.is_alive() for thread in ours) and isinstance(status, int):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    if any(thread.is_alive() for thread in ours):
         os._exit(status)
     sys.exit(status)
+
+
+def _say(line: str) -> None:
+    """One line on stderr; a stderr that does not take it changes nothing."""
+    with contextlib.suppress(OutputLost):
+        print(f"ttsctl: {message_line(line)}", file=sys.stderr, flush=True)
+
+
+def _flush() -> OutputLost | None:
+    """Write what is still held back -> the first stream that was lost, now or before."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OutputLost):
+            stream.flush()
+    return next((s.lost for s in (sys.stdout, sys.stderr) if isinstance(s, Output) and s.lost is not None), None)

@@ -10,7 +10,7 @@ import typer
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.progress import items
-from ttsctl.report.console import open_console
+from ttsctl.report.console import open_console, say
 
 
 def command(
@@ -36,6 +36,8 @@ def command(
     with items("cases") as progress:
         run = run_regress(options, progress)
     render(run.summary, console)
+    if run.no_history is not None:
+        say(console, f"warning: the history has no line of this run: {run.no_history}")
     if write_baseline is not None and (why := run.publish(write_baseline)):
-        console.print(f"no baseline written: {why}", style="bold red")
+        say(console, f"no baseline written: {why}")
     finish(run.summary, run.home, as_json)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ttsctl.cli.finish import finish
-from ttsctl.cli.main import Interrupted
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.progress import items
-from ttsctl.core.outcome import ExitStatus
+from ttsctl.core.errors import Interrupted
 from ttsctl.report.console import open_console
 
 if TYPE_CHECKING:
@@ -78,10 +77,9 @@ def _told_if_interrupted() -> Iterator[Callable[[ResultStore], None]]:
 
     try:
         yield take
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted as error:
         kept = sum(store.count() for store in opened)
-        if not kept:
-            raise
-        where = f"{kept} runs are kept in {opened[0].folder}; the same command goes on from there"
-        typer.echo(f"ttsctl: interrupted; {where}, --fresh starts anew", err=True)
-        raise typer.Exit(ExitStatus.INTERRUPTED) from None
+        if kept:
+            where = f"{kept} runs are kept in {opened[0].folder}"
+            error.left = f"{where}; the same command goes on from there, --fresh starts anew"
+        raise

@@ -32,6 +32,15 @@ class EngineError(CannotJudge):
     """The engine failed while it worked on a valid request: exit status 3."""
 
 
+class Interrupted(BaseException):
+    """Ctrl-C, a hang-up or a termination request. Not an Exception, so no per-case handler takes it for a failed case.
+
+    ``left`` says what the interrupted work leaves behind, and is empty where nobody knows.
+    """
+
+    left = ""
+
+
 COMPARED = 500  # known names, and letters of a name
 
 

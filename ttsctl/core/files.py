@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.nesting import MAX_NESTING, has_long_key, too_deep
+from ttsctl.core.printable import encodable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -101,6 +102,7 @@ def read_regular(path: Path, what: str, max_bytes: int) -> bytes:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` to write to; it takes the name ``path`` only if the block succeeds.
 
+    The file is on the disk before it gets its name, so that no power failure leaves an empty one under it.
     The temporary name keeps the suffix, because writers such as ``np.save`` append one that is missing.
     """
     try:
@@ -117,6 +119,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        sync_file(temporary)
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}", "check space and permissions") from error
@@ -124,10 +127,33 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sync_file(path: Path) -> None:
+    """Have the file's content on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the folder's names on the disk, as far as the system can: Windows cannot open a folder."""
+    with contextlib.suppress(OSError):
+        sync_file(folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have all files of a folder on the disk, and the names in it."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            sync_file(Path(parent, name))
+        sync_folder(Path(parent))
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text whole."""
+    """Write UTF-8 text whole. Bytes of names that are not UTF-8 become escapes."""
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(encodable(text), encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

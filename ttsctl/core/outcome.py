@@ -7,13 +7,17 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """The exit status of every command. 130 is 128 + SIGINT, as shells expect; 1 would read as "drift found"."""
+    """The exit status of every command. Only a verdict is 1: nothing else may read as "drift found".
+
+    130 is 128 + SIGINT and 141 is 128 + SIGPIPE, as shells expect.
+    """
 
     HOLDS = 0
     FAILS = 1
     BAD_INPUT = 2
     NOT_JUDGED = 3
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,15 @@ class RegressOptions:
 
 @dataclass(frozen=True)
 class RegressRun:
-    """A finished run: what it found, its summary, and the folder ``home`` that holds its files."""
+    """A finished run: what it found, its summary, and the folder ``home`` that holds its files.
+
+    ``no_history``: why the history did not get its line, or None.
+    """
 
     result: SuiteResult
     summary: RegressSummary
     home: Path
+    no_history: str | None
 
     def publish(self, target: Path) -> str | None:
         """Copy the run's baseline to the new folder ``target`` -> None, or why not; see publish_result."""
@@ -73,8 +77,7 @@ def run_regress(options: RegressOptions, progress: CaseProgress | None = None) -
         write_text(run.path / JUNIT, junit_xml(summary))
         write_text(run.path / HTML, regress_html(summary))
         write_summary(summary, run.path)
-    append_history(options.out, history_line(summary, str(run.home)))
-    return RegressRun(result, summary, run.home)
+    return RegressRun(result, summary, run.home, append_history(options.out, history_line(summary, str(run.home))))
 
 
 def _check_baselines(options: RegressOptions) -> None:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ttsctl.core.printable import printable
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.gate_rows import asks, gate_rows, shown
 from ttsctl.regress.summary import RegressSummary
@@ -68,7 +69,7 @@ def _message(verdict: Verdict) -> str:
 
 
 def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)
+    return _FORBIDDEN.sub("\ufffd", printable(text))
 
 
 def regress_html(summary: RegressSummary) -> str:
@@ -83,7 +84,7 @@ def regress_html(summary: RegressSummary) -> str:
     environment.filters["shown"] = shown
     environment.filters["asks"] = asks
     template = environment.get_template("regress.html.j2")
-    return template.render(summary=summary, rows=gate_rows(summary.verdicts), details=_details(summary))
+    return printable(template.render(summary=summary, rows=gate_rows(summary.verdicts), details=_details(summary)))
 
 
 def _details(summary: RegressSummary) -> list[Verdict]:

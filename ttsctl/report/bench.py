@@ -14,6 +14,7 @@ from ttsctl.core.bench_results import DecodeBench, LevelTime, ModeTime, TraceBen
 from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.provenance import Provenance
+from ttsctl.report.console import print_notes, say
 from ttsctl.report.summary import Model, Summary
 
 _DECODE = (
@@ -187,8 +188,9 @@ def render_pops(summary: BenchPopsSummary, console: Console) -> None:
 
 def say_targets(targets: Sequence[Target], notes: Sequence[str], console: Console) -> None:
     """Print a line a target, then the notes."""
-    for line in [*map(target_sentence, targets), *(f"note: {note}" for note in notes)]:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for target in targets:
+        say(console, target_sentence(target))
+    print_notes(console, notes)
 
 
 def target_sentence(target: Target) -> str:

@@ -6,11 +6,13 @@ rich is imported inside the functions, so that a module that only opens a consol
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ttsctl.core.printable import printable, shortened
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
 # A log has no width of its own; rich would fold tables to 80 columns.
@@ -19,29 +21,42 @@ MISSING = "–"
 
 
 def open_console() -> Console:
-    """As wide as the terminal, or ``LOG_WIDTH`` where there is none."""
+    """As wide as the terminal, or ``LOG_WIDTH`` where there is none. Whatever it prints is printable."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    return Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
+    class PrintableConsole(Console):
+        def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
+            for text, style, control in super().render(*arguments, **options):
+                yield Segment(text if control else printable(text), style, control)
+
+    return PrintableConsole(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
 
 
 def table(title: str, *columns: str, left: int = 1) -> Table:
     """An empty table: the first ``left`` columns are left-justified (names), the others right-justified (numbers).
 
-    A cell that is too long is folded, never cut. ``title`` and ``columns`` may hold rich markup: escape names of users.
+    A cell that is too long is folded; one of more than LINE characters loses its middle. ``title``, ``columns`` and
+    cells may hold rich markup: escape names of users.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    empty = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    class PrintableTable(Table):
+        def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+            # Here, so that a column is as wide as what it shows.
+            shown = (shortened(printable(cell)) if isinstance(cell, str) else cell for cell in cells)
+            super().add_row(*shown, **options)
+
+    empty = PrintableTable(title=shortened(printable(title)), title_justify="left", box=SIMPLE_HEAD)
     for position, name in enumerate(columns):
         empty.add_column(name, justify="left" if position < left else "right", overflow="fold")
     return empty
 
 
-def say(console: Console, line: str) -> None:
-    """Print one line as it is: no markup, no colours for numbers, no line breaks of rich's own."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+def say(console: Console, line: str, style: str | None = None) -> None:
+    """Print one line, without its middle if it is over LINE: no markup, no colours for numbers, no line breaks."""
+    console.print(shortened(printable(line)), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_notes(console: Console, notes: Iterable[str]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from errno import EEXIST, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from typing import Any
 
-from ttsctl.core.errors import InputError
+from ttsctl.core.errors import InputError, Interrupted
+from ttsctl.core.files import sync_folder, sync_tree
+from ttsctl.core.printable import encodable
 from ttsctl.report.summary import Summary
+from ttsctl.runs.claimed_folder import claimed_folder, sweep_abandoned
 
 HISTORY = "summary.jsonl"
 
@@ -24,6 +26,9 @@ class RunFolder:
     def __init__(self, path: Path, stamp: str) -> None:
         self.path = path
         self.stamp = stamp
+        # While it is held, the system gives its number to no other folder. Windows cannot open a folder, nor remove one
+        # that is in use.
+        self.handle = os.open(path, os.O_RDONLY) if os.name == "posix" else None
         self.final: Path | None = None
 
     @property
@@ -38,31 +43,43 @@ class RunFolder:
 def run_folder(root: Path, summary: type[Summary]) -> Iterator[RunFolder]:
     """Yield a RunFolder to fill. It appears under its final name, and as ``latest``, only if the block succeeds.
 
-    An earlier run's folder is never touched: a second run within the same second gets the suffix ``_2``.
-    InputError if ``root`` cannot be written.
+    An earlier run's folder is never touched: a second run within the same second gets the suffix ``_2``. What killed
+    runs of the same command left behind is removed first. InputError if ``root`` cannot be written, or if the folder is
+    removed while it is filled.
     """
     parent = root / summary.command_name()
     new: list[Path] = []
+    run: RunFolder | None = None
+    try:
+        with contextlib.ExitStack() as stack:
+            run = _open(parent, new, stack)
+            yield run
+            run.final = _settle(run, parent)
+            _point_latest(parent, run)
+    except Interrupted as error:
+        done = run is not None and run.final is not None
+        error.left = f"the run is complete in {run.final}" if run is not None and done else "nothing was written"
+        raise
+    finally:
+        if run is None or run.final is None:
+            _remove_empty(new)
+
+
+def _open(parent: Path, new: list[Path], stack: contextlib.ExitStack) -> RunFolder:
+    """Claim a hidden folder in ``parent`` until ``stack`` ends. ``new`` gets the folders made for it."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")
     try:
         new += [folder for folder in (parent, *parent.parents) if not folder.exists()]
         parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{stamp}-", dir=parent))
-        partial.chmod(0o755)
+        sweep_abandoned(parent, ".")
+        run = RunFolder(stack.enter_context(claimed_folder(parent, f".{stamp}-")), stamp)
+        if run.handle is not None:
+            stack.callback(os.close, run.handle)
+        return run
     except OSError as error:
-        _remove_empty(new)
         raise InputError(
             f"output folder {parent}: {error.strerror or error}", "choose a writable folder with --out"
         ) from error
-    run = RunFolder(partial, stamp)
-    try:
-        yield run
-        run.final = _settle(partial, parent, stamp)
-    finally:
-        if run.final is None:
-            shutil.rmtree(partial, ignore_errors=True)
-            _remove_empty(new)
-    _point_latest(parent, run.final)
 
 
 def _remove_empty(folders: list[Path]) -> None:
@@ -72,35 +89,61 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _settle(partial: Path, parent: Path, stamp: str) -> Path:
-    """Rename to the first free name: ``stamp``, ``stamp_2``, ... A rename onto a folder with files in it fails."""
-    for attempt in range(1, 1000):
-        final = parent / (stamp if attempt == 1 else f"{stamp}_{attempt}")
-        if final.exists():
-            continue
-        with contextlib.suppress(OSError):
-            partial.rename(final)
+def _settle(run: RunFolder, parent: Path) -> Path:
+    """Rename to the first free name: ``stamp``, ``stamp_2``, ... A rename onto a folder with files in it fails.
+
+    What is in the folder reaches the disk first. InputError if the folder is not the one that was made: a file written
+    after someone removed it would make it anew, without those before.
+    """
+    try:
+        if run.handle is not None and not os.path.samestat(run.path.stat(), os.fstat(run.handle)):
+            raise FileNotFoundError(ENOENT, "it was removed while the run was under way")
+        sync_tree(run.path)
+        for attempt in range(1, 1000):
+            final = parent / (run.stamp if attempt == 1 else f"{run.stamp}_{attempt}")
+            if final.exists():
+                continue
+            try:
+                run.path.rename(final)
+            except OSError as error:
+                if error.errno in (EEXIST, ENOTEMPTY, ENOTDIR):
+                    continue
+                raise
+            sync_folder(parent)
             return final
-    raise InputError(f"output folder {parent / stamp}: no free name left", "choose another folder with --out")
+    except OSError as error:
+        raise InputError(
+            f"run folder {run.path}: {error.strerror or error}", "check space and permissions, and run again"
+        ) from error
+    raise InputError(f"output folder {parent / run.stamp}: no free name left", "choose another folder with --out")
 
 
-def _point_latest(parent: Path, final: Path) -> None:
-    temporary = parent / f".latest-{final.name}"
+def _point_latest(parent: Path, run: RunFolder) -> None:
+    # Its name begins as that of the claimed folder, so that it goes with it.
+    temporary = run.path.with_name(f"{run.path.name}.latest")
     # A file system without symbolic links only loses the shortcut.
     with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(final.name)
+        temporary.symlink_to(run.home.name)
         temporary.replace(parent / "latest")
 
 
-def append_history(root: Path, line: dict[str, Any]) -> None:
-    """Append one JSON line to ``ROOT/summary.jsonl`` in a single write, so that parallel runs do not mix lines."""
-    data = (json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def append_history(root: Path, line: dict[str, Any]) -> str | None:
+    """Append one JSON line to ``ROOT/summary.jsonl`` -> None, or why it could not be done.
+
+    It is a single write, so that parallel runs do not mix lines; a line that did not fit whole is taken back.
+    """
+    data = (encodable(json.dumps(line, ensure_ascii=False, allow_nan=False)) + "\n").encode()
+    path = root / HISTORY
     try:
-        handle = os.open(root / HISTORY, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # Not blocking: a pipe of this name that nobody reads is an error.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0), 0o644)
+        try:
+            written = os.write(handle, data)
+            if written < len(data):
+                os.ftruncate(handle, os.fstat(handle).st_size - written)
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
+        finally:
+            os.close(handle)
     except OSError as error:
-        raise InputError(f"{root / HISTORY}: {error.strerror or error}", "make it a writable file") from error
-    try:
-        os.write(handle, data)
-    finally:
-        os.close(handle)
+        return f"{path}: {error.strerror or error}"
+    return None

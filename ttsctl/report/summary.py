@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
 
 from ttsctl.core.files import write_text
+from ttsctl.core.printable import encodable
 
 SCHEMA_VERSION = "1.0"
 
@@ -38,6 +41,13 @@ class Summary(Model):
     definitions: dict[str, str]
     notes: list[str] = Field(default_factory=list)
 
+    def to_json(self) -> str:
+        """The text of summary.json. Bytes of names that are not UTF-8 are escapes, for JSON cannot hold them."""
+        try:
+            return self.model_dump_json(indent=1)
+        except PydanticSerializationError:
+            return encodable(json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False))
+
     @classmethod
     def command_name(cls) -> str:
         """The command that writes this summary, which is also the name of its run folders."""
@@ -47,5 +57,5 @@ class Summary(Model):
 def write_summary(summary: Summary, folder: Path) -> Path:
     """Write ``summary.json`` into ``folder``, whole or not at all; returns its path. InputError if that fails."""
     path = folder / "summary.json"
-    write_text(path, summary.model_dump_json(indent=1) + "\n")
+    write_text(path, summary.to_json() + "\n")
     return path

@@ -6,19 +6,24 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from ttsctl.core.errors import EngineError, InputError
-from ttsctl.core.processes import interrupts_held
+from ttsctl.core.processes import ignore_interrupts, interrupts_held
+from ttsctl.runs.claimed_folder import JOB_FOLDER, sweep_abandoned
 from ttsctl.runs.dask_pool import open_dask
 from ttsctl.runs.job import Job, JobResult, Work
 
 KILL_AFTER_S = 3.0
+STOP_ARRIVES_S = 0.2
 
 
 class Pool(Protocol):
@@ -72,6 +77,8 @@ class LocalPool:
         try:
             return future.result()
         except BrokenProcessPool as error:
+            # Whoever stops all processes of a service at once stops this one too: that is no crash of the worker.
+            time.sleep(STOP_ARRIVES_S)
             beside = " (or one that ran beside it)" if self.width > 1 else ""
             what = f"the worker process that ran it{beside} died: killed, out of memory, or crashed"
             raise EngineError(what, "see the system's log") from error
@@ -94,11 +101,13 @@ class LocalPool:
             if worker.is_alive():
                 worker.kill()
                 worker.join()
+        # A worker that is ended leaves the folder of its job.
+        sweep_abandoned(Path(tempfile.gettempdir()), JOB_FOLDER)
 
 
 def start_worker() -> None:
-    """Prepare a worker process: it ignores Ctrl-C, which its parent handles, and it ends when its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker process: Ctrl-C and a hang-up are its parent's to handle, and it ends when its parent ends."""
+    ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
 

@@ -1,12 +1,17 @@
-"""Jobs and results as files: JSON beside arrays. The JSON of a result is written last: if it is there, all is."""
+"""Jobs and results as files: JSON beside arrays.
+
+The list of a result's files and their sha256 is written last: if it is there, all is, and what changed since is seen.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -14,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import MAX_BYTES, read_json, write_json, written_whole
+from ttsctl.core.files import MAX_BYTES, read_json, sync_folder, write_json, write_text, written_whole
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
@@ -24,27 +29,51 @@ from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.requirement import Requirement
 
+SUMS = ".sha256"
+
 
 def write_result(folder: Path, name: str, result: JobResult) -> None:
     """``<name>.json`` and, where its run has them, ``<name>_codes.npy``, ``_pcm.npy`` and ``_trace.npz``.
 
-    The JSON comes last. InputError if the folder cannot be written.
+    ``<name>.sha256`` comes last, with a line for each, as ``sha256sum`` writes and checks it. InputError if the folder
+    cannot be written.
     """
     run = result.run
     table = {f.name: getattr(result, f.name) for f in fields(JobResult) if f.name not in ("run", "info")}
     table["info"] = None if result.info is None else asdict(result.info)
     told = None if run is None else _write_run(folder, name, run)
-    write_json(folder / f"{name}.json", {"result": table, "run": told})
+    path = folder / f"{name}.json"
+    write_json(path, {"result": table, "run": told})
+    arrays = () if told is None else (*told["arrays"], *(["trace"] if told["trace"] else []))
+    paths = [path, *(_array_path(folder, name, array) for array in arrays)]
+    write_text(folder / f"{name}{SUMS}", _sums({path.name: _sha256(path) for path in paths}))
+    sync_folder(folder)
+
+
+def _sums(sha256: Mapping[str, str]) -> str:
+    return "".join(f"{value}  {file}\n" for file, value in sha256.items())
+
+
+def _array_path(folder: Path, name: str, array: str) -> Path:
+    return folder / f"{name}_{array}.{'npz' if array == 'trace' else 'npy'}"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
     """Write the arrays of a run as files; everything else is returned as a table."""
     arrays = {array: value for array, value in (("codes", run.codes), ("pcm", run.pcm)) if value is not None}
     for array, value in arrays.items():
-        with written_whole(folder / f"{name}_{array}.npy") as temporary:
+        with written_whole(_array_path(folder, name, array)) as temporary:
             np.save(temporary, value, allow_pickle=False)
     if run.trace is not None:
-        with written_whole(folder / f"{name}_trace.npz") as temporary:
+        with written_whole(_array_path(folder, name, "trace")) as temporary:
             save_trace(temporary, run.trace)
     return {
         "kind": run.kind,
@@ -60,8 +89,13 @@ def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
 
 
 def read_result(folder: Path, name: str) -> JobResult:
-    """The result that ``write_result`` wrote under this name. InputError for files of another version."""
+    """The result that ``write_result`` wrote under this name.
+
+    InputError for files of another version, and for one that is missing or is not what was written: a bit that the disk
+    flipped would read as drift.
+    """
     path = folder / f"{name}.json"
+    _check_sums(folder, name)
     value = read_json(path, "result of a run", MAX_BYTES["record"])
     try:
         table = dict(value["result"])
@@ -69,8 +103,27 @@ def read_result(folder: Path, name: str) -> JobResult:
         table["info"] = None if table["info"] is None else _read_info(dict(table["info"]))
         run = None if value["run"] is None else _read_run(folder, name, dict(value["run"]))
         return JobResult(**table, run=run)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: not a result of this version ({error})", "start anew with --fresh") from error
+
+
+def _check_sums(folder: Path, name: str) -> None:
+    sums = folder / f"{name}{SUMS}"
+    fix = f"remove {name}.* and {name}_* there to make this run again, or start anew with --fresh"
+    try:
+        said = sums.read_bytes().decode("utf-8")
+        wanted = {file: sha256 for sha256, file in (line.split("  ", 1) for line in said.splitlines())}
+        if said != _sums(wanted):
+            raise ValueError("other line ends")
+    except (OSError, ValueError) as error:
+        raise InputError(f"kept run {sums}: not a list of files ({error})", fix) from error
+    for file in (f"{name}.json", *sorted(wanted)):
+        try:
+            found = _sha256(folder / file)
+        except OSError as error:
+            raise InputError(f"kept run {folder / file}: {error.strerror or error}", fix) from error
+        if wanted.get(file) != found:
+            raise InputError(f"kept run {folder / file}: damaged since it was written (its sha256 differs)", fix)
 
 
 def _read_info(table: dict[str, Any]) -> EngineInfo:
@@ -79,7 +132,7 @@ def _read_info(table: dict[str, Any]) -> EngineInfo:
 
 
 def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
-    arrays = {a: np.load(folder / f"{name}_{a}.npy", allow_pickle=False) for a in table["arrays"]}
+    arrays = {a: np.load(_array_path(folder, name, a), allow_pickle=False) for a in table["arrays"]}
     return Run(
         kind=table["kind"],
         codes=arrays.get("codes"),
@@ -88,7 +141,7 @@ def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
         seed=table["seed"],
         timing=RunTiming(**table["timing"]),
         packets=tuple(PacketTiming(**packet) for packet in table["packets"]),
-        trace=read_trace(folder / f"{name}_trace.npz") if table["trace"] else None,
+        trace=read_trace(_array_path(folder, name, "trace")) if table["trace"] else None,
         notes=tuple(table["notes"]),
         clamped=table["clamped"],
     )

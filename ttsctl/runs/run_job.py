@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,9 +18,11 @@ from pathlib import Path
 
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, error_line
+from ttsctl.core.processes import ignore_interrupts
+from ttsctl.runs.claimed_folder import JOB_FOLDER, claimed_folder, sweep_abandoned
 from ttsctl.runs.engines import load_engine
 from ttsctl.runs.job import Job, JobResult
-from ttsctl.runs.job_files import read_job, read_result, write_job, write_result
+from ttsctl.runs.job_files import SUMS, read_job, read_result, write_job, write_result
 from ttsctl.runs.job_kinds import run_once, warm_up
 from ttsctl.runs.requirement import Resource
 from ttsctl.runs.timeout import GRACE_S, CaseTimeout, TimedWorker
@@ -123,11 +124,12 @@ class EngineCache:
 
 def _run_in_new_interpreter(job: Job) -> JobResult:
     """The job in an interpreter of its own, which has nothing that an earlier run left in its process."""
-    with tempfile.TemporaryDirectory(prefix="ttsctl-job-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    temporary = Path(tempfile.gettempdir())
+    sweep_abandoned(temporary, JOB_FOLDER)
+    with claimed_folder(temporary, JOB_FOLDER) as folder:
         write_job(folder, replace(job, isolation="state", requires=()))
         status = _start_interpreter(folder, job.timeout_s + START_S)
-        if (folder / f"{RESULT}.json").exists():
+        if (folder / f"{RESULT}{SUMS}").exists():
             # Whatever the run spoilt has ended with its interpreter.
             return replace(read_result(folder, RESULT), spoilt=False)
         said = (folder / STDERR).read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -165,7 +167,7 @@ def _end_with_parent(folder: Path) -> None:
 
 def main(folder: Path) -> None:
     """Do the job in ``folder`` and leave its result there."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     threading.Thread(target=_end_with_parent, args=(folder,), name="parent-watch", daemon=True).start()
     job = read_job(folder)
     write_result(folder, RESULT, run_job(job))

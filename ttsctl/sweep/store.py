@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from ttsctl.core.errors import InputError
 from ttsctl.core.trace import Trace, no_prints
 from ttsctl.runs.job import JobResult
-from ttsctl.runs.job_files import read_result, write_result
+from ttsctl.runs.job_files import SUMS, read_result, write_result
 
 _LOCK = ".lock"
 
@@ -30,7 +30,7 @@ class ResultStore:
         self.resumed: dict[str, JobResult] = {}
 
     def load(self) -> None:
-        """Read every result of the folder into ``resumed``. InputError for a file that is not one."""
+        """Read every result of the folder into ``resumed``. InputError for one that is not what was written."""
         for path in self._complete():
             result = read_result(self.folder, path.stem)
             self.resumed[result.id] = _without_prints(result)
@@ -59,7 +59,7 @@ class ResultStore:
 
     def _complete(self) -> list[Path]:
         # A hidden file was being written when its process was killed.
-        return sorted(path for path in self.folder.glob("*.json") if not path.name.startswith("."))
+        return sorted(path for path in self.folder.glob(f"*{SUMS}") if not path.name.startswith("."))
 
 
 def _file_name(result: JobResult) -> str:
@@ -90,8 +90,7 @@ def open_store(root: Path, name: str, key: str, fresh: bool) -> Iterator[ResultS
     lock = _locked(folder)
     store = ResultStore(folder)
     try:
-        if fresh:
-            _empty(folder)
+        _empty(folder, "*" if fresh else ".*")
         store.load()
         yield store
     finally:
@@ -116,8 +115,9 @@ def _locked(folder: Path) -> FileLock:
     return lock
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+def _empty(folder: Path, pattern: str) -> None:
+    """Remove the files of this pattern; the hidden ones were being written when their process was killed."""
+    for path in folder.glob(pattern):
         if path.name != _LOCK:
             path.unlink()
 

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ttsctl.report.console import table
+from ttsctl.core.printable import message_line
+from ttsctl.report.console import print_notes, say, table
 from ttsctl.sweep.decision_table import ALL, cell
 from ttsctl.sweep.summary import SweepSummary
 
@@ -37,12 +38,13 @@ def render(summary: SweepSummary, console: Console) -> None:
     console.print(_conditions(summary))
     for row in summary.conditions:
         if row.skipped or row.first_error:
-            console.print(Text(f"{row.name}: {row.skipped or row.first_error}", style="yellow"))
+            say(console, f"{row.name}: {row.skipped or row.first_error}", "yellow")
     for conclusion in summary.conclusions:
-        line = Text(f"{conclusion.outcome}: ", style=_STYLES[conclusion.outcome])
-        console.print(line.append(f"{conclusion.question} {conclusion.expect} — {conclusion.reason}", style="default"))
-    for note in summary.notes:
-        console.print(Text(f"note: {note}", style="dim"))
+        asked = f"{conclusion.question} {conclusion.expect} — {conclusion.reason}"
+        line = Text(message_line(f"{conclusion.outcome}: {asked}"))
+        line.stylize(_STYLES[conclusion.outcome], 0, len(conclusion.outcome) + 1)
+        console.print(line)
+    print_notes(console, summary.notes)
 
 
 def _conditions(summary: SweepSummary) -> Table:

@@ -6,13 +6,13 @@ CodePackets and then CodeEnd, JobStopped or JobFailed. The worker ends when the 
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import EngineError, TtsctlError
+from ttsctl.core.processes import ignore_interrupts
 from ttsctl.core.request import Request
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class PipePermit:
 
 def serve(pipe: Connection, config: Config, switches: Switches) -> None:
     """The process's work: load code generation, then do one job after another until the pipe closes."""
-    # Ctrl-C reaches the whole process group; the main process handles it and closes the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They reach the whole process group; the main process handles them and closes the pipe.
+    ignore_interrupts()
     try:
         stage = _load(pipe, config, switches)
         while stage is not None:

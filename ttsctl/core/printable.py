@@ -1,0 +1,42 @@
+"""Text from outside, made fit to be shown: nothing in it can move a cursor, hide a word, or fail to be encoded."""
+
+from __future__ import annotations
+
+import re
+
+LINE = 500
+# Controls but for tab and line feed, DEL, C1 controls, line and paragraph separators, marks that turn the direction
+# of writing, and surrogates, which stand for bytes that are not UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """``text`` with its unprintable characters as escapes: ``\\x1b``; a byte that is not UTF-8 is ``\\xff``."""
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def encodable(text: str) -> str:
+    """``text`` with lone surrogates as escapes, and all else as it is: what UTF-8 can hold."""
+    return _SURROGATES.sub(_escape, text)
+
+
+def message_line(text: str, limit: int = LINE) -> str:
+    """``text`` as one printable line of at most ``limit`` characters; a longer one loses its middle to "…"."""
+    return shortened(printable(" ".join(text.split())), limit)
+
+
+def shortened(text: str, limit: int = LINE) -> str:
+    """``text``, or its two ends around "…" where it has more than ``limit`` characters."""
+    if len(text) <= limit:
+        return text
+    head = limit // 2
+    return f"{text[:head]}…{text[len(text) - (limit - head - 1) :]}"
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    # How Python keeps a byte of a name that is not UTF-8 (PEP 383).
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
