@@ -6,13 +6,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ttsctl.core.errors import InputError
+from ttsctl.core.files import MAX_BYTES, MIB, is_file, is_folder, open_regular
 from ttsctl.engine.model.config_files import DAMAGED, read_generation, read_object, read_sizes
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 
@@ -20,6 +21,8 @@ BUILTIN = Path(__file__).parent / "builtin"
 # Parts of the released checkpoints that speaking does not need: cloning, encoding, and the quantiser's encoder side.
 SKIPPED = re.compile(r"^(speaker_encoder\.|encoder\.|decoder\.quantizer\.rvq_(first|rest)\.input_proj\.)")
 SHOWN = 4
+MAX_HEADER_BYTES = 16 * MIB  # the released ones have some 60 kB
+MAX_SHARDS = 1000
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,9 @@ def _locate(name: str) -> Path:
         folder = Path(name).expanduser()
     except RuntimeError as error:
         raise InputError(f"checkpoint {name}: no such user", "give the whole path of the folder") from error
-    if folder.is_dir():
+    if is_folder(folder):
         return folder
-    if folder.exists():
+    if is_file(folder):
         raise InputError(f"checkpoint {name}: is a file", "give the folder that holds config.json")
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
         return _from_hub(name)
@@ -111,10 +114,19 @@ def _shards(index: Path) -> list[Path]:
     shards = read_object(index).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
         raise InputError(f"{index}: expected a weight_map from tensor names to file names", DAMAGED)
-    return [index.parent / name for name in sorted(set(shards.values()))]
+    names = sorted(set(shards.values()))
+    if len(names) > MAX_SHARDS:
+        raise InputError(f"{index}: expected at most {MAX_SHARDS:,} shards, got {len(names):,}", DAMAGED)
+    return [index.parent / name for name in names]
 
 
 def _opened(path: Path) -> Any:
+    """InputError for what is no regular file, and for a header so long that reading it would fill the memory."""
+    with open_regular(path, "", MAX_BYTES["weights"]) as file:
+        header = int.from_bytes(file.read(8), "little")
+    if header > MAX_HEADER_BYTES:
+        what = f"{path}: not a readable safetensors file (a header of {header:,} bytes, expected {MAX_HEADER_BYTES:,})"
+        raise InputError(what, DAMAGED)
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
@@ -158,13 +170,13 @@ def checkpoint_sha256(folder: Path) -> str:
     files += sorted({*tensor_files(folder).values(), *tensor_files(folder / "speech_tokenizer").values()})
     whole = hashlib.sha256()
     for path in files:
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256") if hasattr(hashlib, "file_digest") else _digest(handle)
+        with open_regular(path, "", MAX_BYTES["weights"]) as handle:
+            digest = _digest(handle)
         whole.update(f"{path.relative_to(folder).as_posix()}\0{digest.hexdigest()}\n".encode())
     return whole.hexdigest()
 
 
-def _digest(handle: Any) -> Any:  # Python 3.10 has no file_digest
+def _digest(handle: BinaryIO) -> Any:
     digest = hashlib.sha256()
     while block := handle.read(1 << 20):
         digest.update(block)

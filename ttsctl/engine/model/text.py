@@ -8,6 +8,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from ttsctl.core.errors import InputError
+from ttsctl.core.files import MAX_BYTES, open_regular
 from ttsctl.engine.model.config_files import DAMAGED, read_object
 
 QWEN2_SPLIT = (
@@ -43,7 +44,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def _from_parts(folder: Path) -> Tokenizer:
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
-    bpe = _parsed(lambda: models.BPE.from_file(str(vocab), str(merges)), vocab)
+    bpe = _parsed(lambda: models.BPE.from_file(str(vocab), str(merges)), vocab, merges)
     tokenizer = Tokenizer(bpe)
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = _pre_tokenizer(QWEN2_SPLIT)
@@ -83,7 +84,11 @@ def _pre_tokenizer(pattern: str) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def _parsed(read: Any, path: Path) -> Any:
+def _parsed(read: Any, *paths: Path) -> Any:
+    """What the library makes of the files, which it opens itself: so their kinds and sizes are checked before."""
+    path = paths[0]
+    for each in paths:
+        open_regular(each, "tokenizer file", MAX_BYTES["tokenizer"]).close()
     try:
         return read()
     except Exception as error:  # the library raises bare Exception for every malformed file
