@@ -79,7 +79,7 @@ def test_empty_audio_is_refused(tmp_path: Path) -> None:
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("not audio")
-    for path, reason in [("text.wav", "cannot read audio"), ("none.wav", "no such file"), ("", "a folder")]:
+    for path, reason in [("text.wav", "cannot read audio"), ("none.wav", "No such file"), ("", "a folder")]:
         with pytest.raises(InputError, match=reason):
             read_audio(tmp_path / path)
 

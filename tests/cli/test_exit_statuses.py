@@ -79,7 +79,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("suite.toml", SUITE), ("experiment.toml", EXPERIMENT)):
         text = text.replace('"manifests/', f'"{REPO}/manifests/').replace("repeats = 2", "repeats = 1")
         # What cannot run here is skipped, and no worker has to load torch.
-        (made / name).write_text(text.replace("[matrix]", 'requires = "cores >= 100000"\n[matrix]'), encoding="utf-8")
+        (made / name).write_text(
+            text.replace("repeats = 1", 'repeats = 1\nrequires = "cores >= 100000"'), encoding="utf-8"
+        )
     (made / "a.toml").write_text("[determinism]\nsingle_thread = true\n", encoding="utf-8")
     (made / "b.toml").write_text("[sampling]\nrepetition_penalty = 1.4\n", encoding="utf-8")
     return made

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from tests.cli.cli_helpers import REPO
 from tests.fakes import PROVENANCE, info_of, run_of
 from ttsctl.core.config import Config
 from ttsctl.core.errors import TtsctlError
@@ -117,29 +118,7 @@ def _manifest() -> bytes:
 
 
 def _baseline() -> bytes:
-    case = {
-        "id": "t0__v",
-        "request": {"text": "x"},
-        "codes_sha256": "0" * 64,
-        "frames": 6,
-        "packet_tokens": 4,
-        "packet_sha256": ["0" * 64, "1" * 64],
-        "metrics": {"frames": 6, "rtf": 0.5},
-    }
-    conditions = {"model": "builtin", "policy": "greedy"}
-    return _json(
-        {
-            "suite": "s",
-            "created_utc": "2026",
-            "config_sha256": "0" * 64,
-            "schema_version": "1.0",
-            "codes_conditions": conditions,
-            "timing_conditions": conditions,
-            "provenance": PROVENANCE.to_dict(),
-            "cases": [case],
-            "config": Config().to_dict(),
-        }
-    )
+    return (REPO / "manifests" / "base_golden" / "baseline.json").read_bytes()
 
 
 def _read_codes(path: Path) -> object:
