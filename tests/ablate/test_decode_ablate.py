@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ttsctl.ablate.summary import AblateSummary
+from tests.fakes import CODEBOOK, FakeEngine, codes_of
+from ttsctl.ablate.run import ablate_codes
+from ttsctl.ablate.summary import AblateSummary, summarise
 from ttsctl.ablate.variants import plan_variants
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.errors import InputError
@@ -133,7 +135,7 @@ def test_codes_that_do_not_fit_are_2_in_one_line(short: Any, tmp_path: Path, cas
         "missing": (["gone.npy"], "no such file"),
         "id": (["id.npy"], "id 64 at frame 5, codebook 3 is outside 0..31"),
         "two": ([short, short], "unexpected"),
-        "folder of two": (["two"], "expected one set of codes, got 2 dumps"),
+        "folder of two": (["two"], "expected one set of codes, got 2 different ones in 2 dumps: a, b"),
     }[case]
     done = decode_ablate(tmp_path, *arguments)
     assert done.returncode == 2 and says in done.stderr, done.stderr
@@ -178,6 +180,49 @@ def test_variants_that_cannot_be_are_refused(added: Any, only: Any, says: Any) -
 
 
 def test_a_variant_lies_over_the_settings_of_all() -> None:
-    plan = plan_variants(["stream.packet_tokens=8", "decoder.padding=legacy"], ["w:stream.packet_tokens=2"], [])
+    plan = plan_variants(
+        ["stream.packet_tokens=8", "decoder.padding=legacy"], ["w:stream.packet_tokens=2"], []
+    ).variants
     assert plan["A_oneshot"].stream.packet_tokens == 8 and plan["w"].stream.packet_tokens == 2
     assert {config.decoder.padding for config in plan.values()} == {"legacy"}
+
+
+def test_what_only_leaves_out_of_the_added_variants_is_said() -> None:
+    added = ["w:stream.packet_tokens=2", "v:stream.packet_tokens=3"]
+    plan = plan_variants([], added, ["A_oneshot", "w"])
+    assert (list(plan.variants), plan.left_out) == (["A_oneshot", "w"], ("v",))
+    assert plan.notes == ["--variant v: not decoded, because --only does not name it"]
+    assert (plan_variants([], added, []).left_out, plan_variants([], added, []).notes) == ((), [])
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ttsctl.ablate.run.load_engine", lambda config: FakeEngine(config=config))
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_clamped_ids_and_variants_left_out_are_in_notes_and_summary(tmp_path: Path) -> None:
+    codes = codes_of("x", 8)
+    codes[1, 2], codes[3, 4] = CODEBOOK, -1
+    np.save(tmp_path / "codes.npy", codes)
+    only, added = ["A_oneshot", "E_incremental"], ["w:stream.packet_tokens=2"]
+    found = ablate_codes(tmp_path / "codes.npy", ["determinism.clamp_codes=true"], added, only)
+    summary = summarise(found)
+    assert (summary.clamped, summary.variants_left_out) == (2, ["w"])
+    assert "determinism.clamp_codes: 2 ids were moved into range" in summary.notes
+    assert "--variant w: not decoded, because --only does not name it" in summary.notes
+    np.save(tmp_path / "codes.npy", codes_of("x", 8))
+    control = summarise(ablate_codes(tmp_path / "codes.npy", ["determinism.clamp_codes=true"], [], only))
+    assert (control.clamped, control.variants_left_out, control.notes) == (0, [], [])
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_a_folder_is_decoded_if_all_are_equal(tmp_path: Path) -> None:
+    for name in ("codes_monday.npy", "codes_tuesday.npy"):
+        np.save(tmp_path / name, codes_of("x", 8))
+    found = ablate_codes(tmp_path, [], [], ["A_oneshot", "D_cached"])
+    assert found.frames == 8 and any("2 dumps have the same codes" in note for note in found.notes)
+    for number in range(20):
+        np.save(tmp_path / f"codes_other{number:02d}.npy", codes_of(str(number), 8))
+    with pytest.raises(InputError, match=r"got 21 different ones in 22 dumps: monday, .*, and 13 more; name one"):
+        ablate_codes(tmp_path, [], [], [])

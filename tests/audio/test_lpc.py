@@ -27,7 +27,7 @@ def test_errors_are_what_the_polynomials_leave() -> None:
     result = lpc.predict(sound, RATE, order=8)
     padded = np.pad(sound.astype(np.float64), 8)
     for n in [0, 5, 239, 240, 3000, len(sound) - 1]:
-        taps = result.polynomials[n // result.hop]
+        taps = result.polynomials[result.frames[n]]
         forward = sum(taps[k] * padded[n + 8 - k] for k in range(9))
         backward = sum(taps[k] * padded[n + 8 + k] for k in range(9))
         # Single precision: 1e-6 of full scale.
@@ -60,13 +60,31 @@ def test_the_number_of_frames_at_once_changes_nothing(monkeypatch: pytest.Monkey
 
 def test_side_peaks_against_a_plain_search() -> None:
     values = np.abs(white(1003, 3))
-    found = side_peaks(values, block=12, core=4, reach=40)
-    blocks = [values[i : i + 12].max() for i in range(0, len(values), 12)]
-    for i in range(len(blocks)):
-        before = [blocks[j] for j in range(max(i - 41, 0), max(i - 4, 0))]
-        after = [blocks[j] for j in range(i + 5, min(i + 42, len(blocks)))]
-        assert found[0, i] == max(before, default=0.0)
-        assert found[1, i] == max(after, default=0.0)
+    found = side_peaks(values, core=5, reach=40)
+    for n in range(len(values)):
+        assert found[0, n] == max(values[max(n - 40, 0) : max(n - 5, 0)], default=0.0)
+        assert found[1, n] == max(values[n + 6 : n + 41], default=0.0)
+
+
+@pytest.mark.parametrize("cut", [1, 555, 1000])
+def test_frames_and_errors_move_with_the_signal(cut: int) -> None:
+    sound = speech(2.0)
+    whole, rest = lpc.predict(sound, RATE), lpc.predict(sound[cut:], RATE)
+    clear = 2000
+    centres = lpc.frame_centres(sound, RATE)
+    assert np.array_equal(
+        centres[centres > cut + clear], [n + cut for n in lpc.frame_centres(sound[cut:], RATE) if n > clear]
+    )
+    assert np.allclose(whole.forward[cut + clear :], rest.forward[clear:], atol=1e-6)
+    assert np.allclose(whole.backward[cut + clear :], rest.backward[clear:], atol=1e-6)
+
+
+def test_frames_lie_at_most_a_hop_apart_and_silence_has_some_too() -> None:
+    for sound in (speech(2.0), white(5000), np.zeros(5000), np.r_[np.zeros(9000), white(3000), np.zeros(9000)]):
+        centres = lpc.frame_centres(sound, RATE)
+        assert np.all(np.diff(centres) > 0)
+        assert np.diff(np.r_[0, centres, len(sound)]).max() <= 480
+    assert np.diff(lpc.frame_centres(speech(2.0), RATE)).max() <= 240
 
 
 def test_local_maxima_against_a_plain_search() -> None:

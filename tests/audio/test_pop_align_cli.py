@@ -82,7 +82,7 @@ def test_two_recordings_align_once_the_loss_is_corrected(waves: Any, tmp_path: P
     [
         (["clicks.wav"], ["--max-pops", "0"], 1),
         (["clicks.wav"], ["--max-pops", "100"], 0),
-        (["clicks.wav", "clicks.wav"], ["--min-align", "1"], 0),
+        (["clicks.wav", "copy.wav"], ["--min-align", "1"], 0),
         (["clicks.wav", "other.wav"], ["--min-align", "0.5"], 1),
         (["clicks.wav", "other.wav"], [], 0),
     ],
@@ -90,14 +90,17 @@ def test_two_recordings_align_once_the_loss_is_corrected(waves: Any, tmp_path: P
 def test_status_1_only_for_a_limit_that_is_not_met(
     waves: Any, tmp_path: Path, files: Any, options: Any, status: Any
 ) -> None:
+    # A file is not aligned with itself, a copy of it is.
+    (waves / "copy.wav").write_bytes((waves / "clicks.wav").read_bytes())
     done = pop_align(tmp_path, *(waves / f for f in files), *options)
     assert done.returncode == status, done.stderr
     assert (tmp_path / "output" / "pop-align" / "latest" / "summary.json").is_file()
 
 
 def test_silence_cannot_be_aligned(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
-    done = pop_align(tmp_path, "a.wav", "a.wav", "--min-align", "0.5")
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, np.zeros(RATE), RATE)
+    done = pop_align(tmp_path, "a.wav", "b.wav", "--min-align", "0.5")
     assert done.returncode == 1 and "not alignable" in done.stdout, done.stderr
 
 

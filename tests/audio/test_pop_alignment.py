@@ -21,10 +21,11 @@ from ttsctl.audio.pops.classifier import CLASSES
 from ttsctl.audio.pops.detector import detect_pops
 from ttsctl.audio.wav import resample_audio, write_wav
 from ttsctl.core.audio import Audio
+from ttsctl.core.errors import CannotJudge
 from ttsctl.core.files import write_json
 from ttsctl.core.machine import collect_provenance
 from ttsctl.report.pictures import draw_pops, envelope
-from ttsctl.report.pop_align import judge_pops, summarise
+from ttsctl.report.pop_align import PopAlignOptions, judge_pops, run_pop_align, summarise
 
 
 def popped(seconds: float = 15.0, seed: int = 1, count: int = 10) -> Audio:
@@ -189,3 +190,21 @@ def test_nothing_here_loads_torch_or_a_plotter() -> None:
         "sys.exit(bool({'torch', 'matplotlib', 'scipy', 'soundfile', 'ttsctl.engine.model'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_limit_on_pops_is_not_judged_on_audio_too_short_to_search() -> None:
+    short = compare_pops(("short.wav", Audio(white(900), RATE)))
+    with pytest.raises(CannotJudge, match="A shorter than the 40 ms"):
+        judge_pops(short, 0, None)
+    assert judge_pops(short, None, None).status == 0
+    assert judge_pops(compare_pops(("long.wav", Audio(white(RATE), RATE))), 0, None).status == 0
+
+
+def test_a_recording_is_not_aligned_with_itself(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", speech(1.0), RATE)
+    write_wav(tmp_path / "copy.wav", speech(1.0), RATE)
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    with pytest.raises(CannotJudge, match="same file"):
+        run_pop_align(PopAlignOptions(tmp_path / "a.wav", tmp_path / "link.wav"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    run_pop_align(PopAlignOptions(tmp_path / "a.wav", tmp_path / "copy.wav"), tmp_path / "out")

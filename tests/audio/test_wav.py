@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.audio.audio_helpers import RATE, speech, white
-from ttsctl.audio.wav import read_audio, resample_audio, write_wav
+from ttsctl.audio.wav import Subtype, read_audio, resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.errors import InputError
 
@@ -85,7 +86,18 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", white(10), RATE)
     before = (tmp_path / "a.wav").read_bytes()
-    with pytest.raises((TypeError, ValueError, RuntimeError)):
-        write_wav(tmp_path / "a.wav", white(10), RATE, "NO_SUCH")  # type: ignore[arg-type]
+    with pytest.raises(struct.error):
+        write_wav(tmp_path / "a.wav", white(10), -RATE)
     assert (tmp_path / "a.wav").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_16"])
+def test_equal_pcm_is_an_equal_file_without_a_time_in_it(tmp_path: Path, subtype: Subtype) -> None:
+    sound = speech(0.2)
+    write_wav(tmp_path / "a.wav", sound, RATE, subtype)
+    write_wav(tmp_path / "b.wav", sound, RATE, subtype)
+    written = (tmp_path / "a.wav").read_bytes()
+    assert written == (tmp_path / "b.wav").read_bytes()
+    # The chunk in which libsndfile keeps the time of day.
+    assert b"PEAK" not in written[:200]

@@ -84,10 +84,19 @@ def test_two_recorded_runs(cli: Callable[..., Done], tmp_path: Path) -> None:
 
 
 def test_folders_metas_and_code_files_are_all_runs(cli: Callable[..., Done], tmp_path: Path) -> None:
-    a = dump(tmp_path / "a")
-    done = cli("explain", tmp_path / "a", a.parent / "meta_run.json")
+    dump(tmp_path / "a")
+    b = dump(tmp_path / "b")
+    done = cli("explain", tmp_path / "a", b.parent / "meta_run.json")
     assert done.status == 0 and done.stdout.startswith("EQUAL: the same codes, and no difference in ")
     assert done.summary.drift_kind == "equal" and done.summary.runs is None
+
+
+def test_a_run_is_not_explained_by_itself(cli: Callable[..., Done], tmp_path: Path) -> None:
+    a = dump(tmp_path / "a")
+    (tmp_path / "latest").symlink_to("a")
+    for other in (a, a.parent, a.parent / "meta_run.json", tmp_path / "latest", a.parent / ".." / "a"):
+        done = cli("explain", a, other)
+        assert done.status == 3 and "is the same file as" in done.stderr
 
 
 def test_a_flip_is_not_judged_without_its_noise(cli: Callable[..., Done], tmp_path: Path) -> None:

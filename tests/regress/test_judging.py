@@ -12,6 +12,7 @@ from tests.fakes import PROVENANCE, FakeEngine
 from tests.regress.regress_fakes import Run, elsewhere
 from ttsctl.core.config import Config, StreamConfig
 from ttsctl.core.metric import observed
+from ttsctl.core.provenance import Provenance
 from ttsctl.core.stalls import StalledRun
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.aggregate import Aggregate, aggregate_cases
@@ -140,11 +141,55 @@ def test_another_machine_makes_times_not_comparable_and_nothing_else(run: Run, b
     )
 
 
-def test_another_packet_size_makes_times_not_comparable(run: Run, baseline: Path) -> None:
-    config = Config(stream=StreamConfig(packet_tokens=8))
-    result = run(FakeEngine(config=config), gates="codes_baseline = true", baseline=baseline)
-    assert statuses(result, "ttfa_p50_baseline") == {"not_comparable"}
+WIDE = Config(stream=StreamConfig(packet_tokens=8))
+
+
+def test_a_slower_first_packet_fails_whatever_was_set(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(config=WIDE, ttfa_ms=343.0), gates="codes_baseline = true", baseline=baseline)
+    verdict = verdicts(result, "ttfa_p50_baseline")[""]
+    assert (verdict.status, verdict.threshold, verdict.value) == ("fail", 200.0, 343.0)
+    words = "P50 of the baseline 120 + 80; set otherwise: stream.packet_tokens: 4 in the baseline, 8 now"
+    assert verdict.reason == words
+    assert result.outcome.status == 1 and failed(result) == {"ttfa_p50_baseline"}
     assert statuses(result, "codes_baseline") == {"pass"}, "packets do not decide codes"
+    held = run(FakeEngine(config=WIDE, ttfa_ms=130.0), baseline=baseline)
+    assert held.outcome.status == 0 and "set otherwise" in str(verdicts(held, "ttfa_p50_baseline")[""].reason)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (Config(determinism=replace(Config().determinism, level="strict")), "determinism.level: soft"),
+        (Config(determinism=replace(Config().determinism, single_thread=True)), "determinism.single_thread: False"),
+        (Config(backend=replace(Config().backend, threads=1)), "backend.threads: None"),
+        (Config(backend=replace(Config().backend, mkldnn=False)), "backend.mkldnn: None"),
+        (Config(engine=replace(Config().engine, codegen_dtype="float64")), "codegen_dtype: auto"),
+        (Config(decoder=replace(Config().decoder, mode="oneshot")), "decoder.mode: incremental"),
+        (Config(sampling=replace(Config().sampling, policy="seeded")), "sampling.policy: greedy"),
+    ],
+)
+def test_times_are_compared_across_every_setting(run: Run, baseline: Path, config: Config, named: str) -> None:
+    result = run(FakeEngine(config=config, ttfa_ms=240.0), baseline=baseline)
+    verdict = verdicts(result, "ttfa_p50_baseline")[""]
+    assert verdict.status == "fail" and named in str(verdict.reason)
+    assert any(named in line for line in result.reference.settings_differ)
+
+
+def test_threads_in_force_are_named(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(provenance=replace(PROVENANCE, threads=2), ttfa_ms=240.0), baseline=baseline)
+    assert "threads: 1 in the baseline, 2 now" in str(verdicts(result, "ttfa_p50_baseline")[""].reason)
+
+
+def test_how_a_text_is_fed_is_a_setting(run: Run, baseline: Path) -> None:
+    result = run(FakeEngine(ttfa_ms=240.0), body='text_mode = "whole"', baseline=baseline)
+    verdict = verdicts(result, "ttfa_p50_baseline")[""]
+    assert verdict.status == "fail" and "text_mode: streaming in the baseline, whole now" in str(verdict.reason)
+
+
+@pytest.mark.parametrize("changed", [elsewhere(), replace(PROVENANCE, checkpoint_sha256="d" * 64)])
+def test_another_machine_or_model_makes_times_not_comparable(run: Run, baseline: Path, changed: Provenance) -> None:
+    result = run(FakeEngine(provenance=changed, ttfa_ms=900.0), baseline=baseline)
+    assert statuses(result, "ttfa_p50_baseline") == {"not_comparable"}
 
 
 @pytest.mark.parametrize(

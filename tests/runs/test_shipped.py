@@ -44,9 +44,11 @@ def test_a_folder_does_not_hide_a_shipped_suite(tmp_path: Path) -> None:
 def test_an_unknown_name_is_one_line_with_the_nearest_and_all() -> None:
     with pytest.raises(InputError, match=r"suite has the name 'bass'; did you mean 'base'\? known: base$"):
         find_suite("bass")
-    with pytest.raises(InputError, match=r"'thread'; did you mean 'threads'.* known: backend_flags, .*, topk$"):
+    with pytest.raises(
+        InputError, match=r"'thread'; did you mean 'threads'.* known: backend_flags, .*, topk, vary, vary_decode$"
+    ):
         find_experiment("thread")
-    with pytest.raises(InputError, match=r"'qqq'; known: backend_flags, .*, topk$"):
+    with pytest.raises(InputError, match=r"'qqq'; known: backend_flags, .*, topk, vary, vary_decode$"):
         find_experiment("qqq")
     with pytest.raises(InputError, match="experiment"):
         find_experiment("base")

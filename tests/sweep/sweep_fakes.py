@@ -67,6 +67,7 @@ def result_of(job: Job, codes: CodeArray, **changes: Any) -> JobResult:
     )
     info = info_of(changes.pop("provenance", PROVENANCE), changes.pop("in_force", {"threads": 1}))
     sha256 = changes.pop("pcm_sha256", None if pcm is None else pcm_sha256(pcm))
+    changes.setdefault("samples", None if pcm is None else len(pcm))
     host = changes.pop("host", "here")
     return JobResult(job.condition, job.case, job.repeat, host, info=info, run=run, pcm_sha256=sha256, **changes)
 

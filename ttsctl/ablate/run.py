@@ -11,16 +11,15 @@ from ttsctl.ablate.code_jumps import CodeJumps, code_jumps
 from ttsctl.ablate.measure import MeasuredDecode, PushedDecode, measure_decode
 from ttsctl.ablate.pairs import ComparedPair, compare_pairs
 from ttsctl.ablate.variants import plan_variants
-from ttsctl.core.capabilities import decoder_of
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
 from ttsctl.core.run import Run
 from ttsctl.dumps.sources import Dump, load_sources
-from ttsctl.runs.check_codes import check_fit
 from ttsctl.runs.engines import load_engine
 from ttsctl.runs.resolve_config import resolve_config
+from ttsctl.runs.run_decode import run_decode
 
 # The permutations have a generator of their own, so the p-values of the same audio are the same in every run.
 PERMUTATION_SEED = 20_260_101
@@ -40,6 +39,7 @@ class Ablation:
     """All that ``decode-ablate`` found: the codes, each variant and each pair of them.
 
     ``codes`` names the dump. ``config`` holds the settings that all variants share, ``info`` describes the engine.
+    ``left_out``: the variants that were added and that ``--only`` does not name.
     """
 
     codes: str
@@ -51,6 +51,7 @@ class Ablation:
     config: Config
     info: EngineInfo
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def decodes(self) -> list[MeasuredDecode]:
@@ -68,26 +69,33 @@ def ablate_codes(path: Path, base: list[str], added: list[str], only: list[str])
     config = resolve_config(None, None, base)
     plan = plan_variants(base, added, only)
     dump, codes, notes = _one_dump(path)
-    info, decodes = _decode_all(config, codes, dump.label, plan)
+    info, decodes = _decode_all(config, codes, dump.label, plan.variants)
+    notes += plan.notes
+    notes += dict.fromkeys(note for decode in decodes.values() for note in decode.notes)
     jumps = code_jumps(codes)
     variants = tuple(
-        AblatedVariant(plan[name], decode, _measure(name, decode, dump.sha256, jumps, info.sample_rate))
+        AblatedVariant(plan.variants[name], decode, _measure(name, decode, dump.sha256, jumps, info.sample_rate))
         for name, decode in decodes.items()
     )
     pairs = compare_pairs([variant.measured for variant in variants])
-    return Ablation(dump.label, dump.sha256, dump.frames, jumps, variants, pairs, config, info, tuple(notes))
+    return Ablation(
+        dump.label, dump.sha256, dump.frames, jumps, variants, pairs, config, info, tuple(notes), plan.left_out
+    )
 
 
 def _one_dump(path: Path) -> tuple[Dump, CodeArray, list[str]]:
     """The codes to decode, with notes; several dumps are one set if their codes are equal."""
     dumps, notes = load_sources([path])
-    if len({dump.sha256 for dump in dumps}) > 1:
-        raise InputError(
-            f"{path}: expected one set of codes, got {len(dumps)} dumps: " + ", ".join(d.tag for d in dumps[:8]),
-            "name one code file of them",
-        )
-    dump = next((dump for dump in dumps if dump.codes is not None), None)
-    if dump is None or dump.codes is None:
+    different: dict[str, Dump] = {}
+    for dump in dumps:
+        different.setdefault(dump.sha256, dump)
+    if len(different) > 1:
+        named = ", ".join(dump.tag for dump in list(different.values())[:8])
+        more = f", and {len(different) - 8} more" if len(different) > 8 else ""
+        what = f"{path}: expected one set of codes, got {len(different)} different ones in {len(dumps)} dumps"
+        raise InputError(f"{what}: {named}{more}", "name one code file of them")
+    dump = next((dump for dump in dumps if dump.codes is not None), dumps[0])
+    if dump.codes is None:
         raise InputError(f"{path}: a meta without its codes", "put the code file beside it")
     if len(dumps) > 1:
         notes.append(f"{len(dumps)} dumps have the same codes: {dump.label} is decoded")
@@ -103,9 +111,7 @@ def _decode_all(
     engine cannot decode given codes.
     """
     with contextlib.closing(load_engine(config)) as engine:
-        decoder = decoder_of(engine)
-        check_fit(engine, codes, label)
-        return engine.info, {name: decoder.decode(codes, variant) for name, variant in plan.items()}
+        return engine.info, {name: run_decode(engine, codes, label, variant) for name, variant in plan.items()}
 
 
 def _measure(name: str, decode: Run, sha256: str, jumps: CodeJumps, sample_rate: int) -> MeasuredDecode:

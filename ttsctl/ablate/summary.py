@@ -77,6 +77,8 @@ class AblateSummary(Summary):
     codes: str
     codes_sha256: str
     frames: int
+    clamped: int = Field(description="ids that determinism.clamp_codes moved into range")
+    variants_left_out: list[str] = Field(description="added by --variant, and not named by --only")
     code_jumps: JumpDistribution | None = Field(description="null for one frame")
     variants: list[VariantRow]
     pairs: list[PairFigures]
@@ -98,6 +100,8 @@ def summarise(found: Ablation) -> AblateSummary:
         codes=found.codes,
         codes_sha256=found.codes_sha256,
         frames=found.frames,
+        clamped=max(variant.decode.clamped for variant in found.variants),
+        variants_left_out=list(found.left_out),
         code_jumps=found.jumps.overall,
         variants=[variant_row(variant, found.info.frame_samples) for variant in found.variants],
         pairs=pairs,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ttsctl.core.config import Config
@@ -22,24 +24,40 @@ TABLES = ("decoder", "stream")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def plan_variants(base: list[str], added: list[str], only: list[str]) -> dict[str, Config]:
-    """Variant name -> config, in order. Each variant's settings override ``base``.
+@dataclass(frozen=True)
+class Plan:
+    """The variants to decode, by name and in order, and the added ones that ``--only`` left out."""
+
+    variants: Mapping[str, Config]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What ``--only`` left out although it was asked for."""
+        names = ", ".join(self.left_out)
+        return [f"--variant {names}: not decoded, because --only does not name it"] if names else []
+
+
+def plan_variants(base: list[str], added: list[str], only: list[str]) -> Plan:
+    """The variants by name, in order. Each one's settings override ``base``.
 
     InputError for a setting that cannot be, a name that is taken or not known, and fewer than two variants.
     """
     plan: dict[str, Config] = {}
+    names = []
     for text in [*DEFAULTS, *added]:
         name, sets = _parse(text)
         if name in plan:
             raise InputError(f"--variant {name}: expected a new name, got one that is taken", "choose another name")
         plan[name] = resolve_config(None, None, [*base, *sets])
+        names.append(name)
     for name in only:
         if name not in plan:
             raise InputError(f"--only {name}: no such variant", nearest(name, list(plan)))
-    plan = {name: config for name, config in plan.items() if not only or name in only}
-    if len(plan) < 2:
-        raise InputError(f"--only: expected two variants or more to compare, got {len(plan)}", "name another")
-    return plan
+    kept = {name: config for name, config in plan.items() if not only or name in only}
+    if len(kept) < 2:
+        raise InputError(f"--only: expected two variants or more to compare, got {len(kept)}", "name another")
+    return Plan(kept, tuple(name for name in names[len(DEFAULTS) :] if name not in kept))
 
 
 def _parse(text: str) -> tuple[str, list[str]]:

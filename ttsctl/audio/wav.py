@@ -43,15 +43,18 @@ def read_audio(path: Path | str) -> Audio:
 
 
 def write_wav(path: Path | str, pcm: PcmArray, sample_rate: int, subtype: Subtype = "FLOAT") -> None:
-    """Write mono PCM (N,) as a complete wav. FLOAT keeps every bit; PCM_16 rounds to 1/32768 and clips to [-1, 1)."""
-    import soundfile
+    """Write mono PCM (N,) as a complete wav. FLOAT keeps every bit; PCM_16 rounds to 1/32768 and clips to [-1, 1).
+
+    Equal PCM gives equal files. libsndfile would put the time of day into a float wav's PEAK chunk, so scipy writes it.
+    """
+    from scipy.io import wavfile
 
     data = np.ascontiguousarray(pcm, dtype=np.float32)
     if subtype == "PCM_16":
         scaled = np.round(data.astype(np.float64) * 32768)
         data = np.clip(scaled, -32768, 32767).astype(np.int16)
     with written_whole(Path(path)) as temporary:
-        soundfile.write(str(temporary), data, sample_rate, subtype=subtype, format="WAV")
+        wavfile.write(str(temporary), sample_rate, data)
 
 
 def resample_pcm(pcm: NDArray[np.floating], from_rate: int, to_rate: int) -> NDArray[np.float64]:

@@ -28,7 +28,8 @@ def command(
     Exit status: 0 all equal, 1 some differ, 2 wrong input, 3 nothing comparable, or not all.
     """
     # Imported here so that --help does not pay for it.
-    from ttsctl.report.compare_hash import render, run_compare_hash
+    from ttsctl.report.compare_hash import run_compare_hash
+    from ttsctl.report.compare_hash_tables import render
 
     summary, home = run_compare_hash(sources, packet_tokens, out)
     render(summary, open_console())

@@ -21,6 +21,10 @@ def command(
     write_baseline: Annotated[
         Path | None, typer.Option("--write-baseline", help="Make this run a baseline in a new folder.")
     ] = None,
+    offline_from_codes: Annotated[
+        bool,
+        typer.Option("--offline-from-codes", help="Decode the stream's codes offline: drift does not spoil its audio."),
+    ] = False,
     sets: SetOption = None,
     checkpoint: CheckpointOption = None,
     out: OutOption = DEFAULT_OUT,
@@ -32,7 +36,7 @@ def command(
     from ttsctl.regress.tables import render
 
     console = open_console()
-    options = RegressOptions(name, baseline, write_baseline, checkpoint, sets, out)
+    options = RegressOptions(name, baseline, write_baseline, checkpoint, sets, out, offline_from_codes)
     with items("cases") as progress:
         run = run_regress(options, progress)
     render(run.summary, console)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,6 +26,31 @@ def command(
     repeats: Annotated[
         int | None, typer.Option("--repeats", min=1, help="Runs of each text under each condition.")
     ] = None,
+    text_id: Annotated[
+        list[str] | None, typer.Option("--text-id", help="A text in place of the experiment's; repeatable.")
+    ] = None,
+    voice_id: Annotated[
+        list[str] | None, typer.Option("--voice-id", help="A voice in place of the experiment's; repeatable.")
+    ] = None,
+    texts: Annotated[Path | None, typer.Option("--texts", help="File of texts in place of the experiment's.")] = None,
+    voices: Annotated[
+        Path | None, typer.Option("--voices", help="File of voices in place of the experiment's.")
+    ] = None,
+    codes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--codes", help="Codes for the decode runs: a file, meta, manifest or folder; repeatable. None is spoken."
+        ),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=VALUE,…", help="Values of a setting to go through; repeatable."),
+    ] = None,
+    isolation: Annotated[
+        Literal["state", "process"] | None,
+        typer.Option("--isolation", help="state: an engine a condition; process: a fresh interpreter every run."),
+    ] = None,
+    pops: Annotated[bool, typer.Option("--pops", help="Find the pops of every run, as measure of the file.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Local worker processes.")] = 1,
     executor: Annotated[
         str, typer.Option("--executor", metavar="local|dask://HOST:PORT", help="Where runs are made.")
@@ -42,6 +68,7 @@ def command(
     Exit status: 0 every conclusion holds, 1 one fails, 2 bad input, 3 one could not be judged, or none was asked for.
     """
     # Imported here so that --help does not pay for them.
+    from ttsctl.sweep.changes import Changes
     from ttsctl.sweep.session import SweepOptions, run_sweep
     from ttsctl.sweep.tables import render
 
@@ -54,6 +81,9 @@ def command(
         fresh=fresh,
         checkpoint=checkpoint,
         sets=sets or (),
+        changes=Changes(
+            texts, voices, text_id or (), voice_id or (), codes or (), vary or (), isolation, ("pops",) if pops else ()
+        ),
     )
     with _told_if_interrupted() as opened, items("runs") as progress:
         sweep = run_sweep(options, opened, progress)

@@ -34,8 +34,9 @@ def packet_chain_sha256(codes: CodeArray, packet_tokens: int) -> list[str]:
     """
     chain: list[str] = []
     previous = b""
+    every, frame_bytes = code_bytes(codes), 8 * codes.shape[1]
     for start in range(0, len(codes), packet_tokens):
-        digest = hashlib.sha256(previous + code_bytes(codes[start : start + packet_tokens]))
+        digest = hashlib.sha256(previous + every[start * frame_bytes : (start + packet_tokens) * frame_bytes])
         previous = digest.digest()
         chain.append(digest.hexdigest())
     return chain
@@ -55,9 +56,17 @@ def code_range(codes: CodeArray, codebook_size: int) -> CodeRange:
     """Range of codes (T, Q) against ``codebook_size``; min and max are None for no frames."""
     if codes.size == 0:
         return CodeRange(None, None, 0, None)
+    smallest, largest = int(codes.min()), int(codes.max())
+    if smallest >= 0 and largest < codebook_size:
+        return CodeRange(smallest, largest, 0, None)
     bad = np.argwhere((codes < 0) | (codes >= codebook_size))
     first = None
     if len(bad):
         frame, book = (int(i) for i in bad[0])
         first = (frame, book, int(codes[frame, book]))
-    return CodeRange(int(codes.min()), int(codes.max()), len(bad), first)
+    return CodeRange(smallest, largest, len(bad), first)
+
+
+def clamp_notes(clamped: int) -> tuple[str, ...]:
+    """The notes of a run about ids that ``determinism.clamp_codes`` moved; none if it moved none."""
+    return (f"determinism.clamp_codes: {clamped} ids were moved into range",) if clamped else ()

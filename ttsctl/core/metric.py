@@ -28,6 +28,11 @@ class Metric:
     definition: str
     row: bool = False
 
+    @property
+    def signed(self) -> bool:
+        """Whether it may be below zero: a level in dB, or a shift. All else that is measured is an amount."""
+        return self.unit == "dB" or self.name == "offset_ms"
+
 
 @dataclass(frozen=True)
 class Observation:

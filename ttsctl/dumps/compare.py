@@ -9,7 +9,7 @@ from pathlib import Path
 from ttsctl.core.codes import NUM_CODEBOOKS
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.outcome import ExitStatus, Outcome
-from ttsctl.core.plurals import counted
+from ttsctl.core.plurals import counted, listed
 from ttsctl.dumps.diff import (
     CodeDiff,
     diff_by_packets,
@@ -18,12 +18,12 @@ from ttsctl.dumps.diff import (
     different_codebooks,
     equal_diff,
 )
+from ttsctl.dumps.distinct import distinct_dumps
 from ttsctl.dumps.matching import MatchedDumps, condition_differences, match_dumps, request_differences
 from ttsctl.dumps.sources import Dump, load_sources
 
 # Equal to the default of StreamConfig, which a test checks: importing that class would cost time.
 DEFAULT_PACKET_TOKENS = 4
-# Exit statuses of compare-hash.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,29 +73,34 @@ class DumpFacts:
 
 @dataclass(frozen=True)
 class DumpComparison:
-    """The whole comparison. ``unmatched``: one line for each request that only one source answers."""
+    """The whole comparison. ``unmatched``: one line for each request that only one source answers.
+
+    ``unknown_requests``: no dump has a meta that says which request it answers.
+    """
 
     dumps: list[DumpFacts]
     requests: list[RequestResult]
     pairs: list[DumpPair]
     unmatched: list[str]
     notes: list[str]
+    unknown_requests: bool = False
 
 
 def compare_dumps(paths: Sequence[Path], packet_tokens: int | None = None) -> DumpComparison:
-    """Compare the dumps that the paths stand for.
+    """Compare the dumps that the paths stand for, each file once.
 
     ``packet_tokens``: frames a packet; None takes the value of the first meta of each request, or the default of 4
     if no dump of the request has a meta. InputError for fewer than two dumps, for different numbers of codebooks and
-    for a file that cannot be read; CannotJudge if no two dumps answer the same request.
+    for a file that cannot be read; CannotJudge as of distinct_dumps, and if no two dumps answer the same request.
     """
-    dumps, notes = load_sources(paths)
-    if len(dumps) < 2:
-        raise InputError(f"compare-hash: expected at least two dumps, got {len(dumps)}", "name a second dump")
-    matched, unmatched = match_dumps(dumps)
+    named, notes = load_sources(paths)
+    if len(named) < 2:
+        raise InputError(f"compare-hash: expected at least two dumps, got {len(named)}", "name a second dump")
+    distinct, again = distinct_dumps(named)
+    matched, unmatched = match_dumps(distinct)
     if not matched:
         raise CannotJudge(
-            "no two dumps answer the same request: " + "; ".join(unmatched), "name dumps of the same text and voice"
+            f"no two dumps answer the same request: {listed(unmatched, 2)}", "name dumps of the same text and voice"
         )
     tokens = [packet_tokens or _packet_tokens(group.dumps) for group in matched]
     return DumpComparison(
@@ -107,7 +112,8 @@ def compare_dumps(paths: Sequence[Path], packet_tokens: int | None = None) -> Du
             for other in group.dumps[1:]
         ],
         unmatched=unmatched,
-        notes=notes + _notes([dump for group in matched for dump in group.dumps]),
+        notes=notes + again + _notes([dump for group in matched for dump in group.dumps]),
+        unknown_requests=all(dump.meta is None for dump in distinct),
     )
 
 
@@ -129,7 +135,7 @@ def _request_result(group: MatchedDumps, packet_tokens: int) -> RequestResult:
     missing = [dump.label for dump, first in zip(group.dumps, firsts, strict=True) if first is None]
     reason = None
     if missing:
-        reason = f"no first packet of {packet_tokens} frames: {', '.join(missing)} has hashes of other packets only"
+        reason = f"no first packet of {packet_tokens} frames: {listed(missing)} has hashes of other packets only"
     return RequestResult(
         request=group.request,
         dumps=[dump.label for dump in group.dumps],
@@ -193,10 +199,6 @@ def _diff(a: Dump, b: Dump, packet_tokens: int) -> CodeDiff:
 
 def _notes(dumps: Sequence[Dump]) -> list[str]:
     notes = []
-    labels = [dump.label for dump in dumps]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        notes.append(f"named more than once, so compared with itself: {', '.join(twice)}")
     books = {dump.num_codebooks for dump in dumps} - {NUM_CODEBOOKS}
     if books:
         notes.append(
@@ -216,6 +218,8 @@ def judge_comparison(comparison: DumpComparison) -> Outcome:
         headline = f"DIFFER: {len(differing)} of {counted(len(comparison.pairs), 'pair')} over {over}"
         if any(pair.request_differences for pair in differing):
             headline += " (not all ask for the same, so this need not be drift)"
+        elif comparison.unknown_requests:
+            headline += " (without metas: whether they ask for the same is not known)"
         return Outcome(ExitStatus.FAILS, headline + unmatched)
     if comparison.unmatched:
         return Outcome(ExitStatus.NOT_JUDGED, f"NOT JUDGED: {over} equal{unmatched}")

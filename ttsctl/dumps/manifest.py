@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json, write_json
+from ttsctl.core.plurals import listed
 from ttsctl.dumps.meta import REDUMP, DumpMeta, checked_tag, read_meta
 
 MANIFEST = "manifest.json"
@@ -56,10 +58,9 @@ def read_manifest(path: Path) -> list[ManifestEntry]:
     if version.split(".")[0] != MANIFEST_VERSION.split(".")[0]:
         raise InputError(f"manifest {path}: expected schema_version {MANIFEST_VERSION}, got {version}", REDUMP)
     entries = [_read_entry(path, number, item) for number, item in enumerate(value["dumps"])]
-    tags = [entry.tag for entry in entries]
-    twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+    twice = sorted(tag for tag, times in Counter(entry.tag for entry in entries).items() if times > 1)
     if twice:
-        raise InputError(f"manifest {path}: lists {', '.join(twice)} twice", REDUMP)
+        raise InputError(f"manifest {path}: lists {listed(twice)} twice", REDUMP)
     return entries
 
 

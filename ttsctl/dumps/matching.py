@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ttsctl.core.plurals import listed
 from ttsctl.core.provenance import differences
 from ttsctl.dumps.manifest import request_key
 from ttsctl.dumps.meta import DumpMeta
@@ -25,11 +27,13 @@ def match_dumps(dumps: Sequence[Dump]) -> tuple[list[MatchedDumps], list[str]]:
 
     - If every dump was named by its own path, the user asks for exactly these: they are one request, whatever their
       metas say.
+    - Without any meta, one folder is one set, together with the files that are named beside it.
     - If a folder or a manifest was named, dumps match by the text, text id, text mode and voice of their metas. A dump
       without a meta joins the only request that the metas name; if they name several, or none, it matches by its tag.
     - If there are several sources, a request must be in at least two of them; the first source has its reference.
     """
-    if all(dump.explicit for dump in dumps):
+    folders = {dump.source for dump in dumps if not dump.explicit}
+    if not folders or (len(folders) == 1 and all(dump.meta is None for dump in dumps)):
         return [MatchedDumps(_shared_name(dumps), tuple(dumps))], []
     by_request = _by_request(dumps)
     sources = len({dump.source for dump in dumps})
@@ -38,7 +42,8 @@ def match_dumps(dumps: Sequence[Dump]) -> tuple[list[MatchedDumps], list[str]]:
         if len({dump.source for dump in group}) > 1 or (sources == 1 and len(group) > 1):
             matched.append(MatchedDumps(name, tuple(group)))
         else:
-            notes.append(f"{name}: only in {', '.join(dump.label for dump in group)}, nothing to compare it with")
+            labels = listed([dump.label for dump in group])
+            notes.append(f"{name}: only in {labels}, nothing to compare it with")
     return matched, notes
 
 
@@ -59,8 +64,9 @@ def _by_request(dumps: Sequence[Dump]) -> dict[tuple[object, ...], list[Dump]]:
 def _named(groups: dict[tuple[object, ...], list[Dump]]) -> list[tuple[str, list[Dump]]]:
     """A short, unique name for each group: groups of one name get the first digits of their text's sha256."""
     names = [_name(group) for group in groups.values()]
+    times = Counter(names)
     return [
-        (name if names.count(name) == 1 else f"{name} {_text_head(group)}#{number}", group)
+        (name if times[name] == 1 else f"{name} {_text_head(group)}#{number}", group)
         for number, (name, group) in enumerate(zip(names, groups.values(), strict=True))
     ]
 
@@ -106,6 +112,8 @@ def condition_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
 
 def config_differences(a: dict[str, dict[str, Any]], b: dict[str, dict[str, Any]]) -> list[str]:
     """The keys in which two resolved configurations (table -> key -> value) differ, one line each."""
+    if a == b:
+        return []
     lines = []
     for table in sorted(set(a) | set(b)):
         left, right = a.get(table, {}), b.get(table, {})

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.errors import InputError
+from ttsctl.core.plurals import listed
+from ttsctl.core.same_file import FileIdentity, file_identity
 from ttsctl.dumps.manifest import MANIFEST, read_manifest
 from ttsctl.dumps.meta import REDUMP, DumpMeta, read_meta
 from ttsctl.dumps.read import READERS, read_codes
 
 CODES_PREFIX = "codes_"
 META_PREFIX = "meta_"
+# Archives of traces lie beside codes, and have one of their suffixes.
+TRACE_PREFIX = "trace_"
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Dump:
     """One dump to compare: its codes (T, Q) int64, or its meta, or both; never neither.
 
     ``label``: the path as the user would name it. ``source``: the number of the argument that it came from.
-    ``explicit``: False for a dump that a folder or a manifest listed.
+    ``explicit``: False for a dump that a folder or a manifest listed. ``codes_id``, ``meta_id``: the files themselves.
     """
 
     label: str
@@ -33,6 +37,8 @@ class Dump:
     num_codebooks: int
     codes: CodeArray | None
     meta: DumpMeta | None
+    codes_id: FileIdentity | None
+    meta_id: FileIdentity | None
 
     def chain(self, packet_tokens: int) -> list[str] | None:
         """Chained packet hashes at ``packet_tokens``; None if codes are absent and the meta has another packet size."""
@@ -71,33 +77,53 @@ def load_sources(paths: Sequence[Path]) -> tuple[list[Dump], list[str]]:
 
 
 def _folder(folder: Path, number: int, notes: list[str]) -> list[Dump]:
-    """The dumps of the folder's manifest; without a manifest, of all its metas; without a meta, all its code files."""
+    """The dumps of the folder's manifest; without a manifest, of all its metas; without a meta, its code files."""
     if (folder / MANIFEST).is_file():
         return _manifest(folder / MANIFEST, number, notes)
-    metas = sorted(folder.glob(f"{META_PREFIX}*.json"))
-    codes = sorted(p for p in folder.glob(f"{CODES_PREFIX}*") if p.suffix.lower() in READERS)
-    if not metas and not codes:
+    found = _files(folder)
+    metas = [path for path in found if path.name.startswith(META_PREFIX) and path.name.endswith(".json")]
+    arrays = [path for path in found if path.suffix.lower() in READERS and not path.name.startswith(TRACE_PREFIX)]
+    if not metas and not arrays:
         raise InputError(
-            f"folder {folder}: no dump in it (expected {MANIFEST}, meta_<tag>.json or codes_<tag>.npy)",
-            "name the folder that 'ttsctl dump-codes' wrote",
+            f"folder {folder}: no dump in it (expected {MANIFEST}, meta_<tag>.json, or files of codes)",
+            "name the folder that 'ttsctl dump-codes' wrote, or one of code files",
         )
+    codes = [path for path in arrays if path.name.startswith(CODES_PREFIX)]
+    # Where nothing is named as ttsctl names it, every file that can hold codes is meant.
+    if not metas and not codes:
+        return [_load(path, None, number, explicit=False) for path in arrays]
+    others = [path.name for path in arrays if not path.name.startswith(CODES_PREFIX)]
+    if others:
+        notes.append(f"{folder}: not named {CODES_PREFIX}<tag>, so not compared: {listed(others)}")
     if not metas:
         return [_load(path, None, number, explicit=False) for path in codes]
+    _require_metas(codes, {path.name for path in metas})
+    return [_load(_codes_beside(path), path, number, explicit=False) for path in metas]
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        raise InputError(f"folder {folder}: {error.strerror or error}", "check the path and its permissions") from error
+
+
+def _require_metas(codes: Sequence[Path], metas: Set[str]) -> None:
+    """InputError for codes whose meta is missing: a folder of metas says of each dump what it is."""
     for path in codes:
-        if not _meta_name(path).is_file():
+        if _meta_name(path).name not in metas:
             raise InputError(
                 f"{path}: its {_meta_name(path).name} is missing", f"{REDUMP}, or compare the file by its own path"
             )
-    return [_load(_codes_beside(path), path, number, explicit=False) for path in metas]
 
 
 def _manifest(manifest: Path, number: int, notes: list[str]) -> list[Dump]:
     """The dumps that the manifest lists; InputError for one whose codes have changed since it was listed."""
     dumps = []
-    listed = set()
+    in_manifest = set()
     for entry in read_manifest(manifest):
         meta = manifest.parent / f"{META_PREFIX}{entry.tag}.json"
-        listed.add(meta.name)
+        in_manifest.add(meta.name)
         dump = _load(_codes_beside(meta), meta, number, explicit=False)
         if dump.sha256 != entry.sha256:
             raise InputError(
@@ -106,9 +132,12 @@ def _manifest(manifest: Path, number: int, notes: list[str]) -> list[Dump]:
         dumps.append(dump)
     if not dumps:
         raise InputError(f"manifest {manifest}: lists no dump", REDUMP)
-    others = sorted(p.name for p in manifest.parent.glob(f"{META_PREFIX}*.json") if p.name not in listed)
+    beside = [path for path in _files(manifest.parent) if path.name.startswith((CODES_PREFIX, META_PREFIX))]
+    # By the name of its meta, so that a dump of codes and meta is named once.
+    metas = {(path.name if path.suffix == ".json" else _meta_name(path).name): path.name for path in beside}
+    others = [name for meta, name in metas.items() if meta not in in_manifest]
     if others:
-        notes.append(f"{manifest} does not list {', '.join(others)}: not compared")
+        notes.append(f"{manifest} does not list {listed(others)}: not compared")
     return dumps
 
 
@@ -135,11 +164,14 @@ def _load(codes_file: Path | None, meta_file: Path | None, number: int, explicit
     tag = Path(label).stem.removeprefix(CODES_PREFIX).removeprefix(META_PREFIX)
     if meta is not None:
         _check_against_meta(label, codes, meta)
+    codes_id = file_identity(codes_file) if codes_file else None
+    meta_id = file_identity(meta_file) if meta_file else None
     if codes is not None:
-        rows, books = codes.shape
-        return Dump(label, tag, number, explicit, codes_sha256(codes), rows, books, codes, meta)
-    assert meta is not None, "a source is a code file or a meta"
-    return Dump(label, tag, number, explicit, meta.sha256, meta.frames, meta.num_codebooks, None, meta)
+        sha256, (frames, books) = codes_sha256(codes), codes.shape
+    else:
+        assert meta is not None, "a source is a code file or a meta"
+        sha256, frames, books = meta.sha256, meta.frames, meta.num_codebooks
+    return Dump(label, tag, number, explicit, sha256, frames, books, codes, meta, codes_id, meta_id)
 
 
 def _check_against_meta(label: str, codes: CodeArray | None, meta: DumpMeta) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ttsctl.core.audio import PcmArray
-from ttsctl.core.codes import CodeArray
+from ttsctl.core.codes import CodeArray, clamp_notes
 from ttsctl.core.config import Config
 from ttsctl.core.delivery import chunk_samples
 from ttsctl.core.engine import Capabilities, EngineInfo
@@ -28,7 +28,7 @@ from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket
 from ttsctl.engine.codegen.worker import CodegenWorker
 from ttsctl.engine.cuda_handover import refuse_sync
 from ttsctl.engine.decode.deliver import deliver
-from ttsctl.engine.decode.stage import DecodeStage, Decoding, clamp_notes
+from ttsctl.engine.decode.stage import DecodeStage, Decoding
 from ttsctl.engine.decode.variants import decode_variant
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder

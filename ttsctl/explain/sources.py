@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.core.plurals import listed
+from ttsctl.core.same_file import FileIdentity, compared_with_itself
 from ttsctl.dumps.matching import condition_differences, request_differences
 from ttsctl.dumps.meta import DumpMeta
 from ttsctl.dumps.sources import Dump, load_sources
@@ -15,11 +17,12 @@ from ttsctl.explain.compare_traces import Side
 
 @dataclass(frozen=True, eq=False)
 class RecordedRun:
-    """One dump: the run to be explained, its meta if it has one, and a note if it has no trace."""
+    """One dump: the run to be explained, its meta if it has one, a note if it has no trace, and its file of codes."""
 
     side: Side
     meta: DumpMeta | None
     note: str | None
+    codes_id: FileIdentity | None
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -29,18 +32,21 @@ def load_run(path: Path) -> RecordedRun:
     """
     dumps, _ = load_sources([path])
     if len(dumps) != 1:
-        names = ", ".join(dump.label for dump in dumps[:4])
+        names = listed([dump.label for dump in dumps], 4)
         raise InputError(f"{path}: expected one run, got {len(dumps)}: {names}", "name one of them by its code file")
     dump = dumps[0]
     if dump.codes is None:
         raise InputError(f"{dump.label}: its codes are missing", "explain needs the codes beside the meta")
     trace = _trace_beside(dump)
     note = None if trace is not None else f"{dump.label} has no trace beside it; record runs with record.trace"
-    return RecordedRun(Side(dump.label, dump.codes, read_trace(trace) if trace else None), dump.meta, note)
+    side = Side(dump.label, dump.codes, read_trace(trace) if trace else None)
+    return RecordedRun(side, dump.meta, note, dump.codes_id)
 
 
 def check_comparable(a: RecordedRun, b: RecordedRun) -> None:
-    """CannotJudge if the two answer different requests: their codes must differ, from no first cause."""
+    """CannotJudge if the two are one file, which never differs, or answer different requests, which always do."""
+    if a.codes_id is not None and a.codes_id == b.codes_id:
+        raise compared_with_itself(a.side.label, b.side.label)
     if a.meta is None or b.meta is None:
         return
     # The ids of text and voice are only names.

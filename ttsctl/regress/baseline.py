@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,16 +20,36 @@ from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, write_json
+from ttsctl.core.files import read_json_bytes, write_json
 from ttsctl.core.metric import Observation
+from ttsctl.core.plurals import listed
 from ttsctl.core.validation import input_error
+from ttsctl.regress.baseline_values import (
+    CaseId,
+    Frames,
+    Metrics,
+    PacketTokens,
+    Sha256,
+    check_packets,
+    having,
+    twice,
+)
 from ttsctl.regress.case_runs import CaseRuns
-from ttsctl.regress.conditions import Conditions, codes_conditions, request_conditions, timing_conditions
+from ttsctl.regress.conditions import (
+    TIMING_DECIDES,
+    Conditions,
+    codes_conditions,
+    request_conditions,
+    timing_conditions,
+)
 
 BASELINE = "baseline.json"
 BASELINE_VERSION = "1.0"
 REMAKE = "make it again with 'ttsctl regress SUITE --write-baseline DIR'"
 
+# What a comparison cannot do without.
+_REQUEST = frozenset({"text_sha256", "text_mode", "speaker", "language", "instruct"})
+_CODES = frozenset({"checkpoint_sha256", "sample_rate"})
 _STRICT: dict[str, Any] = {"strict": True, "allow_inf_nan": False, "extra": "ignore"}
 
 
@@ -42,13 +62,13 @@ class BaselineCase:
     """
 
     __pydantic_config__ = _STRICT
-    id: str
-    request: Conditions
-    codes_sha256: str
-    frames: int
-    packet_tokens: int
-    packet_sha256: list[str]
-    metrics: dict[str, float | int | str | bool]
+    id: CaseId
+    request: Annotated[Conditions, having(_REQUEST)]
+    codes_sha256: Sha256
+    frames: Frames
+    packet_tokens: PacketTokens
+    packet_sha256: list[Sha256]
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -59,8 +79,8 @@ class Baseline:
     suite: str
     created_utc: str
     config_sha256: str
-    codes_conditions: Conditions
-    timing_conditions: Conditions
+    codes_conditions: Annotated[Conditions, having(_CODES)]
+    timing_conditions: Annotated[Conditions, having(frozenset(TIMING_DECIDES))]
     provenance: dict[str, Any]
     cases: list[BaselineCase]
     config: dict[str, dict[str, Any]] | None = None
@@ -102,14 +122,31 @@ def write_baseline(suite: str, config: Config, info: EngineInfo, cases: Sequence
 
 
 def read_baseline(folder: Path) -> Baseline:
-    """The baseline in the folder of an earlier run, or in a committed one. InputError says what is wrong with it."""
+    """The baseline in the folder of an earlier run, or in a committed one.
+
+    InputError says what is wrong with it: a value that no run can give, or parts that contradict each other.
+    """
     path = folder / BASELINE
     if folder.is_dir() and not path.is_file():
         raise InputError(f"baseline {folder}: no {BASELINE} in it", "name the folder of an earlier regress run")
-    value = read_json(path, "baseline")
+    raw, value = read_json_bytes(path, "baseline")
     if not isinstance(value, dict) or str(value.get("schema_version", "")).partition(".")[0] != "1":
         raise InputError(f"baseline {path}: expected a JSON object with schema_version {BASELINE_VERSION}", REMAKE)
     try:
-        return TypeAdapter(Baseline).validate_json(path.read_bytes())
+        baseline = TypeAdapter(Baseline).validate_json(raw)
     except ValidationError as error:
         raise input_error(f"baseline {path}", error, fix=REMAKE) from error
+    _check_consistent(path, baseline)
+    return baseline
+
+
+def _check_consistent(path: Path, baseline: Baseline) -> None:
+    """The parts of a baseline must agree with each other; whether they are true only a new run can tell."""
+    again = twice(baseline.cases)
+    if again:
+        raise InputError(f"baseline {path}: several cases have the same id: {listed(again)}", REMAKE)
+    for case in baseline.cases:
+        where = f"baseline {path}: case {case.id}"
+        check_packets(where, case.frames, case.packet_tokens, case.packet_sha256, REMAKE)
+        if case.metrics.get("frames", case.frames) != case.frames:
+            raise InputError(f"{where}: frames: {case.frames}, but {case.metrics['frames']} among its metrics", REMAKE)

@@ -13,13 +13,17 @@ from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.run import Run
 from ttsctl.dumps.meta import build_meta
 from ttsctl.dumps.write import write_dump
+from ttsctl.runs.run_decode import run_decode_offline
 from ttsctl.runs.run_stream import run_offline, run_stream
 from ttsctl.runs.texts import Case
 
 
 @dataclass(frozen=True)
 class CaseRuns:
-    """The counted runs of a case: one streamed, one offline, and streamed repeats that show whether codes drift."""
+    """The counted runs of a case: one streamed, one offline, and streamed repeats that show whether codes drift.
+
+    ``offline`` spoke by itself; or it decoded the streamed run's codes in one call, and has none of its own.
+    """
 
     case: Case
     info: EngineInfo
@@ -35,21 +39,35 @@ class CaseRuns:
 
     @property
     def by_name(self) -> dict[str, Run]:
-        """All runs in the order in which they were made: "stream", "offline", "repeat_1", "repeat_2", ..."""
+        """All runs in the order in which they were made: "stream", "offline", "repeat_1", "repeat_2", ...; an offline
+        run of the stream's codes is called "offline_from_codes".
+        """
+        offline = "offline" if self.offline.codes is not None else "offline_from_codes"
         repeats = {f"repeat_{number}": run for number, run in enumerate(self.repeats, start=1)}
-        return {"stream": self.stream, "offline": self.offline, **repeats}
+        return {"stream": self.stream, offline: self.offline, **repeats}
 
 
-def run_case(engine: Engine, case: Case, repeats: int, warmup: int, cancelled: threading.Event) -> CaseRuns:
+def run_case(
+    engine: Engine,
+    case: Case,
+    repeats: int,
+    warmup: int,
+    cancelled: threading.Event,
+    offline_from_codes: bool = False,
+) -> CaseRuns:
     """Make ``warmup`` streamed runs that are thrown away, one streamed, one offline, and ``repeats`` more streamed.
 
+    ``offline_from_codes``: the offline run decodes the streamed one's codes, so that drift does not spoil its audio.
     EngineError if the engine breaks its protocol, Cancelled if ``cancelled`` is set; else whatever the engine raises.
     """
     started = time.perf_counter()
     for _ in range(warmup):
         run_stream(engine, case.request, cancelled)
     stream = run_stream(engine, case.request, cancelled)
-    offline = run_offline(engine, case.request)
+    if offline_from_codes:
+        offline = run_decode_offline(engine, stream.require_codes(), f"codes of {case.id}")
+    else:
+        offline = run_offline(engine, case.request)
     repeated = tuple(run_stream(engine, case.request, cancelled) for _ in range(repeats))
     return CaseRuns(case, engine.info, stream, offline, repeated, time.perf_counter() - started)
 
@@ -71,8 +89,8 @@ def save_runs(runs: CaseRuns, folder: Path, config: Config) -> None:
         if len(run.require_pcm()):
             write_wav(path, run.require_pcm(), runs.info.sample_rate)
     for name, run in runs.by_name.items():
-        codes = run.require_codes()
-        if len(codes):
+        codes = run.codes
+        if codes is not None and len(codes):
             meta = build_meta(run, case.request, config, runs.info, f"{case.id}_{name}")
             packets = run.packets if config.record.packets and run.kind == "stream" else None
             write_dump(folder / "codes", meta, codes, run.trace, packets, run.chunks)

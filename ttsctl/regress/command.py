@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,8 @@ class RegressOptions:
 
     ``suite``: a suite file, or the name of a shipped suite. ``baseline``: a folder to compare with in place of the
     suite's. ``write_baseline``: a new folder for this run's own baseline. ``checkpoint`` and ``sets`` change settings
-    of the suite. ``out``: the root of the run folders.
+    of the suite. ``out``: the root of the run folders. ``offline_from_codes``: the offline run of each case decodes the
+    stream's codes, also if the suite does not say so.
     """
 
     suite: str
@@ -36,6 +37,7 @@ class RegressOptions:
     checkpoint: str | None = None
     sets: list[str] | None = None
     out: Path = Path("output")
+    offline_from_codes: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ def run_regress(options: RegressOptions, progress: CaseProgress | None = None) -
     """
     _check_baselines(options)
     suite = load_suite(find_suite(options.suite))
+    if options.offline_from_codes:
+        suite = replace(suite, offline_from_codes=True)
+    if suite.offline_from_codes and options.write_baseline is not None:
+        what = "--write-baseline: a baseline needs offline runs that make their own codes"
+        raise InputError(what, "leave out --offline-from-codes, and offline_from_codes of the suite")
     config = resolve_config(dict(suite.config_tables), suite.path, chosen_sets(options.checkpoint, options.sets))
     with run_folder(options.out, RegressSummary) as run:
         result = run_suite(
@@ -72,6 +79,7 @@ def run_regress(options: RegressOptions, progress: CaseProgress | None = None) -
             options.write_baseline is not None,
             run.path,
             progress,
+            baseline_named=options.baseline is not None,
         )
         summary = summarise(result, result.info.provenance if result.info else collect_provenance())
         write_text(run.path / JUNIT, junit_xml(summary))

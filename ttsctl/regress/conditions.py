@@ -13,6 +13,11 @@ from ttsctl.dumps.meta import text_sha256
 
 Conditions = dict[str, Any]
 
+# Times are compared across all settings: what a setting costs is what the gate is for. Only these facts make two runs
+# unlike each other; of the request its text and voice do, but not how the text is fed.
+TIMING_DECIDES = ("machine_id", "checkpoint_sha256")
+FED = "text_mode"
+
 
 def request_conditions(request: Request) -> Conditions:
     """What must be equal for two requests to be the same request."""
@@ -45,7 +50,7 @@ def codes_conditions(config: Config, info: EngineInfo) -> Conditions:
 
 
 def timing_conditions(config: Config, info: EngineInfo) -> Conditions:
-    """What must be equal for times to be comparable: machine, threads, checkpoint, packet size, devices and dtypes."""
+    """The facts behind times. ``TIMING_DECIDES`` must be equal for times to be comparable; the others are named."""
     codegen_device, codegen_dtype = _placed(config, info, "codegen")
     decoder_device, decoder_dtype = _placed(config, info, "decoder")
     return {
@@ -65,6 +70,21 @@ def _placed(config: Config, info: EngineInfo, stage: str) -> tuple[str, str]:
     tables = config.to_dict()["engine"]
     device = info.in_force.get(f"{stage}_device") or tables[f"{stage}_device"] or config.engine.device
     return str(device), str(info.in_force.get(f"{stage}_dtype") or tables[f"{stage}_dtype"])
+
+
+def settings(config: Mapping[str, Mapping[str, Any]] | None, timing: Conditions) -> Conditions:
+    """Everything that may be set by its dotted name, and what came of it: threads, devices and dtypes in force.
+
+    ``config`` by tables is None for a baseline that is older than the key; then only what is in ``timing`` is known.
+    """
+    asked = {f"{table}.{key}": value for table, keys in (config or {}).items() for key, value in keys.items()}
+    return {**asked, **{key: value for key, value in timing.items() if key not in TIMING_DECIDES}}
+
+
+def differing_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """As ``differing``, for the settings that both know."""
+    known = [name for name in then if name in now]
+    return differing({name: then[name] for name in known}, {name: now[name] for name in known})
 
 
 def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -14,8 +14,9 @@ from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.verdict import GateStatus, Verdict
 from ttsctl.regress.aggregate import Aggregate
+from ttsctl.regress.coverage import Coverage
 from ttsctl.regress.gates import PIN_PREFIX, GateSetting, Operator, Statistic
-from ttsctl.regress.measure import MeasuredCase, Observations
+from ttsctl.regress.measure import OFFLINE_FROM_CODES, MeasuredCase, Observations
 from ttsctl.regress.reference import Reference
 from ttsctl.regress.suite import Suite
 from ttsctl.runs.texts import Case
@@ -36,6 +37,9 @@ _BESIDE = MappingProxyType(
         "mae_waveform": "offset_ms",
     }
 )
+# The gates on what offline runs give: their codes, and their audio beside the stream's.
+_OF_OFFLINE_CODES = frozenset({"offline_codes"})
+_OF_OFFLINE_AUDIO = frozenset({"mae_waveform", "duration_diff_ms"})
 
 
 def judge_gates(
@@ -49,18 +53,37 @@ def judge_gates(
     verdicts = [_pin(key, wanted, config) for key, wanted in suite.pins.items()]
     for setting in suite.gates:
         statistic = setting.gate.statistic
-        if not setting.on:
+        if suite.offline_from_codes and setting.gate.name in _OF_OFFLINE_CODES and setting.on:
+            verdicts.append(_verdict(setting, _unasked(setting), None, "", OFFLINE_FROM_CODES))
+        elif not setting.on:
             verdicts.append(_verdict(setting, "skipped", None, "", "off in this suite"))
         elif statistic is not None:
             verdicts.append(_over_all(setting, statistic, cases, aggregates, reference))
         else:
             verdicts += [_one_case(setting, case, reference) for case in cases]
-    return verdicts
+    return [_named(verdict) for verdict in verdicts] if suite.offline_from_codes else verdicts
 
 
-def suite_outcome(verdicts: Sequence[Verdict], gates: Sequence[GateSetting], cases: Sequence[MeasuredCase]) -> Outcome:
+def _unasked(setting: GateSetting) -> GateStatus:
+    """The status of a gate whose figure was not asked for: one that the suite requires leaves the run not judged."""
+    return "not_comparable" if setting.required else "skipped"
+
+
+def _named(verdict: Verdict) -> Verdict:
+    """The verdict, and after its reason what offline audio it was held against."""
+    if verdict.gate not in _OF_OFFLINE_AUDIO:
+        return verdict
+    return replace(verdict, reason="; ".join(part for part in (verdict.reason, OFFLINE_FROM_CODES) if part))
+
+
+def suite_outcome(
+    verdicts: Sequence[Verdict],
+    gates: Sequence[GateSetting],
+    cases: Sequence[MeasuredCase],
+    coverage: Coverage | None,
+) -> Outcome:
     """The exit status of a judged run, and the closing line: cases, failed gates, and what could not be compared."""
-    status = _status(verdicts, gates, cases)
+    status = _status(verdicts, gates, cases, coverage)
     failed = [v.gate for v in verdicts if v.status == "fail"]
     not_comparable = dict.fromkeys(v.gate for v in verdicts if v.status == "not_comparable")
     errors = sum(case.error is not None for case in cases)
@@ -73,14 +96,28 @@ def suite_outcome(verdicts: Sequence[Verdict], gates: Sequence[GateSetting], cas
     parts.append(f"{sum(v.status == 'pass' for v in verdicts)} passed")
     if not_comparable:
         parts.append(f"not comparable: {', '.join(not_comparable)}")
+    gaps = coverage.gaps if coverage is not None else None
+    if coverage is not None and not coverage.compared:
+        parts.append("nothing was compared with the baseline")
+    if gaps:
+        parts.append(gaps)
     if not cases:
         parts.append("no case ran")
-    return Outcome(status, f"{_WORDS[status]}: {'; '.join(parts)}")
+    elif status == ExitStatus.NOT_JUDGED and not _measured_passes(verdicts):
+        parts.append("no gate judged anything that was measured")
+    word = _WORDS[status] + (" IN PART" if gaps and status == ExitStatus.HOLDS else "")
+    return Outcome(status, f"{word}: {'; '.join(parts)}")
 
 
-def _status(verdicts: Sequence[Verdict], gates: Sequence[GateSetting], cases: Sequence[MeasuredCase]) -> ExitStatus:
-    """FAILS if any gate failed. Else NOT_JUDGED if no case ran, a case failed, a required gate was not comparable, or
-    nothing was judged. A gate that is "not_comparable" without being required is shown, but decides nothing.
+def _status(
+    verdicts: Sequence[Verdict],
+    gates: Sequence[GateSetting],
+    cases: Sequence[MeasuredCase],
+    coverage: Coverage | None,
+) -> ExitStatus:
+    """FAILS if any gate failed. Else NOT_JUDGED if no case ran, a case failed, a required gate was not comparable,
+    nothing that was measured was judged, or the coverage of the baseline says so. A gate that is "not_comparable"
+    without being required is shown, but decides nothing.
     """
     required = {setting.gate.name for setting in gates if setting.required}
     if any(v.status == "fail" for v in verdicts):
@@ -89,7 +126,14 @@ def _status(verdicts: Sequence[Verdict], gates: Sequence[GateSetting], cases: Se
         return ExitStatus.NOT_JUDGED
     if any(v.status == "error" or (v.status == "not_comparable" and v.gate in required) for v in verdicts):
         return ExitStatus.NOT_JUDGED
-    return ExitStatus.HOLDS if any(v.status == "pass" for v in verdicts) else ExitStatus.NOT_JUDGED
+    if coverage is not None and coverage.why_not_judged:
+        return ExitStatus.NOT_JUDGED
+    return ExitStatus.HOLDS if _measured_passes(verdicts) else ExitStatus.NOT_JUDGED
+
+
+def _measured_passes(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The passes of gates on what was measured. A pin only says that a setting is what the suite wrote."""
+    return [v for v in verdicts if v.status == "pass" and not v.gate.startswith(PIN_PREFIX)]
 
 
 def holds(value: Value, op: Operator, threshold: Value) -> bool:
@@ -155,8 +199,13 @@ def _equal_codes(
     if verdict.status == "pass" and packet is None:
         return verdict
     frames = observations["frames"].value
-    where = f"first different packet {packet}; " if packet is not None else ""
-    return replace(verdict, status="fail", reason=f"{where}{then.frames} frames in the baseline, {frames} now")
+    where = f"first different packet {packet}" if packet is not None else ""
+    lengths = f"{then.frames} frames in the baseline, {frames} now"
+    return replace(verdict, status="fail", reason=_phrases(where, lengths, reference.settings_words([case])))
+
+
+def _phrases(*phrases: str | None) -> str | None:
+    return "; ".join(phrase for phrase in phrases if phrase) or None
 
 
 def _remark(setting: GateSetting, observations: Observations) -> str | None:
@@ -190,6 +239,9 @@ def _over_all(
         return _verdict(setting, "fail", value, "", "no value: " + ", ".join(missing))
     limit, reason = _limit(setting, statistic, ran, reference)
     verdict = _compared(setting, value, limit, "", reason)
+    # Times are held against the baseline whatever was set, so the reader has to know what was.
+    if setting.gate.against is not None and (setting.gate.timing or verdict.status == "fail"):
+        verdict = replace(verdict, reason=_phrases(reason, reference.settings_words(ran)))
     if verdict.status == "pass" and len(ran) < len(cases):
         return _verdict(setting, "error", value, "", f"holds, but only {len(ran)} of {len(cases)} cases ran")
     return verdict

@@ -17,6 +17,9 @@ from ttsctl.regress.reference import BaselineTarget
 from ttsctl.regress.runner import CaseError, FailedCase
 from ttsctl.runs.texts import Case
 
+# Why nothing is known of codes that the offline run would make.
+OFFLINE_FROM_CODES = "the offline run decodes the stream's own codes (offline_from_codes)"
+
 Observations = dict[str, Observation]
 # By metric: the value, and why it is missing where it is None.
 Figures = dict[str, tuple[Value, str | None]]
@@ -24,7 +27,11 @@ Figures = dict[str, tuple[Value, str | None]]
 
 @dataclass(frozen=True)
 class RunFacts:
-    """One run of a case. ``run`` is "stream", "offline", or "repeat_1", "repeat_2", ... in the order they ran."""
+    """One run of a case. ``run`` is "stream", "offline", or "repeat_1", "repeat_2", ... in the order they ran.
+
+    "offline_from_codes" decoded the codes of "stream": those are its hash and frames, and nothing of it was truncated.
+    ``clamped``: ids that ``determinism.clamp_codes`` moved into range.
+    """
 
     run: str
     codes_sha256: str
@@ -35,6 +42,7 @@ class RunFacts:
     rtf: float | None
     total_s: float | None
     wall_rtf: float | None
+    clamped: int
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     return MeasuredCase(
         case=runs.case,
         observations={name: observed(name, value, why) for name, (value, why) in figures.items()},
-        runs=[_facts(name, run) for name, run in runs.by_name.items()],
+        runs=[_facts(name, run, runs.stream.require_codes()) for name, run in runs.by_name.items()],
         stalls=stalls,
         wall_s=runs.wall_s,
         notes=[f"{runs.case.id}: {note}" for note in (*notes, *map(str, stalls or ()))],
@@ -84,17 +92,20 @@ def unmeasured_case(failed: FailedCase) -> MeasuredCase:
     return MeasuredCase(failed.case, None, failed.error)
 
 
-def _facts(name: str, run: Run) -> RunFacts:
+def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
+    """The facts of a run; ``given``: what it decoded, if it made no codes itself."""
+    codes = given if run.codes is None else run.codes
     return RunFacts(
         run=name,
-        codes_sha256=codes_sha256(run.require_codes()),
-        frames=len(run.require_codes()),
+        codes_sha256=codes_sha256(codes),
+        frames=len(codes),
         samples=len(run.require_pcm()),
         truncated=bool(run.truncated),
         ttfa_ms=run.timing.ttfa_ms,
         rtf=run.timing.rtf,
         total_s=run.timing.total_s,
         wall_rtf=run.timing.wall_rtf,
+        clamped=run.clamped,
     )
 
 
@@ -126,15 +137,20 @@ def _first_diff_frame(a: CodeArray, b: CodeArray) -> int | None:
 
 
 def _codes(runs: CaseRuns) -> Figures:
-    every_codes = [*(run.require_codes() for run in runs.streams), runs.offline.require_codes()]
+    stream, offline = runs.stream.require_codes(), runs.offline.codes
+    every_codes = [*(run.require_codes() for run in runs.streams), *([] if offline is None else [offline])]
     outside = [code_range(codes, runs.info.codebook_size).out_of_range_count for codes in every_codes]
-    offline_first = _first_diff_frame(runs.stream.require_codes(), runs.offline.require_codes())
+    offline_first = None if offline is None else _first_diff_frame(stream, offline)
+    equal = None if offline is None else offline_first is None
     return {
-        "codes_sha256": (codes_sha256(runs.stream.require_codes()), None),
-        "offline_codes_equal": (offline_first is None, None),
-        "offline_first_diff_frame": (offline_first, "stream and offline are equal"),
+        "codes_sha256": (codes_sha256(stream), None),
+        "offline_codes_equal": (equal, OFFLINE_FROM_CODES),
+        "offline_first_diff_frame": (
+            offline_first,
+            OFFLINE_FROM_CODES if offline is None else "stream and offline are equal",
+        ),
         "out_of_range_count": (max(outside), None),
-        "truncated": (any(run.truncated for run in runs.streams) or runs.offline.truncated, None),
+        "truncated": (any(run.truncated for run in (*runs.streams, runs.offline)), None),
     }
 
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ttsctl.core.outcome import ExitStatus
 from ttsctl.core.printable import printable
 from ttsctl.core.verdict import Verdict
 from ttsctl.regress.gate_rows import asks, gate_rows, shown
@@ -20,14 +21,17 @@ _TAGS = {"fail": "failure", "error": "error", "not_comparable": "skipped", "skip
 def junit_xml(summary: RegressSummary) -> str:
     """The document. A verdict "fail" is a failure, "error" an error, "not_comparable" and "skipped" are skipped.
 
-    A run without any case gets one error, so that no server shows it as green.
+    A run that could not be judged gets one error, so that no server shows it as green. A case of the baseline that did
+    not run is skipped.
     """
     suite = ElementTree.Element("testsuite", name=_clean(summary.suite.name), timestamp=summary.created_utc)
     times = {case.id: case.wall_s for case in summary.cases}
     for verdict in summary.verdicts:
         _test_case(suite, summary.suite.name, verdict, times.get(verdict.where))
-    if not summary.cases:
-        _nothing_ran(suite, summary)
+    for case_id in summary.baseline.cases_not_run:
+        _not_run(suite, summary, case_id)
+    if not summary.cases or (summary.exit_status == ExitStatus.NOT_JUDGED and not summary.counts["error"]):
+        _not_judged(suite, summary)
     total = sum(wall for wall in times.values() if wall is not None)
     counts = {
         "tests": str(len(suite)),
@@ -56,8 +60,14 @@ def _test_case(suite: ElementTree.Element, name: str, verdict: Verdict, wall_s: 
         found.set("type", verdict.status)
 
 
-def _nothing_ran(suite: ElementTree.Element, summary: RegressSummary) -> None:
-    case = ElementTree.SubElement(suite, "testcase", name="cases", classname=f"{_clean(summary.suite.name)}.all")
+def _not_run(suite: ElementTree.Element, summary: RegressSummary, case_id: str) -> None:
+    name = _clean(f"{summary.suite.name}.{case_id}")
+    case = ElementTree.SubElement(suite, "testcase", name="baseline", classname=name)
+    ElementTree.SubElement(case, "skipped", message="a case of the baseline that did not run")
+
+
+def _not_judged(suite: ElementTree.Element, summary: RegressSummary) -> None:
+    case = ElementTree.SubElement(suite, "testcase", name="judged", classname=f"{_clean(summary.suite.name)}.all")
     ElementTree.SubElement(case, "error", message=_clean(summary.headline), type="error")
 
 

@@ -10,9 +10,21 @@ from ttsctl.audio.wav import read_audio
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
+from ttsctl.core.plurals import listed
 from ttsctl.regress.baseline import Baseline, BaselineCase, read_baseline
+from ttsctl.regress.baseline_values import check_audio
 from ttsctl.regress.case_runs import stream_wav
-from ttsctl.regress.conditions import codes_conditions, differing, request_conditions, timing_conditions
+from ttsctl.regress.conditions import (
+    FED,
+    TIMING_DECIDES,
+    Conditions,
+    codes_conditions,
+    differing,
+    differing_settings,
+    request_conditions,
+    settings,
+    timing_conditions,
+)
 from ttsctl.regress.gates import GATES, Gate
 from ttsctl.runs.texts import Case
 
@@ -33,26 +45,32 @@ class BaselineTarget:
 
 @dataclass(frozen=True)
 class Reference:
-    """The baseline of a run. ``codes_differ`` and ``timing_differ`` list the conditions that are not the same now.
+    """The baseline of a run. ``codes_differ`` and ``timing_differ`` list the conditions that are not the same now, and
+    forbid a comparison; ``settings_differ`` what else was set otherwise, which a verdict names.
 
-    Without a baseline ``absent`` says why. ``writing``: this run makes a baseline, so that none is missing.
+    Without a baseline ``absent`` says why. ``writing``: this run makes a baseline, so that none is missing. ``named``:
+    the baseline was asked for by this run, and not only by its suite.
     """
 
     baseline: Baseline | None
     folder: Path | None = None
     absent: str | None = None
     writing: bool = False
+    named: bool = False
     codes_differ: list[str] = field(default_factory=list)
     timing_differ: list[str] = field(default_factory=list)
+    settings_differ: list[str] = field(default_factory=list)
 
     def under(self, config: Config, info: EngineInfo) -> Reference:
         """This reference for a run under ``config`` on the engine of ``info``, with the conditions that differ."""
         if self.baseline is None:
             return self
+        then, now = self.baseline.timing_conditions, timing_conditions(config, info)
         return replace(
             self,
             codes_differ=differing(self.baseline.codes_conditions, codes_conditions(config, info)),
-            timing_differ=differing(self.baseline.timing_conditions, timing_conditions(config, info)),
+            timing_differ=differing(_only(TIMING_DECIDES, then), _only(TIMING_DECIDES, now)),
+            settings_differ=differing_settings(settings(self.baseline.config, then), settings(config.to_dict(), now)),
         )
 
     def why_not(self, gate: Gate, cases: Sequence[Case]) -> str | None:
@@ -73,6 +91,8 @@ class Reference:
         if then is None:
             return "the baseline does not have this case"
         request = differing(then.request, request_conditions(case.request))
+        if gate.timing:
+            request = [line for line in request if not line.startswith(f"{FED}: ")]
         if request:
             return "; ".join(request)
         if gate.against in ("plus", "times") and not _is_number(then.metrics.get(gate.metric)):
@@ -80,6 +100,15 @@ class Reference:
         if gate.against == "audio" and self.wav(case) is None:
             return "the baseline has no audio of this case"
         return None
+
+    def settings_words(self, cases: Sequence[Case]) -> str:
+        """What was set otherwise in the baseline's runs of these cases, as one phrase; "" if nothing was."""
+        lines = dict.fromkeys(self.settings_differ)
+        for case in cases:
+            then = self.case(case)
+            fed = differing(_only([FED], then.request), _only([FED], request_conditions(case.request))) if then else []
+            lines.update(dict.fromkeys(fed))
+        return f"set otherwise: {listed(list(lines), 4)}" if lines else ""
 
     def case(self, case: Case) -> BaselineCase | None:
         """The case as it was in the baseline; None if there is no baseline, or the case is not in it."""
@@ -108,10 +137,11 @@ class Reference:
         return BaselineTarget(pcm, then.packet_sha256, then.packet_tokens, why_no_pcm or "no audio")
 
 
-def open_reference(folder: Path | None, writing: bool, cases: Sequence[Case]) -> Reference:
+def open_reference(folder: Path | None, writing: bool, cases: Sequence[Case], named: bool = False) -> Reference:
     """The reference of a run of ``cases``: the baseline in ``folder``, or none if this run is ``writing`` one.
 
-    InputError if the baseline, or its audio of one of the cases, cannot be read: before the run, which takes minutes.
+    InputError if the baseline, or its audio of one of the cases, cannot be read, or if the two contradict each other:
+    before the run, which takes minutes.
     """
     if writing:
         return Reference(None, absent="this run makes the baseline", writing=True)
@@ -119,11 +149,19 @@ def open_reference(folder: Path | None, writing: bool, cases: Sequence[Case]) ->
     if folder is None:
         return none
     baseline = read_baseline(folder)
-    for path in (stream_wav(folder, case.id) for case in cases):
+    for case in cases:
+        path, then = stream_wav(folder, case.id), baseline.case(case.id)
         if path.is_file():
-            read_audio(path)
-    # Without a case nothing is compared with the baseline.
-    return Reference(baseline, folder) if cases else none
+            audio = read_audio(path)
+            if then is not None:
+                check_audio(audio, then.metrics, baseline.codes_conditions["sample_rate"], path)
+    if not cases:
+        return Reference(None, absent="without a case nothing is compared with it")
+    return Reference(baseline, folder, named=named)
+
+
+def _only(names: Sequence[str], conditions: Conditions) -> Conditions:
+    return {name: conditions.get(name) for name in names}
 
 
 def _is_number(value: object) -> bool:

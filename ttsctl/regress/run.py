@@ -15,6 +15,7 @@ from ttsctl.dumps.manifest import write_manifest
 from ttsctl.regress.aggregate import Aggregate, aggregate_cases
 from ttsctl.regress.baseline import BaselineCase, baseline_case, write_baseline
 from ttsctl.regress.case_runs import CaseRuns, save_runs
+from ttsctl.regress.coverage import Coverage, coverage_of
 from ttsctl.regress.judge import judge_gates, suite_outcome
 from ttsctl.regress.measure import MeasuredCase, measure_case, unmeasured_case
 from ttsctl.regress.reference import Reference, open_reference
@@ -28,7 +29,9 @@ CaseProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """All that a run of a suite found. ``info`` is None if there was no case to load an engine for."""
+    """All that a run of a suite found. ``info`` is None if there was no case to load an engine for, ``coverage`` if
+    there was no baseline.
+    """
 
     suite: Suite
     config: Config
@@ -38,6 +41,7 @@ class SuiteResult:
     verdicts: list[Verdict]
     outcome: Outcome
     reference: Reference
+    coverage: Coverage | None
     notes: list[str]
 
 
@@ -50,13 +54,15 @@ def run_suite(
     folder: Path,
     progress: CaseProgress | None = None,
     grace_s: float = GRACE_S,
+    baseline_named: bool = False,
 ) -> SuiteResult:
     """Run and judge ``suite``. Audio, dumps and a baseline are written to ``folder``.
 
-    With ``writing_baseline`` no baseline is read, because this run makes one. InputError for a broken baseline or an
-    unwritable folder, and whatever loading the engine raises; a case that fails is in the result.
+    ``baseline_named``: this run asks for the baseline, and not only its suite. With ``writing_baseline`` no baseline is
+    read, because this run makes one. InputError for a broken baseline or an unwritable folder, and whatever loading the
+    engine raises; a case that fails is in the result.
     """
-    reference = open_reference(baseline_folder, writing_baseline, suite.cases)
+    reference = open_reference(baseline_folder, writing_baseline, suite.cases, baseline_named)
     runner = Runner(suite, factory, grace_s)
     cases: list[MeasuredCase] = []
     as_baseline: list[BaselineCase] = []
@@ -89,6 +95,7 @@ def _judged(
 ) -> SuiteResult:
     aggregates = aggregate_cases([case.observations for case in cases if case.observations is not None])
     verdicts = judge_gates(suite, config, cases, aggregates, reference)
+    coverage = coverage_of(verdicts, suite.cases, reference)
     return SuiteResult(
         suite=suite,
         config=config,
@@ -96,7 +103,8 @@ def _judged(
         cases=cases,
         aggregates=aggregates,
         verdicts=verdicts,
-        outcome=suite_outcome(verdicts, suite.gates, cases),
+        outcome=suite_outcome(verdicts, suite.gates, cases, coverage),
         reference=reference,
+        coverage=coverage,
         notes=[*(note for case in cases for note in case.notes), *runner.notes],
     )

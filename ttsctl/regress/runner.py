@@ -89,7 +89,7 @@ class Runner:
         warmup = 0 if self._warm else self._suite.warmup
 
         def work(cancelled: threading.Event) -> CaseRuns:
-            return run_case(engine, case, self._suite.runs, warmup, cancelled)
+            return run_case(engine, case, self._suite.runs, warmup, cancelled, self._suite.offline_from_codes)
 
         try:
             runs = worker.call(work, self._suite.timeout_s, self._grace_s)

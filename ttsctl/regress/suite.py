@@ -9,6 +9,8 @@ runs = 3                                     # streamed runs besides the first, 
 warmup = 1                                   # streamed runs that are not counted, before the first case
 timeout_s = 60                               # for all runs of a case together
 text_mode = "streaming"
+offline_from_codes = false                   # true: "offline" decodes the stream's own codes, so that drift of code
+                                             # generation does not spoil the comparison of audio
 baseline = "../manifests/base_golden"        # used unless --baseline names another
 
 [stream]                                     # the tables of the configuration
@@ -26,13 +28,12 @@ mae_waveform = { operator = "<=", threshold = 1e-3, required = true }
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
@@ -40,11 +41,16 @@ from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import read_toml_bytes
 from ttsctl.core.request import TextMode
 from ttsctl.core.validation import input_error
-from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator, Threshold
+from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator
+from ttsctl.regress.thresholds import check_threshold
+from ttsctl.runs.resolve_config import with_settings
 from ttsctl.runs.texts import Case, load_cases
 
 DEFAULT_RUNS = 3
 DEFAULT_TIMEOUT_S = 120.0
+# All runs of a case are kept until it is measured, and a timer takes no time of years.
+MOST_RUNS = 10_000
+LONGEST_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Suite:
     config_tables: Mapping[str, Any]
     pins: Mapping[str, Any]
     gates: tuple[GateSetting, ...]
+    offline_from_codes: bool = False
 
 
 class _Closed(BaseModel):
@@ -74,10 +81,11 @@ class _SuiteTable(_Closed):
     voices: str | None = None
     text_ids: list[str] | None = None
     voice_ids: list[str] | None = None
-    runs: Annotated[int, Ge(0)] = DEFAULT_RUNS
-    warmup: Annotated[int, Ge(0)] = 1
-    timeout_s: Annotated[float, Gt(0)] = DEFAULT_TIMEOUT_S
+    runs: Annotated[int, Ge(0), Le(MOST_RUNS)] = DEFAULT_RUNS
+    warmup: Annotated[int, Ge(0), Le(MOST_RUNS)] = 1
+    timeout_s: Annotated[float, Gt(0), Le(LONGEST_S)] = DEFAULT_TIMEOUT_S
     text_mode: TextMode = "streaming"
+    offline_from_codes: bool = False
     baseline: str | None = None
     pins: dict[str, bool | int | float | str] = {}
     gates: dict[str, Any] = {}
@@ -86,7 +94,7 @@ class _SuiteTable(_Closed):
 class _GateTable(_Closed):
     on: bool = True
     operator: Operator | None = None
-    threshold: Any = None  # its type depends on the gate, see _check_threshold
+    threshold: Any = None  # its type depends on the gate, see check_threshold
     unit: str | None = None
     required: bool | None = None
 
@@ -116,6 +124,7 @@ def load_suite(path: Path) -> Suite:
         config_tables=config_tables,
         pins=_checked_pins(suite.pins, path),
         gates=_gates(suite.gates, path),
+        offline_from_codes=suite.offline_from_codes,
     )
 
 
@@ -134,9 +143,11 @@ def _cases(suite: _SuiteTable, folder: Path) -> tuple[Case, ...]:
 
 
 def _checked_pins(pins: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Pins whose keys are settings."""
+    """Pins whose keys are settings, each with a value that its setting can have."""
     known = [f"{table}.{key}" for table, keys in Config().to_dict().items() for key in keys]
     _refuse_unknown(pins, known, f"suite {path}: pins", "setting")
+    for key, value in pins.items():
+        with_settings(Config(), {key: value}, f"suite {path}: pins")
     return dict(pins)
 
 
@@ -160,7 +171,7 @@ def _setting(gate: Gate, value: object, where: str) -> GateSetting:
         raise InputError(f"{where}: expected the unit {gate.unit!r}, got {wanted.unit!r}", "convert the threshold")
     operator = wanted.operator or gate.operator
     threshold = gate.threshold if wanted.threshold is None else wanted.threshold
-    _check_threshold(gate, operator, wanted, threshold, where)
+    check_threshold(gate, operator, threshold, where, given=wanted.threshold is not None, on=wanted.on)
     required = gate.required if wanted.required is None else wanted.required
     return GateSetting(gate, operator, threshold, wanted.on, required)
 
@@ -174,26 +185,3 @@ def _gate_table(value: object, where: str) -> dict[str, Any]:
     if isinstance(value, (int, float)):
         return {"threshold": value}
     raise InputError(f"{where}: expected true, false, a threshold or a table, got {value!r}", "see the suite's format")
-
-
-def _check_threshold(
-    gate: Gate, operator: Operator, wanted: _GateTable, threshold: Threshold | None, where: str
-) -> None:
-    """InputError if the gate cannot be judged with this operator and threshold."""
-    if gate.against == "equal":
-        if wanted.threshold is not None or operator != "==":
-            raise InputError(f"{where}: is compared with the baseline's own value", "leave operator and threshold out")
-        return
-    if threshold is None:
-        if wanted.on:
-            raise InputError(f"{where}: has no default threshold", f"set one in {gate.unit}")
-        return
-    if isinstance(gate.threshold, bool) != isinstance(threshold, bool) or not _is_finite(threshold):
-        kind = "true or false" if isinstance(gate.threshold, bool) else "a finite number"
-        raise InputError(f"{where}: expected {kind} as threshold, got {threshold!r}", "correct the value")
-    if isinstance(threshold, bool) and operator not in ("==", "!="):
-        raise InputError(f"{where}: expected == or != for true or false, got {operator!r}", "correct the operator")
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

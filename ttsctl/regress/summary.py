@@ -14,6 +14,7 @@ from ttsctl.core.verdict import GateStatus, Verdict
 from ttsctl.regress.aggregate import Aggregate
 from ttsctl.regress.baseline import BASELINE
 from ttsctl.regress.conditions import provenance_differences
+from ttsctl.regress.coverage import Coverage
 from ttsctl.regress.measure import MeasuredCase, RunFacts
 from ttsctl.regress.reference import Reference
 from ttsctl.regress.run import SuiteResult
@@ -33,6 +34,7 @@ class SuiteFacts(Model):
     runs: Annotated[int, Field(description="streamed runs besides the first")]
     warmup: int
     timeout_s: float
+    offline_from_codes: Annotated[bool, Field(description="offline runs decode the codes of the stream")] = False
 
 
 class MeasuredValue(Model):
@@ -67,6 +69,11 @@ class BaselineFacts(Model):
     created_utc: str | None = None
     codes_differ: list[str] = Field(default=[], description="differences that make codes and audio not comparable")
     timing_differ: list[str] = Field(default=[], description="differences that make times not comparable")
+    settings_differ: list[str] = Field(
+        default=[], description="what else was set otherwise; times are compared even so"
+    )
+    cases_not_run: list[str] = Field(default=[], description="cases of the baseline that this run does not have")
+    cases_not_compared: list[str] = Field(default=[], description="cases of this run that no gate compared with it")
     provenance_differ: list[str] = Field(default=[], description="everything that differs in the two provenances")
 
 
@@ -105,7 +112,7 @@ def summarise(result: SuiteResult, provenance: Provenance) -> RegressSummary:
         counts={status: sum(v.status == status for v in verdicts) for status in get_args(GateStatus)},
         failed_gates=list(dict.fromkeys(v.gate for v in verdicts if v.status == "fail")),
         aggregates=result.aggregates,
-        baseline=_baseline(result.reference, provenance),
+        baseline=_baseline(result.reference, result.coverage, provenance),
         files=_files(result),
     )
 
@@ -134,6 +141,7 @@ def _suite(suite: Suite) -> SuiteFacts:
         runs=suite.runs,
         warmup=suite.warmup,
         timeout_s=suite.timeout_s,
+        offline_from_codes=suite.offline_from_codes,
     )
 
 
@@ -154,7 +162,7 @@ def _case(case: MeasuredCase) -> CaseSummary:
     )
 
 
-def _baseline(reference: Reference, provenance: Provenance) -> BaselineFacts:
+def _baseline(reference: Reference, coverage: Coverage | None, provenance: Provenance) -> BaselineFacts:
     if reference.baseline is None:
         return BaselineFacts(folder=None, absent=reference.absent or "no baseline")
     return BaselineFacts(
@@ -164,6 +172,9 @@ def _baseline(reference: Reference, provenance: Provenance) -> BaselineFacts:
         created_utc=reference.baseline.created_utc,
         codes_differ=reference.codes_differ,
         timing_differ=reference.timing_differ,
+        settings_differ=reference.settings_differ,
+        cases_not_run=coverage.not_run if coverage else [],
+        cases_not_compared=coverage.not_compared if coverage else [],
         provenance_differ=provenance_differences(reference.baseline.provenance, provenance),
     )
 

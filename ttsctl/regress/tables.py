@@ -74,4 +74,5 @@ def _gates_table(summary: RegressSummary) -> Table:
 def _baseline_lines(baseline: BaselineFacts) -> list[str]:
     lines = [f"baseline: {baseline.folder or 'none, ' + (baseline.absent or '')}"]
     lines += [f"  codes and audio not comparable: {line}" for line in baseline.codes_differ]
-    return lines + [f"  times not comparable: {line}" for line in baseline.timing_differ]
+    lines += [f"  times not comparable: {line}" for line in baseline.timing_differ]
+    return lines + [f"  set otherwise: {line}" for line in baseline.settings_differ]

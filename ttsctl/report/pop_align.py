@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ttsctl.audio.lpc import WINDOW_S
 from ttsctl.audio.pop_alignment import PopAlignment, PopComparison, Recording, TimedLagJump, compare_pops, label_text
 from ttsctl.audio.wav import read_audio
 from ttsctl.core.errors import CannotJudge, InputError
@@ -20,6 +21,7 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.same_file import compared_with_itself, same_file
 from ttsctl.report.console import MISSING, number, print_notes, share, table
 from ttsctl.report.pictures import draw_pops
 from ttsctl.report.run_folder import run_folder
@@ -69,9 +71,12 @@ class PopAlignOptions:
 def run_pop_align(options: PopAlignOptions, out: Path) -> tuple[PopAlignSummary, Path]:
     """Find and align pops, judge, and write labels, picture and summary under ``out``. Returns summary and folder.
 
-    InputError for options that do not go together and for audio that cannot be read; CannotJudge as ``judge_pops``.
+    InputError for options that do not go together and for audio that cannot be read; CannotJudge for a recording
+    against itself, and as ``judge_pops``.
     """
     _check_options(options)
+    if options.b and same_file(options.a, options.b):
+        raise compared_with_itself(options.a, options.b)
     audio_a, audio_b = read_audio(options.a), read_audio(options.b) if options.b else None
     second = (options.b, audio_b) if options.b and audio_b else None
     found = compare_pops((options.a, audio_a), second, options.tolerance_ms / 1000)
@@ -101,6 +106,7 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
     """
     failed = []
     if max_pops is not None:
+        _check_searched(found)
         failed = [
             f"{name} has {len(recording.pops)} pops, at most {max_pops} allowed"
             for name, recording in found.recordings
@@ -111,6 +117,14 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
     if failed:
         return Outcome(ExitStatus.FAILS, "; ".join(failed))
     return Outcome(ExitStatus.HOLDS, _headline(found))
+
+
+def _check_searched(found: PopComparison) -> None:
+    """CannotJudge if a recording is too short to be searched: no pops were found there because none were sought."""
+    short = [name for name, recording in found.recordings if recording.duration_s < WINDOW_S]
+    if short:
+        what = f"--max-pops: {' and '.join(short)} shorter than the {1000 * WINDOW_S:.0f} ms that a search needs"
+        raise CannotJudge(what, "pass a longer recording")
 
 
 def _misaligned(alignment: PopAlignment, least: float) -> list[str]:

@@ -64,6 +64,7 @@ class SynthSummary(Summary):
     seed: int | None
     frames: int
     truncated: bool
+    clamped: Annotated[int, Field(description="ids that determinism.clamp_codes moved into range")]
     samples: int
     samples_expected: int
     duration_s: float
@@ -121,6 +122,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         seed=stream.seed,
         frames=len(codes),
         truncated=bool(stream.truncated),
+        clamped=stream.clamped,
         samples=len(pcm),
         samples_expected=len(codes) * info.frame_samples,
         duration_s=duration_s,

@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from ttsctl.core.audio import PcmArray, pcm_sha256
-from ttsctl.core.capabilities import decoder_of
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError
 from ttsctl.core.run import Run, RunKind
-from ttsctl.core.timing import whole_timing
-from ttsctl.runs.check_codes import check_fit
 from ttsctl.runs.job import Job, JobResult
+from ttsctl.runs.run_decode import run_decode, run_decode_offline
 from ttsctl.runs.run_stream import run_codegen, run_offline, run_stream
 
 
@@ -67,23 +64,17 @@ def _codegen(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
 
 
 def _decode(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
-    return decoder_of(engine).decode(_given(engine, job), engine.config)
+    return run_decode(engine, _given(job), f"codes of {job.case}")
 
 
 def _decode_offline(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
-    codes = _given(engine, job)
-    started = time.perf_counter()
-    pcm = decoder_of(engine).decode_offline(codes)
-    decode_ms = (time.perf_counter() - started) * 1e3
-    timing = whole_timing(None, decode_ms, len(pcm), engine.info.sample_rate)
-    return Run("decode_offline", None, pcm, None, None, timing)
+    return run_decode_offline(engine, _given(job), f"codes of {job.case}")
 
 
-def _given(engine: Engine, job: Job) -> CodeArray:
-    """The codes that the job brings to decode. EngineError without any, InputError unless they fit the checkpoint."""
+def _given(job: Job) -> CodeArray:
+    """The codes that the job brings to decode. EngineError without any."""
     if job.codes is None:
         raise EngineError(f"job {job.id}: expected codes to decode, got none", "name a condition that makes codes")
-    check_fit(engine, job.codes, f"job {job.id}")
     return job.codes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,13 +21,17 @@ Settings = Mapping[str, Any]  # "table.key" -> value
 
 @dataclass(frozen=True)
 class Condition:
-    """Settings over the base, and the kind of run. ``codes_of``: the condition whose codes a decode run decodes."""
+    """Settings over the base, and the kind of run. ``codes_of``: the condition whose codes a decode run decodes.
+
+    Codes that the experiment brings along come before those of a condition. ``crossed``: it goes through the matrix.
+    """
 
     name: str
     settings: Settings = field(default_factory=dict)
     run: RunKind = "stream"
     codes_of: str | None = None
     requires: tuple[Requirement, ...] = ()
+    crossed: bool = True
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -44,32 +48,40 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def cross(given: Sequence[Condition], matrix: Settings, bare: Condition, where: str) -> tuple[Condition, ...]:
     """Each given condition with each combination of the matrix; ``bare`` with each if no condition is given.
 
+    One that is not ``crossed`` stays as it is.
+
     InputError for a matrix entry that is not a list of different values, for a setting that is both in the matrix and
     in a condition, and for names that are not valid or not distinct on a file system that ignores case.
     """
     for key, values in matrix.items():
         if not isinstance(values, list) or not values or any(v in values[:n] for n, v in enumerate(values)):
             raise InputError(f"{where}: matrix: {key}: expected a list of different values, got {values!r}", "mend it")
-        both = next((c.name for c in given if key in c.settings), None)
+        both = next((c.name for c in given if c.crossed and key in c.settings), None)
         if both is not None:
             raise InputError(f"{where}: {key} is in the matrix and in condition {both!r}", "leave it out of one")
     combinations = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
     if not given and not matrix:
         return (replace(bare, name="base"),)
-    crossed = [_with(condition, added, matrix) for condition in given or [bare] for added in combinations]
+    uncrossed = {condition.name for condition in given if not condition.crossed}
+    crossed: list[Condition] = []
+    for condition in given or [bare]:
+        crossed += [_with(condition, a, matrix, uncrossed) for a in combinations] if condition.crossed else [condition]
     return _named(crossed, where)
 
 
-def _with(condition: Condition, added: Settings, matrix: Settings) -> Condition:
-    """``condition`` with one combination of the matrix; ``codes_of`` then names the condition with the same one."""
+def _with(condition: Condition, added: Settings, matrix: Settings, uncrossed: Set[str]) -> Condition:
+    """``condition`` with one combination of the matrix; ``codes_of`` then names the condition with the same one, unless
+    that is among the ``uncrossed``.
+    """
     if not matrix:
         return condition
+    source = condition.codes_of
     label = "-".join(f"{_key_label(key, matrix)}_{_value_label(value)}" for key, value in added.items())
     return replace(
         condition,
         name=f"{condition.name}-{label}" if condition.name else label,
         settings={**condition.settings, **added},
-        codes_of=f"{condition.codes_of}-{label}" if condition.codes_of else None,
+        codes_of=f"{source}-{label}" if source and source not in uncrossed else source,
     )
 
 
@@ -98,19 +110,30 @@ def _named(conditions: list[Condition], where: str) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def check_sources(conditions: Sequence[Condition], where: str) -> None:
-    """InputError unless every decode run, and no other, names a condition that makes codes."""
+def check_sources(conditions: Sequence[Condition], where: str, given: bool = False) -> None:
+    """InputError unless every decode run, and no other, names a condition that makes codes.
+
+    ``given``: the experiment brings codes along, so that a decode run need not name a condition.
+    """
     by_name = {condition.name: condition for condition in conditions}
     for condition in conditions:
         at = f"{where}: condition {condition.name!r}: codes_of"
-        if (condition.run in DECODES) != (condition.codes_of is not None):
-            need = "names whose codes it decodes" if condition.run in DECODES else "makes its own codes"
-            raise InputError(f"{at}: a run of kind {condition.run!r} {need}", "add or remove codes_of")
+        decodes = condition.run in DECODES
         if condition.codes_of is None:
+            if decodes and not given:
+                what = f"{at}: a run of kind {condition.run!r} names whose codes it decodes"
+                raise InputError(what, "add codes_of, or give codes")
             continue
+        if not decodes:
+            raise InputError(f"{at}: a run of kind {condition.run!r} makes its own codes", "remove codes_of")
         if condition.codes_of not in by_name:
             raise InputError(
                 f"{at}: unknown condition {condition.codes_of!r}", nearest(condition.codes_of, list(by_name))
             )
         if by_name[condition.codes_of].run not in SPEAKS:
             raise InputError(f"{at}: {condition.codes_of!r} makes no codes", f"name one that runs {', '.join(SPEAKS)}")
+    if given and not any(condition.run in DECODES for condition in conditions):
+        raise InputError(
+            f"{where}: codes are given, and no condition decodes any",
+            'use one that does, such as vary_decode, or give a condition run = "decode"',
+        )

@@ -13,6 +13,8 @@ isolation = "state"                          # one engine a condition; "process"
 timeout_s = 600                              # for one run, its warm-up and loading included
 reference = "packet_tokens_4"                # the others are compared with it; default: the first condition
 measure = ["pops"]                           # what is measured besides codes, hashes and times
+# codes = ["dump.npy"]                       # decode runs decode these (files, metas, manifests, folders), one case a
+                                             # dump; nothing is spoken, and texts and voices are not needed
 requires = []                                # of every condition, see below
 
 [sampling]                                   # the tables of the configuration, under every condition
@@ -26,6 +28,7 @@ name = "overlap"                             # its combinations (overlap-packet_
 set = { "stream.overlap" = "thread" }        # "null" puts a setting back to its default of "as found"
 run = "stream"                               # offline, codegen (nothing is decoded), decode, decode_offline
 requires = "cuda"                            # two_cuda, "cuda >= 2", "cores >= 2", or a list; unmet: skipped, not run
+matrix = true                                # false: it goes through none of the combinations
 
 [[condition]]
 name = "decode_again"
@@ -46,7 +49,7 @@ expect = "ttfa_p50_ms[overlap] <= ttfa_p50_ms[none]"
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,20 +61,25 @@ from ttsctl.core.config import CONFIG_TABLES, Config
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import Table, read_toml_bytes
 from ttsctl.core.request import TextMode
-from ttsctl.core.run import RunKind
+from ttsctl.core.run import DECODES, RunKind
 from ttsctl.core.validation import Location, input_error
 from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
 from ttsctl.runs.texts import Case, Id, Words, load_cases
+from ttsctl.sweep.changes import NO_CHANGES, Changes, parse_vary
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
 from ttsctl.sweep.conditions import Condition, Settings, check_sources, cross, flat
+from ttsctl.sweep.given_codes import NO_CODES, CodeSet, read_given_codes
 
 DEFAULT_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A validated experiment; ``session.resolve_configs`` makes configurations of its tables and settings."""
+    """A validated experiment; ``session.resolve_configs`` makes configurations of its tables and settings.
+
+    ``codes``: those that it brings along, by case; empty if its conditions make their own.
+    """
 
     name: str
     question: str
@@ -87,6 +95,7 @@ class Experiment:
     config_tables: Mapping[str, Any]
     conditions: tuple[Condition, ...]
     conclusions: tuple[Conclusion, ...]
+    codes: CodeSet = NO_CODES
 
     @property
     def interleaved(self) -> bool:
@@ -112,6 +121,7 @@ class _ConditionTable(_Closed):
     run: RunKind = "stream"
     codes_of: str | None = None
     requires: str | list[str] = []
+    matrix: bool = True
 
 
 class _ConclusionTable(_Closed):
@@ -125,8 +135,9 @@ class _ExperimentTable(_Closed):
     schema_version: Annotated[str, Field(pattern=r"^1\.")] = "1.0"
     name: Id | None = None
     question: Words
-    texts: str
-    voices: str
+    texts: str | None = None
+    voices: str | None = None
+    codes: str | list[str] = []
     text_ids: list[str] | None = None
     voice_ids: list[str] | None = None
     text_mode: TextMode = "streaming"
@@ -146,21 +157,19 @@ class _ExperimentTable(_Closed):
 _TABLES: Mapping[str, type[BaseModel]] = {"condition": _ConditionTable, "conclusion": _ConclusionTable}
 
 
-def load_experiment(path: Path) -> Experiment:
-    """Read and validate an experiment with its texts and voices.
+def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
+    """Read and validate an experiment with its texts, voices and codes; ``changes`` go over what the file says.
 
     InputError names the file, the key and the nearest known one.
     """
     where = f"experiment {path}"
     raw, table = read_toml_bytes(path, "experiment")
     config_tables = {key: table.pop(key) for key in CONFIG_TABLES if key in table}
-    read = _validated(table, where)
+    read = _changed(_validated(table, where), changes)
+    codes = read_given_codes([path.parent / name for name in _listed(read.codes)]) if read.codes else NO_CODES
     conditions = _conditions(read, where)
     names = [condition.name for condition in conditions]
-    reference = read.reference or names[0]
-    if reference not in names:
-        raise InputError(f"{where}: reference: unknown condition {reference!r}", nearest(reference, names))
-    cases = _cases(read, path.parent)
+    cases = codes.cases() or _cases(read, path.parent, where)
     if not cases:
         raise InputError(f"{where}: expected at least one text and one voice, got none", "name some by id")
     return Experiment(
@@ -174,14 +183,45 @@ def load_experiment(path: Path) -> Experiment:
         timeout_s=read.timeout_s,
         isolation=read.isolation,
         measure=tuple(dict.fromkeys(read.measure)),
-        reference=reference,
+        reference=_reference(read, conditions, where),
         config_tables=config_tables,
         conditions=conditions,
         conclusions=tuple(
             read_conclusion(c.question, c.expect, c.over, c.conditions, names, f"{where}: conclusion.{number}")
             for number, c in enumerate(read.conclusion)
         ),
+        codes=codes,
     )
+
+
+def _changed(read: _ExperimentTable, changes: Changes) -> _ExperimentTable:
+    """The table with what the command line says, whose paths are relative to the working folder."""
+    updates: dict[str, Any] = {"matrix": {**flat(read.matrix), **parse_vary(changes.vary)}}
+    # Another file does not have the ids of the experiment's.
+    if changes.texts is not None:
+        updates |= {"texts": str(changes.texts.absolute()), "text_ids": None}
+    if changes.voices is not None:
+        updates |= {"voices": str(changes.voices.absolute()), "voice_ids": None}
+    if changes.text_ids:
+        updates["text_ids"] = list(changes.text_ids)
+    if changes.voice_ids:
+        updates["voice_ids"] = list(changes.voice_ids)
+    if changes.isolation is not None:
+        updates["isolation"] = changes.isolation
+    updates["measure"] = [*read.measure, *changes.measure]
+    if changes.codes:
+        updates["codes"] = [str(path.absolute()) for path in changes.codes]
+    return read.model_copy(update=updates)
+
+
+def _reference(read: _ExperimentTable, conditions: Sequence[Condition], where: str) -> str:
+    """The named one; else the first, or with given codes the first that decodes, for the others are not run."""
+    names = [condition.name for condition in conditions]
+    if read.reference is None:
+        return next((c.name for c in conditions if read.codes and c.run in DECODES), names[0])
+    if read.reference not in names:
+        raise InputError(f"{where}: reference: unknown condition {read.reference!r}", nearest(read.reference, names))
+    return read.reference
 
 
 def _validated(table: Table, where: str) -> _ExperimentTable:
@@ -199,28 +239,29 @@ def _nearest_key(location: Location) -> str:
 
 def _conditions(read: _ExperimentTable, where: str) -> tuple[Condition, ...]:
     """Every condition: the given ones, each with every combination of the matrix."""
-    common = _marks(read.requires)
+    common = _listed(read.requires)
     given = [
         Condition(
             name=table.name,
             settings=_settings(table.set, f"{where}: condition {table.name!r}: set"),
             run=table.run,
             codes_of=table.codes_of,
+            crossed=table.matrix,
             requires=tuple(
                 parse_requirement(mark, f"{where}: condition {table.name!r}")
-                for mark in [*common, *_marks(table.requires)]
+                for mark in [*common, *_listed(table.requires)]
             ),
         )
         for table in read.condition
     ]
     bare = Condition("", requires=tuple(parse_requirement(mark, where) for mark in common))
     conditions = cross(given, _settings(read.matrix, f"{where}: matrix"), bare, where)
-    check_sources(conditions, where)
+    check_sources(conditions, where, given=bool(read.codes))
     return conditions
 
 
-def _marks(requires: str | list[str]) -> list[str]:
-    return [requires] if isinstance(requires, str) else requires
+def _listed(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
 
 
 def _settings(table: Table, where: str) -> Settings:
@@ -233,6 +274,10 @@ def _settings(table: Table, where: str) -> Settings:
     return settings
 
 
-def _cases(read: _ExperimentTable, folder: Path) -> tuple[Case, ...]:
-    """Every chosen text by every chosen voice."""
-    return load_cases(folder / read.texts, folder / read.voices, read.text_ids, read.voice_ids, read.text_mode)
+def _cases(read: _ExperimentTable, folder: Path, where: str) -> tuple[Case, ...]:
+    """Every chosen text by every chosen voice. InputError without a file of texts or voices."""
+    for key, value in (("texts", read.texts), ("voices", read.voices)):
+        if value is None:
+            raise InputError(f"{where}: {key}: expected a value, got none", "add the key, or give codes")
+    texts, voices = folder / str(read.texts), folder / str(read.voices)
+    return load_cases(texts, voices, read.text_ids, read.voice_ids, read.text_mode)

@@ -15,8 +15,8 @@ from ttsctl.sweep.experiment import Experiment
 
 
 def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints: Mapping[str, str]) -> str:
-    """sha256 over all that decides what a run gives: conditions, cases, isolation, checkpoints, the code of ttsctl and
-    the versions of its packages.
+    """sha256 over all that decides what a run gives: conditions, cases, given codes, isolation, checkpoints, the
+    code of ttsctl and the versions of its packages.
 
     The questions and the number of repeats are not part of it, because results stay valid when these change.
     ``checkpoints``: the state of each checkpoint by name, from ``checkpoint_state``.
@@ -28,7 +28,8 @@ def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints
     how = [experiment.isolation, experiment.warmup, experiment.timeout_s, experiment.measure]
     here = collect_provenance()
     code = [__version__, _package_sha256(), here.python, sorted(here.packages.items())]
-    everything = [conditions, cases, how, sorted(checkpoints.items()), code]
+    given = [[case, found.sha256] for case, found in experiment.codes.by_case.items()]
+    everything = [conditions, cases, given, how, sorted(checkpoints.items()), code]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import error_line
+from ttsctl.core.run import DECODES, SPEAKS
 from ttsctl.runs.executors import Pool
 from ttsctl.runs.job import Job, JobResult, Work
 from ttsctl.runs.texts import Case
@@ -43,8 +44,8 @@ def run_experiment(
     for turn in [[repeat] for repeat in repeats] if experiment.interleaved else [repeats]:
         # Every other turn goes backwards, so that no condition is always the first one.
         order = experiment.conditions if turn[0] % 2 else experiment.conditions[::-1]
-        jobs.run_all([job for c in order if c.codes_of is None for job in jobs.of(c, turn)])
-        jobs.run_all([job for c in order if c.codes_of is not None for job in jobs.with_codes(c, turn)])
+        jobs.run_all([job for c in order if c.run in SPEAKS for job in jobs.speaking(c, turn)])
+        jobs.run_all([job for c in order if c.run in DECODES for job in jobs.with_codes(c, turn)])
     return judge_results(experiment, configs, jobs.results(), jobs.resumed, pool.notes)
 
 
@@ -74,15 +75,27 @@ class _JobRunner:
         """The jobs of a condition, case by case."""
         return [self._job(condition, case, repeat) for case in self._experiment.cases for repeat in repeats]
 
+    def speaking(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
+        """The jobs of a condition that makes codes. They are skipped where the experiment brings codes along."""
+        jobs = self.of(condition, repeats)
+        if not self._experiment.codes.by_case:
+            return jobs
+        for job in jobs:
+            self._finish(_skipped(job, "codes are given, so that nothing is spoken"))
+        return []
+
     def with_codes(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
         """The jobs of a condition that decodes, with the codes to decode. Jobs without codes are skipped."""
+        given = self._experiment.codes.by_case
+        if given:
+            return [replace(job, codes=given[job.case].codes) for job in self.of(condition, repeats)]
         jobs = []
         for job in self.of(condition, repeats):
             source = self._done.get(f"{condition.codes_of}/{job.case}/1")
             if source is None or source.codes is None:
                 said = (source.error or source.skipped) if source else "it was not run"
                 why = f"no codes of {condition.codes_of!r}: {said}"
-                self._finish(JobResult(condition.name, job.case, job.repeat, platform.node(), skipped=why))
+                self._finish(_skipped(job, why))
             else:
                 jobs.append(replace(job, codes=source.codes))
         return jobs
@@ -155,6 +168,10 @@ class _JobRunner:
             experiment = self._experiment
             total = len(experiment.conditions) * len(experiment.cases) * experiment.repeats
             self._progress(result.condition, len(self._done), total)
+
+
+def _skipped(job: Job, why: str) -> JobResult:
+    return JobResult(job.condition, job.case, job.repeat, platform.node(), skipped=why)
 
 
 def _process_settings(job: Job) -> tuple[object, ...]:

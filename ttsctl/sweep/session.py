@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
@@ -16,11 +17,13 @@ from ttsctl.runs.resolve_config import chosen_sets, parse_set, resolve_config, w
 from ttsctl.runs.run_job import run_job
 from ttsctl.runs.shipped import find_experiment
 from ttsctl.sweep.artifacts import write_sweep_files
+from ttsctl.sweep.changes import NO_CHANGES, Changes
 from ttsctl.sweep.decision_table import write_tables
 from ttsctl.sweep.experiment import Experiment, load_experiment
 from ttsctl.sweep.key import checkpoint_state, sweep_key
 from ttsctl.sweep.result import SweepResult
 from ttsctl.sweep.run import Progress, run_experiment
+from ttsctl.sweep.run_rows import write_run_rows
 from ttsctl.sweep.store import ResultStore, open_store
 from ttsctl.sweep.summary import SweepSummary, summarise
 
@@ -31,7 +34,7 @@ class SweepOptions:
 
     ``experiment`` is a path, or the name of a shipped one. ``repeats`` None: as the experiment says. ``executor`` and
     ``jobs``: see runs.executors.open_pool. ``fresh``: forget what an interrupted sweep has done. ``out``: the root of
-    the run folders.
+    the run folders. ``changes``: other texts, voices, codes and varied settings than the file's.
     """
 
     experiment: str
@@ -42,6 +45,7 @@ class SweepOptions:
     fresh: bool = False
     checkpoint: str | None = None
     sets: Sequence[str] = ()
+    changes: Changes = NO_CHANGES
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def run_sweep(
     ``opened`` gets the store before the first run; whoever interrupts the sweep finds there what is kept. InputError
     for whatever is wrong with the options, the experiment or the input that its runs share.
     """
-    experiment = load_experiment(find_experiment(options.experiment))
+    experiment = load_experiment(find_experiment(options.experiment), options.changes)
     if options.repeats is not None:
         experiment = replace(experiment, repeats=options.repeats)
     base, configs = resolve_configs(experiment, chosen_sets(options.checkpoint, list(options.sets)))
@@ -72,9 +76,15 @@ def run_sweep(
             with open_pool(options.executor, options.jobs) as pool:
                 result = run_experiment(experiment, configs, run_job, pool, store, progress)
             refuse_if_nothing_could_run(result, store)
-            summary = _write(result, base, options.executor, folder.path, store)
+            summary = _write(result, base, options, folder.path, store)
         store.remove()
     return FinishedSweep(summary, folder.home)
+
+
+def changed_from_outside(options: SweepOptions) -> dict[str, Any]:
+    """What the command line changed of the experiment, by the name of its option; empty for the experiment as it is."""
+    told = {"repeats": options.repeats, "checkpoint": options.checkpoint, "set": list(options.sets)}
+    return {**{name: value for name, value in told.items() if value}, **options.changes.as_told()}
 
 
 def resolve_configs(experiment: Experiment, sets: list[str]) -> tuple[Config, dict[str, Config]]:
@@ -86,7 +96,7 @@ def resolve_configs(experiment: Experiment, sets: list[str]) -> tuple[Config, di
         keys = {f"{table}.{key}" for table, values in parse_set(item).items() for key in values}
         if keys & experiment.varied:
             what = f"--set {item}: the conditions of {experiment.path} differ in this setting"
-            raise InputError(what, "change the experiment's file")
+            raise InputError(what, f"vary it: --vary {next(iter(keys & experiment.varied))}=VALUE,VALUE,…")
     base = resolve_config(dict(experiment.config_tables), experiment.path, sets)
     where = f"experiment {experiment.path}"
     configs = {c.name: with_settings(base, c.settings, f"{where}: condition {c.name!r}") for c in experiment.conditions}
@@ -106,11 +116,12 @@ def refuse_if_nothing_could_run(result: SweepResult, store: ResultStore) -> None
         raise InputError(what or fix, fix if what else "")
 
 
-def _write(result: SweepResult, base: Config, executor: str, folder: Path, store: ResultStore) -> SweepSummary:
+def _write(result: SweepResult, base: Config, options: SweepOptions, folder: Path, store: ResultStore) -> SweepSummary:
     """Dumps, first audio, tables and summary.json into ``folder``."""
-    summary = summarise(result, base, executor, collect_provenance())
+    summary = summarise(result, base, options.executor, collect_provenance(), changed_from_outside(options))
     requests = {case.id: case.request for case in result.experiment.cases}
     write_sweep_files(folder, result.results, requests, result.configs, store.trace)
     write_tables(summary, folder)
+    write_run_rows(folder, result.results, requests, result.experiment.reference)
     write_summary(summary, folder)
     return summary

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
@@ -18,6 +19,7 @@ from ttsctl.sweep.machines import CodeGroup, Machine, MachineSpread, code_groups
 from ttsctl.sweep.metrics import COUNTED, MAXIMUM, TIMED_PERCENTILES
 from ttsctl.sweep.result import SweepResult, rows_by_machine
 from ttsctl.sweep.rows import ConditionRow
+from ttsctl.sweep.run_rows import RUNS_CSV
 from ttsctl.sweep.topk import TopkRow, topk_rows
 
 CSV, MARKDOWN = "decision_table.csv", "decision_table.md"
@@ -35,6 +37,14 @@ class ConclusionEntry(Model):
     findings: dict[str, ExpectationFinding]
 
 
+class GivenCodesEntry(Model):
+    """Where given codes came from."""
+
+    path: str
+    sha256: str
+    frames: int
+
+
 class ExperimentEntry(Model):
     """The experiment that was run."""
 
@@ -47,7 +57,9 @@ class ExperimentEntry(Model):
     isolation: str
     interleaved: bool = Field(description="the repeats of the conditions took turns, as a question is about times")
     reference: str = Field(description="the condition that the others are held against")
-    texts: dict[str, str] = Field(description="by case")
+    texts: dict[str, str] = Field(description="by case; empty where codes are given")
+    codes: dict[str, GivenCodesEntry] = Field(description="given codes by case; empty where conditions make theirs")
+    changed: dict[str, Any] = Field(description="what the command line changed of the file, by option")
     executor: str
     taken_up: int = Field(description="runs of an earlier sweep that was interrupted")
 
@@ -72,8 +84,13 @@ class SweepSummary(Summary):
     files: dict[str, str]
 
 
-def summarise(result: SweepResult, base: Config, executor: str, here: Provenance) -> SweepSummary:
-    """The summary of a sweep; ``base`` is the configuration under every condition, ``here`` this process's own."""
+def summarise(
+    result: SweepResult, base: Config, executor: str, here: Provenance, changed: Mapping[str, Any] | None = None
+) -> SweepSummary:
+    """The summary of a sweep; ``base`` is the configuration under every condition, ``here`` this process's own.
+
+    ``changed``: what the command line changed of the experiment.
+    """
     first = next((r.provenance for r in result.results if r.provenance is not None), here)
     return SweepSummary(
         exit_status=result.outcome.status,
@@ -83,7 +100,7 @@ def summarise(result: SweepResult, base: Config, executor: str, here: Provenance
         provenance=first.to_dict(),
         definitions=definitions(),
         notes=notes(result),
-        experiment=_experiment_entry(result, executor),
+        experiment=_experiment_entry(result, executor, changed or {}),
         conditions=list(result.rows.values()),
         total=result.total,
         conclusions=[_conclusion_entry(judgement) for judgement in result.judgements],
@@ -92,7 +109,7 @@ def summarise(result: SweepResult, base: Config, executor: str, here: Provenance
         by_machine=rows_by_machine(result),
         machine_spreads=machine_spreads(result.runs),
         topk=topk_rows(result.results, result.experiment.reference),
-        files={"table": MARKDOWN, "csv": CSV, "codes": "codes/", "wav": "wav/"},
+        files={"table": MARKDOWN, "csv": CSV, "runs": RUNS_CSV, "codes": "codes/", "wav": "wav/"},
     )
 
 
@@ -106,7 +123,8 @@ def definitions() -> dict[str, str]:
 
 def notes(result: SweepResult) -> list[str]:
     """What a reader should know before believing the table."""
-    found = [*result.notes, *(str(stall) for row in result.rows.values() for stall in row.stalled or ())]
+    found = [*result.notes, *result.experiment.codes.notes]
+    found += [str(stall) for row in result.rows.values() for stall in row.stalled or ()]
     if result.resumed:
         found.append(f"{result.resumed} runs are of an earlier sweep that was interrupted")
     checkpoints = {str(r.provenance.checkpoint_sha256) for r in result.results if r.provenance}
@@ -145,7 +163,7 @@ def _conclusion_entry(judgement: JudgedConclusion) -> ConclusionEntry:
     )
 
 
-def _experiment_entry(result: SweepResult, executor: str) -> ExperimentEntry:
+def _experiment_entry(result: SweepResult, executor: str, changed: Mapping[str, Any]) -> ExperimentEntry:
     experiment = result.experiment
     return ExperimentEntry(
         name=experiment.name,
@@ -157,7 +175,12 @@ def _experiment_entry(result: SweepResult, executor: str) -> ExperimentEntry:
         isolation=experiment.isolation,
         interleaved=experiment.interleaved,
         reference=experiment.reference,
-        texts={case.id: case.request.text for case in experiment.cases},
+        texts={case.id: case.request.text for case in experiment.cases if case.id not in experiment.codes.by_case},
+        codes={
+            case: GivenCodesEntry(path=given.path, sha256=given.sha256, frames=len(given.codes))
+            for case, given in experiment.codes.by_case.items()
+        },
+        changed=dict(changed),
         executor=executor,
         taken_up=result.resumed,
     )

@@ -77,7 +77,7 @@ def feature_rows(pcm: Float, candidates: Index, prediction: Prediction, salience
 def _block(
     pcm: Float, at: Index, prediction: Prediction, salience: Salience, sums: Energies, sample_rate: int
 ) -> dict[str, Float]:
-    polynomials = prediction.polynomials[at // prediction.hop]
+    polynomials = prediction.polynomials[prediction.frames[at]]
     order = polynomials.shape[1] - 1
     reach, near, close = (round(s * sample_rate) for s in (REACH_S, NEAR_S, CLOSE_S))
     fits = fit_fault_models(pcm, at, polynomials)
@@ -87,7 +87,7 @@ def _block(
     surroundings = decibel(
         np.maximum(_mean(sums.signal, at, -2 * reach, -2), _mean(sums.signal, at, 4, 2 * reach)) + 1e-9
     )
-    side = np.maximum(salience.both_side[:, at // salience.block], AUDIBLE)
+    side = np.maximum(salience.both_side[:, at], AUDIBLE)
     error = salience.forward[at].astype(np.float64)
     copy, copy_edge = _copies(pcm, at)
     return {

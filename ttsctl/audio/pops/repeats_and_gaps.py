@@ -11,6 +11,7 @@ Index = NDArray[np.int64]
 
 SHORTEST_REPEAT = 30
 LONGEST_REPEAT = 2048
+THIRD_TIME = 4096
 HASH_SAMPLES = 12
 # One position in eight is an anchor, chosen by content, so that both copies of a run choose the same ones.
 ANCHOR_BITS = 3
@@ -65,8 +66,10 @@ def _equal_anchors(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
     first, second = order[:-1], order[1:]
     lag = second - first
     same = hashes[first] == hashes[second]
-    # A sound that comes a third time is a stored one, such as a synthesiser's consonant, and not a fault.
-    once = ~np.concatenate([[False], same[:-1]]) & ~np.concatenate([same[1:], [False]])
+    # A sound that comes a third time is a stored one, such as a synthesiser's consonant, and not a fault. The third is
+    # looked for nearby, so that what is found does not depend on where the signal begins or ends.
+    again = same & (lag <= THIRD_TIME)
+    once = ~np.concatenate([[False], again[:-1]]) & ~np.concatenate([again[1:], [False]])
     good = same & once & (lag >= SHORTEST_REPEAT) & (lag <= LONGEST_REPEAT)
     pairs = sorted(zip((second - first)[good].tolist(), second[good].tolist(), strict=True))
     kept: list[tuple[int, int]] = []
@@ -124,14 +127,12 @@ def gap_starts(pcm: Float, sample_rate: int) -> Index:
 
 
 def _silent_runs(pcm: Float, sample_rate: int) -> tuple[Index, Index]:
-    """Starts and ends of runs below GAP_RELATIVE of the level around, which is measured every half millisecond."""
-    block, reach = round(0.0005 * sample_rate), round(GAP_AROUND_S / 0.0005)
-    power = np.pad(pcm**2, (0, -len(pcm) % block)).reshape(-1, block)
-    running = np.concatenate([[0.0], np.cumsum(power.sum(axis=1))])
+    """Starts and ends of runs below GAP_RELATIVE of the level around."""
+    power, reach = pcm**2, round(GAP_AROUND_S * sample_rate)
+    running = np.concatenate([[0.0], np.cumsum(power)])
     at = np.arange(len(power))
     low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(power))
-    level = (running[high] - running[low]) / ((high - low) * block)
-    silent = (power < GAP_RELATIVE**2 * level[:, None]).ravel()[: len(pcm)]
+    silent = power < GAP_RELATIVE**2 * (running[high] - running[low]) / (high - low)
     edges = np.flatnonzero(silent[1:] != silent[:-1]) + 1
     if len(silent) and silent[0]:
         edges = np.concatenate([[0], edges])

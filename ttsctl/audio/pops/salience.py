@@ -20,8 +20,6 @@ CORE_S = 0.002
 REACH_S = 0.020
 # Errors below -60 dBFS are inaudible: they neither stand out nor hide anything.
 AUDIBLE = 1e-3
-# Side peaks are looked up on a grid of half a millisecond.
-BLOCK_S = 0.0005
 
 
 @dataclass(frozen=True)
@@ -31,37 +29,35 @@ class Salience:
     forward: root of the forward error energy of samples n and n + 1. both: geometric mean of ``forward`` and of the
     same root of the backward errors of samples n - 1 and n - 2, because a join is unpredictable from either side.
     ratio: ``forward`` over the largest ``forward`` nearby, or ``both`` over the largest ``both``, whichever is larger.
-    both_side (2, blocks): the largest ``both`` before and after each block of ``block`` samples.
+    both_side (2, N): the largest ``both`` from ``CORE_S`` to ``REACH_S`` before each sample, and after it.
     """
 
     forward: Float32
     both: Float32
     both_side: Float32
     ratio: Float32
-    block: int
 
 
-def side_peaks(values: Float32, block: int, core: int, reach: int) -> Float32:
-    """values (N,) >= 0 -> (2, blocks): the largest ``core`` to ``reach`` blocks before each block, and after it."""
+def side_peaks(values: Float32, core: int, reach: int) -> Float32:
+    """values (N,) >= 0 -> (2, N): the largest value ``core`` + 1 to ``reach`` samples before each sample, and after."""
     from scipy.ndimage import maximum_filter1d
 
-    peaks = np.pad(values, (0, -len(values) % block)).reshape(-1, block).max(axis=1)
-    half = (reach - core) // 2
-    offset = core + half + 1
-    padded = maximum_filter1d(np.pad(peaks, offset), 2 * half + 1, mode="constant")
-    return np.stack([padded[: len(peaks)], padded[2 * offset : 2 * offset + len(peaks)]])
+    width = reach - core
+    # ``largest[n]`` is that of values[n - reach - core .. n - 1 - 2 * core] once both ends are padded.
+    padded = np.pad(values, (reach, reach + width))
+    largest = maximum_filter1d(padded, width, origin=-(width // 2), mode="constant")
+    return np.stack([largest[: len(values)], largest[reach + core + 1 :][: len(values)]])
 
 
 def measure_salience(prediction: Prediction, sample_rate: int) -> Salience:
     """Prediction errors (N,) -> how far each sample stands out from its surroundings."""
-    block = round(BLOCK_S * sample_rate)
-    core, reach = round(CORE_S / BLOCK_S), round(REACH_S / BLOCK_S)
+    core, reach = round(CORE_S * sample_rate), round(REACH_S * sample_rate)
     forward = _root_of_two(prediction.forward)
     both = np.zeros_like(forward)
     both[2:] = np.sqrt(forward[2:] * _root_of_two(prediction.backward)[:-2])
-    forward_side, both_side = (side_peaks(values, block, core, reach) for values in (forward, both))
-    ratio = np.maximum(_over(forward, forward_side, block), _over(both, both_side, block))
-    return Salience(forward, both, both_side, ratio, block)
+    forward_side, both_side = (side_peaks(values, core, reach) for values in (forward, both))
+    ratio = np.maximum(_over(forward, forward_side), _over(both, both_side))
+    return Salience(forward, both, both_side, ratio)
 
 
 def _root_of_two(error: Float32) -> Float32:
@@ -71,10 +67,9 @@ def _root_of_two(error: Float32) -> Float32:
     return np.sqrt(energy, out=energy)
 
 
-def _over(values: Float32, side: Float32, block: int) -> Float32:
-    """values (N,) divided by the larger side peak of their block."""
-    factor = 1 / np.maximum(side.max(axis=0), np.float32(AUDIBLE))
-    return np.asarray(values * np.repeat(factor, block)[: len(values)])
+def _over(values: Float32, side: Float32) -> Float32:
+    """values (N,) divided by their larger side peak."""
+    return np.asarray(values / np.maximum(side.max(axis=0), np.float32(AUDIBLE)))
 
 
 def local_maxima(ratio: NDArray[np.floating], at_least: float, apart: int) -> Index:

@@ -6,6 +6,10 @@ grid is then tested against chance. Each grid point has a p-value: the probabili
 at least as strong as the one that it has. The truncated product method combines them (Zaykin et al. 2002, "Truncated
 product method for combining P-values"), with a Bonferroni correction for every period and phase that could have been
 chosen.
+
+Glottal pulses of a monotonous voice lie on a grid, too, and at every multiple of their period. So a grid must also be
+much less likely than the same grid moved by up to two pitch periods (``RIVALS_S``): where breaks are seams, the moved
+grid meets nothing but chance.
 """
 
 from __future__ import annotations
@@ -27,9 +31,16 @@ SHOWS = 0.7
 PROPOSES = 0.9
 APART_S = 0.0025
 TOLERANCE = 1
-PROPOSALS = 40
-TRIED = 12
-MIN_HITS = 3
+PROPOSALS = 80
+TRIED = 24
+# Two points of a grid are given by its period and phase, so the third is the first that can confirm it.
+MIN_HITS = 4
+# How far a grid is moved to see what chance and the voice's pitch give: beyond one candidate's reach, up to two periods
+# of a low voice.
+RIVALS_S = (0.00125, 0.025)
+# The odds of the best of them count this much against the grid: where a voice is so even that both are tiny, they
+# differ by more than chance.
+RIVALS_WEIGH = 2.0
 MAX_GRIDS = 3
 SIGNIFICANCE = 1e-3
 # If at least this share of the audible grid points is broken, the others are taken for seams that happen to be smooth.
@@ -142,17 +153,36 @@ def _best_phase(at: Index, weight: Float, period: int) -> tuple[float, int]:
 def _fit(shows: Index, chance: Float, period: int, phase: int, count: int, sample_rate: int) -> _GridFit | None:
     """Test a grid by the strongest candidate at each of its points; None with fewer hits than MIN_HITS."""
     points = len(range(phase, count, period))
-    on_grid = (shows - phase + TOLERANCE) % period <= 2 * TOLERANCE
-    index, strength = (shows[on_grid] - phase + TOLERANCE) // period, chance[on_grid]
-    order = np.lexsort((strength, index))
-    _, first = np.unique(index[order], return_index=True)
-    strongest = strength[order][first]
+    strongest = _hits(shows, chance, period, phase)
     if not MIN_HITS <= len(strongest) <= points:
         return None
     longest = min(LONGEST_PERIOD_S * sample_rate, count / MIN_HITS)
     trials = longest**2 / 2 / (2 * TOLERANCE + 1)
     odds = truncated_product(strongest, points, float(chance.max())) + np.log10(trials)
+    odds -= RIVALS_WEIGH * _rival_odds(shows, chance, period, phase, points, sample_rate)
     return _GridFit(period, phase, float(odds), -float(np.sum(np.log(strongest))))
+
+
+def _hits(shows: Index, chance: Float, period: int, phase: int) -> Float:
+    """The chance of the strongest candidate at each point of a grid that meets one, (H,)."""
+    on_grid = (shows - phase + TOLERANCE) % period <= 2 * TOLERANCE
+    index, strength = (shows[on_grid] - phase + TOLERANCE) // period, chance[on_grid]
+    order = np.lexsort((strength, index))
+    _, first = np.unique(index[order], return_index=True)
+    return strength[order][first]
+
+
+def _rival_odds(shows: Index, chance: Float, period: int, phase: int, points: int, sample_rate: int) -> float:
+    """log10 of the odds of the best of the grids RIVALS_S away, times their number; 0 if chance explains it."""
+    near, far = (round(s * sample_rate) for s in RIVALS_S)
+    offset = (shows - phase + period // 2) % period - period // 2
+    rivals = (np.abs(offset) >= near) & (np.abs(offset) <= far)
+    if not rivals.any():
+        return 0.0
+    _, best = _best_phase(shows[rivals], -np.log(chance[rivals]), period)
+    trials = 2 * min(far, period // 2) / (2 * TOLERANCE + 1)
+    odds = truncated_product(_hits(shows, chance, period, best), points, float(chance.max())) + np.log10(trials)
+    return float(min(odds, 0.0))
 
 
 def truncated_product(chances: Float, points: int, limit: float) -> float:

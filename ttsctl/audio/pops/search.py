@@ -43,9 +43,6 @@ class CandidateSearch:
 def search_candidates(signal: NDArray[np.floating], sample_rate: int) -> CandidateSearch:
     """Search a signal (N,), N >= 1; memory beyond one section grows by four bytes a sample."""
     section, halo = round(SECTION_S * sample_rate), round(HALO_S * sample_rate)
-    # Sections start on the grid of the frames, so that the frames are the same for every section length.
-    hop = round(lpc.HOP_S * sample_rate)
-    section, halo = section - section % hop, halo - halo % hop
     ratio = np.empty(len(signal), dtype=np.float32)
     parts = []
     for start in range(0, len(signal), section):

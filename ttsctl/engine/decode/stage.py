@@ -137,11 +137,6 @@ def check_codes(codes: CodeArray, first_frame: int, codebook_size: int, config: 
     )
 
 
-def clamp_notes(clamped: int) -> tuple[str, ...]:
-    """The notes of a run about ids that ``clamp_codes`` moved; none if it moved none."""
-    return (f"determinism.clamp_codes: {clamped} ids were moved into range",) if clamped else ()
-
-
 def _to_pcm(pcm: Tensor) -> PcmArray:
     """Any float dtype and device -> float32 numpy."""
     return pcm.float().cpu().numpy()

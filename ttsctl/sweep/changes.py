@@ -1,0 +1,75 @@
+"""What the command line changes of an experiment: its texts, voices and codes, and the settings that it varies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import toml_value
+from ttsctl.runs.job import Isolation, Measure
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of an experiment from outside; an empty one leaves the file's.
+
+    ``texts`` and ``voices``: files. ``text_ids`` and ``voice_ids``: which of theirs. ``codes``: code files, metas,
+    manifests or folders, whose codes the decode runs get; nothing is then spoken. ``vary``: ``KEY=VALUE,VALUE,…``.
+    ``isolation`` None: the file's. ``measure``: what is measured besides what the file names.
+
+    InputError for codes beside texts or voices.
+    """
+
+    texts: Path | None = None
+    voices: Path | None = None
+    text_ids: Sequence[str] = ()
+    voice_ids: Sequence[str] = ()
+    codes: Sequence[Path] = ()
+    vary: Sequence[str] = ()
+    isolation: Isolation | None = None
+    measure: Sequence[Measure] = ()
+
+    def __post_init__(self) -> None:
+        if self.codes and (self.texts or self.voices or self.text_ids or self.voice_ids):
+            raise InputError(
+                "--codes: given codes are decoded and no text is spoken",
+                "leave out --texts, --voices, --text-id and --voice-id",
+            )
+
+    def as_told(self) -> dict[str, Any]:
+        """What was asked for by its name, for the summary; nothing for what the file decides."""
+        told: dict[str, Any] = {
+            "texts": None if self.texts is None else str(self.texts),
+            "voices": None if self.voices is None else str(self.voices),
+            "text_ids": list(self.text_ids),
+            "voice_ids": list(self.voice_ids),
+            "codes": [str(path) for path in self.codes],
+            "vary": list(self.vary),
+            "isolation": self.isolation,
+            "measure": list(self.measure),
+        }
+        return {name: value for name, value in told.items() if value}
+
+
+NO_CHANGES = Changes()
+
+
+def parse_vary(items: Sequence[str]) -> dict[str, list[Any]]:
+    """``stream.packet_tokens=4,8`` -> ``{"stream.packet_tokens": [4, 8]}``; each value is TOML, or else a bare word.
+
+    InputError for an item of another form, and for a key that stands there twice.
+    """
+    varied: dict[str, list[Any]] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        values = [part.strip() for part in text.split(",")]
+        if not (equals and "." in key and all(values)):
+            what = f"--vary {item}: expected table.key=value,value,…"
+            raise InputError(what, "for example --vary stream.packet_tokens=4,8")
+        if key.strip() in varied:
+            raise InputError(f"--vary {item}: {key.strip()} is varied twice", "give all its values at once")
+        varied[key.strip()] = [toml_value(value) for value in values]
+    return varied
