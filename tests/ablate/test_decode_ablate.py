@@ -132,7 +132,7 @@ def test_codes_that_do_not_fit_are_2_in_one_line(short: Any, tmp_path: Path, cas
     np.save(tmp_path / "two" / "codes_a.npy", codes)
     np.save(tmp_path / "two" / "codes_b.npy", bad)
     arguments, says = {
-        "missing": (["gone.npy"], "no such file"),
+        "missing": (["gone.npy"], "No such file"),
         "id": (["id.npy"], "id 64 at frame 5, codebook 3 is outside 0..31"),
         "two": ([short, short], "unexpected"),
         "folder of two": (["two"], "expected one set of codes, got 2 different ones in 2 dumps: a, b"),

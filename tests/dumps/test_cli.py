@@ -61,7 +61,7 @@ def test_nothing_comparable_is_3_and_writes_nothing(tmp_path: Path, codes: Any, 
 def test_bad_input_is_2_in_one_line(tmp_path: Path, codes: Any, put: Any, case: Any) -> None:
     a, b = put(tmp_path, codes, "a"), put(tmp_path, codes, "b")
     arguments, says = {
-        "missing": ([a, "nowhere.npy"], "no such file"),
+        "missing": ([a, "nowhere.npy"], "No such file"),
         "transposed": ([a, "t.npy"], "codes: expected (T, 16), got (16, 21)"),
         "one": ([a], "at least two dumps"),
         "none": ([], "Missing argument"),

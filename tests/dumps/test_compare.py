@@ -304,7 +304,7 @@ def test_too_few_dumps_and_empty_folders(tmp_path: Path, codes: Any, put: Any) -
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no dump in it"):
         compare_dumps([tmp_path / "a", tmp_path / "empty"])
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         compare_dumps([tmp_path / "a", tmp_path / "nowhere"])
 
 

@@ -226,7 +226,7 @@ def test_other_names_are_refused(tmp_path: Path, name: Any) -> None:
 @pytest.mark.parametrize(
     ("pickled", "says"),
     [
-        (b"\x80\x02}r\xff\xff\xff\x7f.", "memo place 2147483647"),  # the memo would take 16 GiB
+        (b"\x80\x02}r\xff\xff\xff\x7f.", "expected one array"),  # Python's memo would take 16 GiB
         (b"\x80\x05\x96\xff\xff\xff\xff\xff\x00\x00\x00abc.", "damaged|BYTEARRAY8"),
         (b"\x80\x02ccollections\nOrderedDict\n)R}X\x01\x00\x00\x00aK\x01sb.", "uses BUILD"),
         (b"Pnames\n.", "uses PERSID"),
@@ -289,15 +289,15 @@ def test_the_old_torch_format_says_what_to_do(tmp_path: Path, codes: Any) -> Non
 
 
 def test_missing_and_unknown_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_codes(tmp_path / "x.npy")
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_codes(tmp_path / "folder_that_is_not_there")
     (tmp_path / "x.bin").write_bytes(b"123")
     with pytest.raises(InputError, match=r"expected a file ending in \.npy, \.npz, \.safetensors, \.pt, got \.bin"):
         read_codes(tmp_path / "x.bin")
     (tmp_path / "y.npy").mkdir()
-    with pytest.raises(InputError, match="not a file"):
+    with pytest.raises(InputError, match="expected a regular file, got a folder"):
         read_codes(tmp_path / "y.npy")
 
 

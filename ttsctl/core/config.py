@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
 
 from ttsctl.core.trace import TraceLevel
 
@@ -19,11 +19,14 @@ STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": Fa
 
 DecodeMode = Literal["oneshot", "windowed", "cached", "incremental"]
 DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
-NonNegative = Annotated[int, Ge(0)]
-Positive = Annotated[int, Ge(1)]
-Temperature = Annotated[float, Gt(0)]
+# Bounds far beyond any use, within which nothing overflows and no memory is taken for what is not there.
+MAX_COUNT = 2**20  # frames, packets or ids; as frames 23 hours of speech
+MAX_THREADS = 1024  # what this machine can start is checked with the engine
+NonNegative = Annotated[int, Ge(0), Le(MAX_COUNT)]
+Positive = Annotated[int, Ge(1), Le(MAX_COUNT)]
+Factor = Annotated[float, Ge(1e-6), Le(1e6)]  # logits times or divided by it stay finite in float32
 Probability = Annotated[float, Gt(0), Le(1)]
-Penalty = Annotated[float, Gt(0)]
+Name = Annotated[str, MaxLen(4096)]  # as long as a path may be
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,11 @@ class EngineConfig:
     """
 
     __pydantic_config__ = STRICT
-    kind: str = "local"
-    checkpoint: str = "builtin"
-    device: str = "auto"
-    codegen_device: str | None = None
-    decoder_device: str | None = None
+    kind: Name = "local"
+    checkpoint: Name = "builtin"
+    device: Name = "auto"
+    codegen_device: Name | None = None
+    decoder_device: Name | None = None
     codegen_dtype: DType = "auto"
     decoder_dtype: DType = "auto"
 
@@ -57,14 +60,14 @@ class SamplingConfig:
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 42
     seed_mode: Literal["fixed", "content"] = "fixed"
     max_new_tokens: Positive | None = None
-    temperature: Temperature | None = None
+    temperature: Factor | None = None
     top_k: NonNegative | None = None
     top_p: Probability | None = None
-    repetition_penalty: Penalty | None = None
-    predictor_temperature: Temperature | None = None
+    repetition_penalty: Factor | None = None
+    predictor_temperature: Factor | None = None
     predictor_top_k: NonNegative | None = None
     predictor_top_p: Probability | None = None
-    predictor_repetition_penalty: Penalty | None = None
+    predictor_repetition_penalty: Factor | None = None
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,9 @@ class BackendConfig:
     cudnn_deterministic: bool | None = None
     cudnn_allow_tf32: bool | None = None
     matmul_allow_tf32: bool | None = None
-    cublas_workspace: str | None = None
+    cublas_workspace: Name | None = None
     mkldnn: bool | None = None
-    threads: Positive | None = None
+    threads: Annotated[int, Ge(1), Le(MAX_THREADS)] | None = None
 
 
 @dataclass(frozen=True)

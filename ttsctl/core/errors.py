@@ -41,14 +41,18 @@ class Interrupted(BaseException):
     left = ""
 
 
+COMPARED = 500  # known names, and letters of a name
+
+
 def nearest(name: str, known: list[str]) -> str:
     """A hint that names the closest known word: ``did you mean 'ryan'?``, or all of them if none is close."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    # Comparing takes time by the product of the lengths, and there is nothing near to a name of hundreds of letters.
+    close = difflib.get_close_matches(name, known[:COMPARED], n=1, cutoff=0.5) if len(name) <= COMPARED else []
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(sorted(known)) if known else "none is known"
+    return "known: " + ", ".join(sorted(known)[:COMPARED]) if known else "none is known"
 
 
 def error_line(error: Exception) -> str:

@@ -26,11 +26,13 @@ Table = dict[str, Any]
 
 MIB = 2**20
 # The most bytes that are read of a file of each kind, far above what such files have. A parsed document may take 25
-# times its bytes ("[{},{},…"), so that documents have the lowest limits. Weights are mapped, not read.
+# times its bytes ("[{},{},…"), and what pydantic says about a wrong one more than that, so that documents have the
+# lowest limits. "record" is for lists that ttsctl writes: manifests, summaries. Weights are mapped, not read.
 MAX_BYTES: Mapping[str, int] = MappingProxyType(
     {
         "toml": 1 * MIB,
-        "json": 16 * MIB,
+        "json": 4 * MIB,
+        "record": 16 * MIB,
         "tokenizer": 64 * MIB,
         "codes": 256 * MIB,
         "trace": 256 * MIB,
@@ -159,14 +161,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, what: str = "file") -> Any:
+def read_json(path: Path, what: str = "file", max_bytes: int = MAX_BYTES["json"]) -> Any:
     """Read a JSON file, or say in one line which file is missing or where it is malformed."""
-    return read_json_bytes(path, what)[1]
+    return read_json_bytes(path, what, max_bytes)[1]
 
 
-def read_json_bytes(path: Path, what: str = "file") -> tuple[bytes, Any]:
+def read_json_bytes(path: Path, what: str = "file", max_bytes: int = MAX_BYTES["json"]) -> tuple[bytes, Any]:
     """As ``read_json``, with the bytes that were parsed, for whoever validates them as JSON."""
-    raw = read_regular(path, what, MAX_BYTES["json"])
+    raw = read_regular(path, what, max_bytes)
     where = f"{what} {path}"
     text = _decoded(raw, where, "JSON")
     try:
@@ -182,6 +184,22 @@ def read_json_bytes(path: Path, what: str = "file") -> tuple[bytes, Any]:
     if too_deep(value):
         raise _too_deep(where)
     return raw, value
+
+
+def is_file(path: Path) -> bool:
+    """As ``Path.is_file``, which raises for a name that is too long: no file can have that one."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """As ``Path.is_dir``, and False for a name that is too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def read_toml(path: Path, what: str = "file") -> Table:

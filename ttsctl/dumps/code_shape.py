@@ -11,6 +11,7 @@ from ttsctl.core.codes import NUM_CODEBOOKS, CodeArray
 from ttsctl.core.errors import InputError
 
 MAX_CODEBOOKS = 64
+MAX_IDS = 2**24  # 128 MiB as int64: 23 hours of speech with 16 ids a frame
 # Codebooks a frame of codecs in use with language models: SNAC 3, EnCodec 2..32, Mimi 8..32, DAC 9, 12 or 32,
 # the 25-Hz tokenizer 1, the 12-Hz tokenizer 16.
 USUAL_CODEBOOKS = frozenset({1, 2, 3, 4, 8, 9, 12, 16, 32})
@@ -21,10 +22,12 @@ def to_codes(array: NDArray[Any], where: str, num_codebooks: int | None = None) 
     """Integer array (T, Q) or (1, T, Q) -> a C-ordered int64 copy (T, Q).
 
     ``num_codebooks``: the Q to expect, None if it is not known; ``where``: the start of an error's message. InputError
-    for another dtype, other dimensions or another Q, no frames, ids beyond int64, or an array that looks transposed.
+    for another dtype, other dimensions or another Q, no frames, more than MAX_IDS ids, ids beyond int64, or an array
+    that looks transposed.
     """
     if array.dtype.kind not in "iu":
         raise InputError(f"{where}: codes: expected an integer array, got {array.dtype}", "store the code ids as int64")
+    check_count(array.size, where)
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2:
@@ -37,6 +40,12 @@ def to_codes(array: NDArray[Any], where: str, num_codebooks: int | None = None) 
     if array.dtype.kind == "u" and int(array.max()) > np.iinfo(np.int64).max:
         raise InputError(f"{where}: codes: {int(array.max())} does not fit int64", "store the code ids as int64")
     return np.array(array, dtype=np.int64, order="C")
+
+
+def check_count(ids: int, where: str) -> None:
+    """InputError for more than MAX_IDS."""
+    if ids > MAX_IDS:
+        raise InputError(f"{where}: codes: expected at most {MAX_IDS:,} ids, got {ids:,}", "store one request a file")
 
 
 def _check_orientation(rows: int, columns: int, where: str, num_codebooks: int | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, write_json
+from ttsctl.core.files import MAX_BYTES, read_json, write_json
 from ttsctl.core.plurals import listed
 from ttsctl.dumps.meta import REDUMP, DumpMeta, checked_tag, read_meta
 
@@ -51,7 +51,7 @@ def write_manifest(folder: Path) -> Path:
 
 def read_manifest(path: Path) -> list[ManifestEntry]:
     """The entries of a manifest; InputError if it is malformed, of another version, or lists a tag twice."""
-    value = read_json(path, "manifest")
+    value = read_json(path, "manifest", MAX_BYTES["record"])
     if not isinstance(value, dict) or not isinstance(value.get("dumps"), list):
         raise InputError(f"manifest {path}: expected a JSON object with a list 'dumps'", REDUMP)
     version = str(value.get("schema_version"))

@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le, MaxLen
 
 from ttsctl.core.codes import code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json
+from ttsctl.core.files import read_json_bytes
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.validation import input_error
 
@@ -28,11 +28,15 @@ if TYPE_CHECKING:  # building these dataclasses takes time that comparing two du
 META_VERSION = "1.0"
 REDUMP = "make the dump again with 'ttsctl dump-codes'"
 
+MAX_PACKETS = 2**18  # of one frame each, 5 hours of speech
+
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-Count = Annotated[int, Ge(0)]
-Positive = Annotated[int, Ge(1)]
+# Every number may be used: so none is larger than an array can have ids, or than an id can be.
+Count = Annotated[int, Ge(0), Le(2**40)]
+Positive = Annotated[int, Ge(1), Le(2**40)]
+Code = Annotated[int, Ge(-(2**63)), Le(2**63 - 1)]
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,13 @@ class DumpMeta:
     frames: Positive
     codebook_size: Positive
     num_codebooks: Positive
-    min_code: int
-    max_code: int
+    min_code: Code
+    max_code: Code
     out_of_range_count: Count
     sha256: str
     first_packet_sha256: str
     packet_tokens: Positive
-    packet_sha256: list[str]
+    packet_sha256: Annotated[list[str], MaxLen(MAX_PACKETS)]
     truncated: bool
     provenance: Provenance
     timings: dict[str, float | None] = field(default_factory=dict)
@@ -138,10 +142,10 @@ def read_meta(path: Path) -> DumpMeta:
     """Read and validate a meta file; InputError names the field that is missing, wrong or contradicts another."""
     from pydantic import ValidationError
 
-    value = read_json(path, "meta")
+    raw, value = read_json_bytes(path, "meta")
     _check_version(path, value)
     try:
-        meta = _adapter().validate_json(path.read_bytes())
+        meta = _adapter().validate_json(raw)
     except ValidationError as error:
         raise input_error(f"meta {path}", error, fix=REDUMP) from error
     _check_consistent(path, meta)

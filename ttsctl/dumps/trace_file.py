@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.core.errors import InputError
+from ttsctl.core.files import MAX_BYTES, MIB, open_regular
 from ttsctl.core.trace import STAGES, Draws, Prints, Trace, no_draws, no_prints
+from ttsctl.dumps.archive import open_archive
 from ttsctl.dumps.meta import checked_tag
-from ttsctl.dumps.read import NUMPY_ERRORS, what_numpy_said
+from ttsctl.dumps.numpy_file import NUMPY_ERRORS, is_npz, npz_members, read_npz_array, what_numpy_said
 
 TRACE_VERSION = 1
 RECORD_AGAIN = "record the run again with 'ttsctl dump-codes --trace LEVEL'"
 _LEVELS = ("none", "codes", "stages", "modules")
 _SIDES = ("codegen", "decode")
+# What one array and all of them may take once they are uncompressed. The released size records some 30 kB a frame at
+# level "modules", which makes this ten minutes of speech. The names of points are a few hundred kB.
+MAX_TRACE_BYTES = 256 * MIB
+_MAX_NAMES_BYTES = 4 * MIB
+_MAX_HEAD_BYTES = 4096  # version, level and stages
 
 
 def trace_path(folder: Path, tag: str) -> Path:
@@ -48,11 +55,11 @@ def save_trace(path: Path, trace: Trace) -> None:
 def read_trace(path: Path) -> Trace:
     """The trace of a file; InputError if the file is missing, damaged, of another version or contradicts itself."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+        with open_regular(path, "trace", MAX_BYTES["trace"]) as file:
+            arrays = _read_arrays(file)
     except OSError as error:
         raise InputError(f"trace {path}: {error.strerror or error}", "check the path and its permissions") from error
-    except (AttributeError, *NUMPY_ERRORS) as error:
+    except NUMPY_ERRORS as error:
         raise InputError(f"trace {path}: no readable trace: {what_numpy_said(error)}", RECORD_AGAIN) from error
     _check_version(path, arrays)
     level = str(arrays.get("level", ""))
@@ -60,6 +67,23 @@ def read_trace(path: Path) -> Trace:
         raise InputError(f"trace {path}: level: expected one of {', '.join(_LEVELS)}, got {level!r}", RECORD_AGAIN)
     sides = [_prints(path, arrays, side) for side in _SIDES]
     return Trace(level, _draws(path, arrays), *sides)  # type: ignore[arg-type]  # checked against the levels
+
+
+def _read_arrays(file: BinaryIO) -> dict[str, NDArray[Any]]:
+    """The arrays that a trace has, but for missing ones; others are left out. Errors as of ``read_npz_array``."""
+    limits = dict.fromkeys(("version", "level", "stages"), _MAX_HEAD_BYTES)
+    limits |= {f"draws_{field.name}": MAX_TRACE_BYTES for field in fields(Draws)}
+    for side in _SIDES:
+        limits |= {f"{side}_{field.name}": MAX_TRACE_BYTES for field in fields(Prints)}
+        limits[f"{side}_points"] = _MAX_NAMES_BYTES
+    if not is_npz(file):
+        raise ValueError("not a file of numpy, or one of Python objects")
+    with open_archive(file) as archive:
+        members = {name: info for name, info in npz_members(archive).items() if name in limits}
+        claimed = sum(info.file_size for info in members.values())
+        if claimed > MAX_TRACE_BYTES:
+            raise ValueError(f"expected arrays of at most {MAX_TRACE_BYTES:,} bytes in all, got {claimed:,}")
+        return {name: read_npz_array(archive, info, limits[name]) for name, info in members.items()}
 
 
 def _check_version(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -23,6 +23,9 @@ from ttsctl.core.errors import EngineError, InputError
 WORKSPACE_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 # The workspaces with which cuBLAS gives repeatable results (cuBLAS manual, "Results reproducibility"); torch wants one.
 REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
+# libgomp ends the process, with status 1 or a fault, where the system refuses it a thread.
+MOST_THREADS = 64
+THREADS_PER_CORE = 4
 
 
 # Threads within an operation, unless ``backend.threads`` asks for more: a fixed number, and not one that was measured,
@@ -183,6 +186,9 @@ def refuse_conflicts(config: Config) -> None:
         raise InputError(
             f"backend.threads = {threads} with determinism.single_thread = true", "leave one of the two out"
         )
+    most = max(MOST_THREADS, THREADS_PER_CORE * (os.cpu_count() or 1))
+    if threads is not None and threads > most:
+        raise InputError(f"backend.threads = {threads}: expected at most {most} on this machine", "take fewer")
     if workspace is not None and not re.fullmatch(r"(:\d+:\d+)+", workspace):
         raise InputError(
             f"backend.cublas_workspace: {workspace!r} is no workspace", "expected :SIZE:COUNT, such as ':4096:8'"

@@ -14,13 +14,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
+from annotated_types import MaxLen
 from pydantic import TypeAdapter, ValidationError
 
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json_bytes, write_json
+from ttsctl.core.files import is_file, is_folder, read_json_bytes, write_json
 from ttsctl.core.metric import Observation
 from ttsctl.core.plurals import listed
 from ttsctl.core.validation import input_error
@@ -42,6 +43,7 @@ from ttsctl.regress.conditions import (
     request_conditions,
     timing_conditions,
 )
+from ttsctl.runs.texts import MAX_CASES
 
 BASELINE = "baseline.json"
 BASELINE_VERSION = "1.0"
@@ -82,7 +84,7 @@ class Baseline:
     codes_conditions: Annotated[Conditions, having(_CODES)]
     timing_conditions: Annotated[Conditions, having(frozenset(TIMING_DECIDES))]
     provenance: dict[str, Any]
-    cases: list[BaselineCase]
+    cases: Annotated[list[BaselineCase], MaxLen(MAX_CASES)]
     config: dict[str, dict[str, Any]] | None = None
     schema_version: str = BASELINE_VERSION
 
@@ -127,7 +129,7 @@ def read_baseline(folder: Path) -> Baseline:
     InputError says what is wrong with it: a value that no run can give, or parts that contradict each other.
     """
     path = folder / BASELINE
-    if folder.is_dir() and not path.is_file():
+    if is_folder(folder) and not is_file(path):
         raise InputError(f"baseline {folder}: no {BASELINE} in it", "name the folder of an earlier regress run")
     raw, value = read_json_bytes(path, "baseline")
     if not isinstance(value, dict) or str(value.get("schema_version", "")).partition(".")[0] != "1":

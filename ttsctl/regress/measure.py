@@ -40,9 +40,9 @@ class RunFacts:
     truncated: bool
     ttfa_ms: float | None
     rtf: float | None
+    clamped: int
     total_s: float | None
     wall_rtf: float | None
-    clamped: int
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
         truncated=bool(run.truncated),
         ttfa_ms=run.timing.ttfa_ms,
         rtf=run.timing.rtf,
+        clamped=run.clamped,
         total_s=run.timing.total_s,
         wall_rtf=run.timing.wall_rtf,
-        clamped=run.clamped,
     )
 
 

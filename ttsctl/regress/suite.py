@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
@@ -44,13 +44,11 @@ from ttsctl.core.validation import input_error
 from ttsctl.regress.gates import GATES, Gate, GateSetting, Operator
 from ttsctl.regress.thresholds import check_threshold
 from ttsctl.runs.resolve_config import with_settings
-from ttsctl.runs.texts import Case, load_cases
+from ttsctl.runs.texts import MAX_TIMEOUT_S, MAX_WARMUP, Case, load_cases
 
 DEFAULT_RUNS = 3
 DEFAULT_TIMEOUT_S = 120.0
-# All runs of a case are kept until it is measured, and a timer takes no time of years.
-MOST_RUNS = 10_000
-LONGEST_S = 7 * 86_400.0
+MAX_RUNS = 10_000  # of one case: all are kept until it is measured
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,14 @@ class _Closed(BaseModel):
 
 
 class _SuiteTable(_Closed):
-    name: str | None = None
+    name: Annotated[str, MaxLen(200)] | None = None
     texts: str | None = None
     voices: str | None = None
     text_ids: list[str] | None = None
     voice_ids: list[str] | None = None
-    runs: Annotated[int, Ge(0), Le(MOST_RUNS)] = DEFAULT_RUNS
-    warmup: Annotated[int, Ge(0), Le(MOST_RUNS)] = 1
-    timeout_s: Annotated[float, Gt(0), Le(LONGEST_S)] = DEFAULT_TIMEOUT_S
+    runs: Annotated[int, Ge(0), Le(MAX_RUNS)] = DEFAULT_RUNS
+    warmup: Annotated[int, Ge(0), Le(MAX_WARMUP)] = 1
+    timeout_s: Annotated[float, Gt(0), Le(MAX_TIMEOUT_S)] = DEFAULT_TIMEOUT_S
     text_mode: TextMode = "streaming"
     offline_from_codes: bool = False
     baseline: str | None = None

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import read_json, sync_folder, write_json, write_text, written_whole
+from ttsctl.core.files import MAX_BYTES, read_json, sync_folder, write_json, write_text, written_whole
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
@@ -99,7 +99,7 @@ def read_result(folder: Path, name: str) -> JobResult:
     """
     path = folder / f"{name}.json"
     _check_sums(folder, name)
-    value = read_json(path, "result of a run")
+    value = read_json(path, "result of a run", MAX_BYTES["record"])
     try:
         table = dict(value["result"])
         table["pops"] = None if table["pops"] is None else tuple(table["pops"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.core.files import Table, read_json, read_toml
+from ttsctl.core.files import MAX_BYTES, Table, is_file, is_folder, read_json, read_toml
 
 # A folder stands for the first of these that lies in it.
 IN_FOLDER = ("summary.json", "baseline.json")
@@ -37,13 +37,13 @@ def read_config_source(path: Path) -> ConfigSource:
     cannot be read, that holds no configuration, or that holds several without one being named.
     """
     file, chosen = _split(path)
-    if file.is_dir():
+    if is_folder(file):
         file = _in_folder(file)
     if file.suffix != ".json":
         if chosen:
             raise InputError(f"{path}: a TOML file has one configuration, and no {chosen!r}", "leave the name out")
         return ConfigSource(str(path), read_toml(file, "config file"))
-    record = read_json(file, "recorded run")
+    record = read_json(file, "recorded run", MAX_BYTES["record"])
     tables = record.get("config") if isinstance(record, dict) else None
     if not isinstance(tables, dict):
         raise InputError(f"{path}: {_why_no_config(record)}", "name a TOML file, or a meta or summary that holds one")
@@ -53,7 +53,7 @@ def read_config_source(path: Path) -> ConfigSource:
 def _split(path: Path) -> tuple[Path, str]:
     """The file, and the name after ``#``; a file that has the ``#`` in its own name is taken as it is."""
     before, separator, chosen = str(path).rpartition(SEPARATOR)
-    return (path, "") if path.exists() or not separator else (Path(before), chosen)
+    return (path, "") if is_file(path) or is_folder(path) or not separator else (Path(before), chosen)
 
 
 def _in_folder(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request, TextMode, Voice
 from ttsctl.runs.shipped import texts_file, voices_file
-from ttsctl.runs.texts import choose, load_texts, load_voices
+from ttsctl.runs.texts import MAX_TEXT, choose, load_texts, load_voices
 
 # (text id, text); a text that was typed has no id.
 NamedText = tuple[str | None, str]
@@ -72,7 +72,9 @@ def _voice(choice: VoiceChoice) -> Voice:
 
 
 def _check_text(name: str, text: str) -> None:
-    """InputError for a text that is blank or holds bytes that are not UTF-8."""
+    """InputError for a text that is blank, too long, or holds bytes that are not UTF-8."""
+    if len(text) > MAX_TEXT:
+        raise InputError(f"{name}: expected at most {MAX_TEXT:,} characters, got {len(text):,}", "give it in parts")
     if any("\ud800" <= character <= "\udfff" for character in text):  # how Python hands on bytes it cannot read
         raise InputError(f"{name}: not UTF-8 text", "give it as UTF-8")
     if not text.strip():

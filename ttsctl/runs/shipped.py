@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from ttsctl.core.errors import InputError, nearest
+from ttsctl.core.files import is_file, is_folder
 
 PACKAGE = Path(__file__).parents[1]
 TEXTS = Path("manifests/texts_base.json")
@@ -50,12 +51,12 @@ def _here_or_shipped(relative: Path) -> Path:
 def _by_path_or_name(argument: str, kind: str, folder: Path) -> Path:
     """A path has a separator or ends in ``.toml``, or it is there. Only a shipped name comes before a folder."""
     path = Path(argument)
-    if "/" in argument or os.sep in argument or path.suffix == ".toml" or path.is_file():
+    if "/" in argument or os.sep in argument or path.suffix == ".toml" or is_file(path):
         return path
     shipped = {file.stem: file for file in sorted(folder.glob("*.toml"))}
     if argument in shipped:
         return shipped[argument]
-    if path.exists():
+    if is_folder(path):
         return path
     raise InputError(f"no file and no shipped {kind} has the name {argument!r}", _known(argument, list(shipped)))
 

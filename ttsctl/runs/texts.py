@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
+from annotated_types import MaxLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ttsctl.core.errors import InputError, nearest
@@ -17,6 +18,13 @@ from ttsctl.core.validation import input_error
 
 # Ids become parts of file names and, joined by "__", ids of cases.
 _ID = re.compile(r"[A-Za-z0-9](_?[A-Za-z0-9.-])*")
+
+# Texts or voices of a file, and texts times voices. A run of one takes a second or more.
+MAX_ENTRIES = 10_000
+MAX_CASES = 10_000
+MAX_WARMUP = 1000  # runs before the first counted one
+MAX_TIMEOUT_S = 604_800.0  # a week; the system's timers overflow beyond some centuries
+MAX_TEXT = 100_000  # characters; an hour and a half of speech
 
 
 def _checked_id(value: str) -> str:
@@ -32,7 +40,7 @@ def _not_blank(value: str) -> str:
 
 
 Id = Annotated[str, AfterValidator(_checked_id)]
-Words = Annotated[str, AfterValidator(_not_blank)]
+Words = Annotated[str, MaxLen(MAX_TEXT), AfterValidator(_not_blank)]
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,12 @@ class _VoiceEntry(_Closed):
 
 class _TextsFile(_Closed):
     schema_version: Annotated[str, Field(pattern=r"^1\.")]
-    texts: list[_TextEntry]
+    texts: Annotated[list[_TextEntry], MaxLen(MAX_ENTRIES)]
 
 
 class _VoicesFile(_Closed):
     schema_version: Annotated[str, Field(pattern=r"^1\.")]
-    voices: list[_VoiceEntry]
+    voices: Annotated[list[_VoiceEntry], MaxLen(MAX_ENTRIES)]
 
 
 def load_texts(path: Path) -> list[Text]:
@@ -97,11 +105,13 @@ def choose(items: Sequence[Item], ids: Sequence[str] | None, path: Path) -> list
     if ids is None:
         return list(items)
     by_id = {item.id: item for item in items}
-    for number, wanted in enumerate(ids):
+    seen: set[str] = set()
+    for wanted in ids:
         if wanted not in by_id:
             raise InputError(f"{path}: no entry has the id {wanted!r}", nearest(wanted, list(by_id)))
-        if wanted in ids[:number]:
+        if wanted in seen:
             raise InputError(f"id {wanted!r} is asked for twice", "name each id once")
+        seen.add(wanted)
     return [by_id[wanted] for wanted in ids]
 
 
@@ -151,11 +161,19 @@ def load_cases(
 ) -> tuple[Case, ...]:
     """Every text of ``texts`` by every voice of ``voices``, all of a file or those with the given ids.
 
-    InputError for a file that cannot be read, and for an unknown id, with the nearest known one.
+    InputError for a file that cannot be read, an unknown id, with the nearest known one, and more than MAX_CASES.
     """
     chosen_voices = choose(load_voices(voices), voice_ids, voices)
+    chosen_texts = choose(load_texts(texts), text_ids, texts)
+    count = len(chosen_texts) * len(chosen_voices)
+    if count > MAX_CASES:
+        raise InputError(
+            f"{texts}: expected at most {MAX_CASES:,} cases, got {len(chosen_texts):,} texts by "
+            f"{len(chosen_voices):,} voices",
+            "choose some by id",
+        )
     return tuple(
         Case(f"{text.id}__{voice.id}", Request(text.text, voice, text.id, text_mode))
-        for text in choose(load_texts(texts), text_ids, texts)
+        for text in chosen_texts
         for voice in chosen_voices
     )

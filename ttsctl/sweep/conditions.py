@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ from ttsctl.core.run import DECODES, SPEAKS, RunKind
 from ttsctl.core.validation import input_error
 from ttsctl.runs.requirement import Requirement
 from ttsctl.runs.texts import Id
+
+MAX_CONDITIONS = 1000
 
 Settings = Mapping[str, Any]  # "table.key" -> value
 
@@ -51,14 +54,24 @@ def cross(given: Sequence[Condition], matrix: Settings, bare: Condition, where: 
     One that is not ``crossed`` stays as it is.
 
     InputError for a matrix entry that is not a list of different values, for a setting that is both in the matrix and
-    in a condition, and for names that are not valid or not distinct on a file system that ignores case.
+    in a condition, for more than MAX_CONDITIONS, and for names that are not valid or not distinct on a file system that
+    ignores case.
     """
     for key, values in matrix.items():
-        if not isinstance(values, list) or not values or any(v in values[:n] for n, v in enumerate(values)):
-            raise InputError(f"{where}: matrix: {key}: expected a list of different values, got {values!r}", "mend it")
+        if (
+            not isinstance(values, list)
+            or not 0 < len(values) <= MAX_CONDITIONS
+            or any(v in values[:n] for n, v in enumerate(values))
+        ):
+            raise InputError(
+                f"{where}: matrix: {key}: expected a list of different values, got {values!r:.200}", "mend it"
+            )
         both = next((c.name for c in given if c.crossed and key in c.settings), None)
         if both is not None:
             raise InputError(f"{where}: {key} is in the matrix and in condition {both!r}", "leave it out of one")
+    count = max(1, len(given)) * math.prod(len(values) for values in matrix.values())
+    if count > MAX_CONDITIONS:
+        raise InputError(f"{where}: expected at most {MAX_CONDITIONS:,} conditions, got {count:,}", "vary less at once")
     combinations = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
     if not given and not matrix:
         return (replace(bare, name="base"),)

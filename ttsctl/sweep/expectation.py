@@ -15,6 +15,7 @@ parsed by ``ast``, and only the few kinds of node that the language has are acce
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -171,13 +172,14 @@ class _Parser:
         return number
 
     def _number(self, node: ast.expr, signed: bool = False) -> float | None:
-        """The value of a number, which may have a ``-`` if ``signed``; None if the node is anything else."""
+        """The value of a finite number, which may have a ``-`` if ``signed``; None if the node is anything else."""
         if signed and isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             found = self._number(node.operand)
             return None if found is None else -found
         # Python has more ways to write a constant than this language.
         if isinstance(node, ast.Constant) and _NUMBER.fullmatch(self._source(node)):
-            return float(self._source(node))
+            value = float(self._source(node))
+            return value if math.isfinite(value) else None
         return None
 
     def _source(self, node: ast.expr) -> str:

@@ -7,7 +7,7 @@ voices = "../../manifests/voices_base.json"
 text_ids = ["short_01"]                      # default: all of the file
 voice_ids = ["vivian"]
 text_mode = "streaming"                      # or "whole"
-repeats = 3                                  # counted runs of every text under every condition
+repeats = 3                                  # counted runs of every text under every condition; 6 or more for times
 warmup = 1                                   # runs that a fresh engine does before its first counted one
 isolation = "state"                          # one engine a condition; "process": a fresh interpreter every run
 timeout_s = 600                              # for one run, its warm-up and loading included
@@ -54,7 +54,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ttsctl.core.config import CONFIG_TABLES, Config
@@ -65,13 +65,15 @@ from ttsctl.core.run import DECODES, RunKind
 from ttsctl.core.validation import Location, input_error
 from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
-from ttsctl.runs.texts import Case, Id, Words, load_cases
+from ttsctl.runs.texts import MAX_TIMEOUT_S, MAX_WARMUP, Case, Id, Words, load_cases
 from ttsctl.sweep.changes import NO_CHANGES, Changes, parse_vary
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
-from ttsctl.sweep.conditions import Condition, Settings, check_sources, cross, flat
+from ttsctl.sweep.conditions import MAX_CONDITIONS, Condition, Settings, check_sources, cross, flat
 from ttsctl.sweep.given_codes import NO_CODES, CodeSet, read_given_codes
 
 DEFAULT_TIMEOUT_S = 600.0
+MAX_RUNS = 100_000  # of all conditions together; at a second each more than a day
+MAX_EXPECTATION = 500  # characters; the parser recurses
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,18 @@ class Experiment:
         return {key for condition in self.conditions for key in condition.settings}
 
 
+def check_runs(experiment: Experiment) -> Experiment:
+    """The experiment itself. InputError if it has more than MAX_RUNS runs."""
+    conditions, cases, repeats = len(experiment.conditions), len(experiment.cases), experiment.repeats
+    if conditions * cases * repeats > MAX_RUNS:
+        raise InputError(
+            f"experiment {experiment.path}: expected at most {MAX_RUNS:,} runs, got {conditions:,} conditions × "
+            f"{cases:,} cases × {repeats:,} repeats",
+            "take fewer repeats, or choose texts by id",
+        )
+    return experiment
+
+
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -126,7 +140,7 @@ class _ConditionTable(_Closed):
 
 class _ConclusionTable(_Closed):
     question: Words
-    expect: Words
+    expect: Annotated[Words, MaxLen(MAX_EXPECTATION)]
     over: Literal["each", "all"] = "each"
     conditions: Annotated[list[str], MinLen(1)] | None = None
 
@@ -141,16 +155,16 @@ class _ExperimentTable(_Closed):
     text_ids: list[str] | None = None
     voice_ids: list[str] | None = None
     text_mode: TextMode = "streaming"
-    repeats: Annotated[int, Ge(1)] = 3
-    warmup: Annotated[int, Ge(0)] = 1
-    timeout_s: Annotated[float, Gt(0)] = DEFAULT_TIMEOUT_S
+    repeats: Annotated[int, Ge(1), Le(MAX_RUNS)] = 3
+    warmup: Annotated[int, Ge(0), Le(MAX_WARMUP)] = 1
+    timeout_s: Annotated[float, Gt(0), Le(MAX_TIMEOUT_S)] = DEFAULT_TIMEOUT_S
     isolation: Isolation = "state"
     reference: str | None = None
     measure: list[Measure] = []
     requires: str | list[str] = []
     matrix: dict[str, Any] = {}
-    condition: list[_ConditionTable] = []
-    conclusion: list[_ConclusionTable] = []
+    condition: Annotated[list[_ConditionTable], MaxLen(MAX_CONDITIONS)] = []
+    conclusion: Annotated[list[_ConclusionTable], MaxLen(MAX_CONDITIONS)] = []
 
 
 # The arrays of tables by name, and the model that has the keys of one.
@@ -172,7 +186,7 @@ def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
     cases = codes.cases() or _cases(read, path.parent, where)
     if not cases:
         raise InputError(f"{where}: expected at least one text and one voice, got none", "name some by id")
-    return Experiment(
+    experiment = Experiment(
         name=read.name or path.stem,
         question=read.question,
         path=path,
@@ -192,6 +206,7 @@ def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
         ),
         codes=codes,
     )
+    return check_runs(experiment)
 
 
 def _changed(read: _ExperimentTable, changes: Changes) -> _ExperimentTable:

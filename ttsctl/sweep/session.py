@@ -19,7 +19,7 @@ from ttsctl.runs.shipped import find_experiment
 from ttsctl.sweep.artifacts import write_sweep_files
 from ttsctl.sweep.changes import NO_CHANGES, Changes
 from ttsctl.sweep.decision_table import write_tables
-from ttsctl.sweep.experiment import Experiment, load_experiment
+from ttsctl.sweep.experiment import Experiment, check_runs, load_experiment
 from ttsctl.sweep.key import checkpoint_state, sweep_key
 from ttsctl.sweep.result import SweepResult
 from ttsctl.sweep.run import Progress, run_experiment
@@ -66,7 +66,7 @@ def run_sweep(
     """
     experiment = load_experiment(find_experiment(options.experiment), options.changes)
     if options.repeats is not None:
-        experiment = replace(experiment, repeats=options.repeats)
+        experiment = check_runs(replace(experiment, repeats=options.repeats))
     base, configs = resolve_configs(experiment, chosen_sets(options.checkpoint, list(options.sets)))
     checkpoints = {config.engine.checkpoint for config in configs.values()}
     key = sweep_key(experiment, configs, {name: checkpoint_state(name) for name in checkpoints})

@@ -54,7 +54,12 @@ def read_sizes(read: Callable[[dict[str, Any], str], Sizes], path: Path, config:
         TypeAdapter(type(sizes)).validate_json(json.dumps(asdict(sizes)), strict=True)
     except ValidationError as error:
         raise input_error(str(path), error, fix=DAMAGED) from error
-    except (AttributeError, TypeError, ValueError) as error:  # a list or a word where a table or a number belongs
+    except (
+        AttributeError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:  # a list or a word where a table or a number belongs
         raise InputError(f"{path}: not laid out like a Qwen3-TTS-12Hz config ({error})", DAMAGED) from error
     return sizes
 

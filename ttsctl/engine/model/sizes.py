@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from ttsctl.core.errors import InputError, nearest
 
 Table = Mapping[str, Any]
+
+# Far beyond the released sizes, and small enough that an empty network of them is built at once. How wide a layer is
+# takes no memory until it has been compared with the tensors of the file.
+STRICT: dict[str, Any] = {"allow_inf_nan": False}
+Width = Annotated[int, Ge(1), Le(2**20)]
+Layers = Annotated[int, Ge(1), Le(128)]
+Heads = Annotated[int, Ge(1), Le(1024)]
+Vocabulary = Annotated[int, Ge(1), Le(2**24)]
+Groups = Annotated[int, Ge(1), Le(64)]
+MAX_RATE = 64
+MAX_RATES = 8
 
 
 def need(table: Table, key: str, where: str) -> Any:
@@ -22,17 +36,18 @@ def need(table: Table, key: str, where: str) -> Any:
 class TransformerSizes:
     """One stack of decoder layers. ``sliding_window`` None = full causal attention."""
 
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    rms_norm_eps: float
-    rope_theta: float
-    max_position_embeddings: int
+    __pydantic_config__ = STRICT
+    hidden_size: Width
+    intermediate_size: Width
+    num_hidden_layers: Layers
+    num_attention_heads: Heads
+    num_key_value_heads: Heads
+    head_dim: Annotated[int, Ge(2), Le(4096)]
+    rms_norm_eps: Annotated[float, Ge(0), Le(1)]
+    rope_theta: Annotated[float, Ge(1), Le(1e12)]
+    max_position_embeddings: Annotated[int, Ge(1), Le(2**24)]
     attention_bias: bool
-    sliding_window: int | None = None
+    sliding_window: Annotated[int, Ge(1), Le(4096)] | None = None
     qk_norm: bool = True
     layer_scale: bool = False
 
@@ -78,15 +93,16 @@ class SpecialIds:
 class TalkerSizes:
     """What talker, predictor and prompt take from config.json."""
 
+    __pydantic_config__ = STRICT
     model_type: str
     model_size: str
     talker: TransformerSizes
     predictor: TransformerSizes
-    num_code_groups: int
-    codec_vocab_size: int
-    predictor_vocab_size: int
-    text_vocab_size: int
-    text_hidden_size: int
+    num_code_groups: Groups
+    codec_vocab_size: Vocabulary
+    predictor_vocab_size: Vocabulary
+    text_vocab_size: Vocabulary
+    text_hidden_size: Width
     ids: SpecialIds
     speakers: dict[str, int]
     dialects: dict[str, str]
@@ -138,6 +154,10 @@ class TalkerSizes:
         return None if name == "auto" else self.languages[name]
 
 
+def _is_rate(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MAX_RATE
+
+
 def _special_ids(config: Table, talker: Table, where: str, inside: str) -> SpecialIds:
     text = {n: need(config, f"{n}_token_id", where) for n in ("im_start", "im_end", "tts_bos", "tts_eos", "tts_pad")}
     names = ("bos", "pad", "think", "nothink", "think_bos", "think_eos")
@@ -149,15 +169,16 @@ def _special_ids(config: Table, talker: Table, where: str, inside: str) -> Speci
 class CodecSizes:
     """The codec decoder. ``samples_per_frame`` = the product of all rates, 1920 in the released codec."""
 
+    __pydantic_config__ = STRICT
     transformer: TransformerSizes
-    codebook_size: int
-    codebook_dim: int
-    num_quantizers: int
-    latent_dim: int
-    decoder_dim: int
+    codebook_size: Vocabulary
+    codebook_dim: Width
+    num_quantizers: Groups
+    latent_dim: Width
+    decoder_dim: Width
     upsample_rates: tuple[int, ...]
     upsampling_ratios: tuple[int, ...]
-    sample_rate: int
+    sample_rate: Annotated[int, Ge(1000), Le(768_000)]
     samples_per_frame: int
 
     @classmethod
@@ -166,9 +187,11 @@ class CodecSizes:
         inside = f"{where} decoder_config"
         rates = tuple(need(table, "upsample_rates", inside))
         ratios = tuple(need(table, "upsampling_ratios", inside))
-        product = 1
-        for rate in (*rates, *ratios):
-            product *= rate
+        # Their product is made before they are validated: of huge numbers, or of a text, it would fill the memory.
+        if max(len(rates), len(ratios)) > MAX_RATES or not all(_is_rate(rate) for rate in (*rates, *ratios)):
+            expected = f"expected at most {MAX_RATES} whole numbers from 1 to {MAX_RATE} each"
+            raise InputError(f"{inside}: upsample_rates, upsampling_ratios: {expected}", "mend config.json")
+        product = math.prod((*rates, *ratios))
         declared = need(config, "decode_upsample_rate", where)
         if product != declared:
             raise InputError(
