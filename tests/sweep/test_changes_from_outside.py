@@ -128,7 +128,7 @@ def test_an_experiment_that_brings_its_codes_needs_no_texts(tmp_path: Path) -> N
 
 def test_codes_that_cannot_be_had_are_refused(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, DECODES)
-    with pytest.raises(InputError, match=r"none\.npy: no such file"):
+    with pytest.raises(InputError, match=r"none\.npy: No such file"):
         load_experiment(path, Changes(codes=(tmp_path / "none.npy",)))
     with pytest.raises(InputError, match="codes are given, and no condition decodes any"):
         load_experiment(write_experiment(tmp_path / "other"), Changes(codes=(dump(tmp_path / "a.npy"),)))
