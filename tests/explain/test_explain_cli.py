@@ -153,7 +153,7 @@ def test_wrong_input(cli: Callable[..., Done], tmp_path: Path) -> None:
     refused(cli("explain", a, a, "--runs", 3), 2, "bring their own", "--runs")
     refused(cli("explain", *HELLO, "--runs", 3, "--set-b", "stream.packet_tokens=8"), 2, "--runs: expected one")
     refused(cli("explain", a, a, "--speaker", "ryan"), 2, "bring their own configurations and voice")
-    refused(cli("explain", a, a, "--text", "not it"), 2, "expected the one of the recorded runs")
+    refused(cli("explain", a, dump(tmp_path / "b"), "--text", "not it"), 2, "expected the one of the recorded runs")
     refused(cli("explain", a, tmp_path / "nowhere.npy"), 2, "nowhere.npy")
     refused(cli("explain", *HELLO, "--set", "sampling.policy=free"), 2, "sampling.policy=seeded")
     free = "sampling.predictor_policy=free"
