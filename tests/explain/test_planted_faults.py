@@ -17,7 +17,7 @@ from tests.explain.planted import Fault, Plant, at_call, handed_over, packet_of,
 from tests.explain.planted_rates import REQUEST, Bench, Outcome, missed, outcomes, stage_outcomes, table
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.delivery import with_delivered
-from ttsctl.core.request import End, Packet
+from ttsctl.core.request import Chunk, End, Packet
 from ttsctl.core.trace import STAGES, Trace
 from ttsctl.engine.decode.sessions import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
@@ -115,7 +115,7 @@ def _side(engine: LocalEngine) -> Side:
     *items, end = engine.stream(REQUEST)
     assert isinstance(end, End) and end.trace is not None
     packets = [item for item in items if isinstance(item, Packet)]
-    assert len(packets) == len(items)
+    assert len(packets) == sum(not isinstance(item, Chunk) for item in items)
     pcm = np.concatenate([packet.pcm for packet in packets])
     codes = np.concatenate([packet.codes for packet in packets])
     return Side("clean", codes, with_delivered(end.trace, pcm, engine.info.frame_samples))
