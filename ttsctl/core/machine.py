@@ -42,6 +42,12 @@ def collect_provenance() -> Provenance:
     )
 
 
+def schedulable_cores() -> int:
+    """How many cores the scheduler lets this process use, or how many there are where the system does not tell."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def machine_id(cpu: str, cpu_count: int, gpu: str | None) -> str:
     """sha256 over host name, CPU, cores and GPU: equal ids mean that timings may be compared."""
     return hashlib.sha256("\n".join([platform.node(), cpu, str(cpu_count), gpu or "no gpu"]).encode()).hexdigest()

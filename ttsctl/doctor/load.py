@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+from ttsctl.core.machine import schedulable_cores
 from ttsctl.doctor.check import Check, ok, warning
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of cgroup v2, as a container sees its own group
@@ -31,7 +32,7 @@ def judge_load(cores: int, all_cores: int, load: float) -> Check:
 
 def usable_cores(quota_file: Path = CGROUP_QUOTA) -> int:
     """The smaller of the scheduler's mask and a container's CPU quota, as far as the system has them; at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = schedulable_cores()
     quota = read_quota(quota_file)
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,8 +25,8 @@ def check_folder(name: str, folder: Path, option: str = "TMPDIR") -> Check:
     """Write, rename, link and lock in ``folder``, or in the nearest folder above it that exists; nothing is left."""
     there = nearest_existing(folder)
     try:
-        with scratch_folder(there) as scratch:
-            lost = _lost_abilities(scratch)
+        with tempfile.TemporaryDirectory(prefix=".ttsctl-doctor-", dir=there) as scratch:
+            lost = _lost_abilities(Path(scratch))
         free = shutil.disk_usage(there).free
     except OSError as error:
         return failure(name, f"{folder}: {error.strerror or error}", f"choose a writable folder with {option}")
@@ -46,13 +44,6 @@ def nearest_existing(folder: Path) -> Path:
     """``folder``, or the closest one above it that exists."""
     absolute = folder.absolute()
     return next(path for path in (absolute, *absolute.parents) if path.exists())
-
-
-@contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    """A hidden folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=".ttsctl-doctor-", dir=parent) as name:
-        yield Path(name)
 
 
 def _lost_abilities(scratch: Path) -> list[str]:

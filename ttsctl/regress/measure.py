@@ -10,11 +10,12 @@ from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.metric import Observation, Value, observed
 from ttsctl.core.run import Run
-from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun, stalled_runs
+from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
 from ttsctl.dumps.diff import diff_codes
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
 from ttsctl.regress.runner import CaseError, FailedCase
+from ttsctl.runs.run_stalls import stalls_of_runs
 from ttsctl.runs.texts import Case
 
 # Why nothing is known of codes that the offline run would make.
@@ -63,7 +64,8 @@ class MeasuredCase:
 
 def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     """Everything that is reported of a case that ran, compared with what the baseline has for it."""
-    stalls = _stalls(runs)
+    # The offline run is of another kind, so it has no siblings.
+    stalls = stalls_of_runs({name: run for name, run in runs.by_name.items() if run.kind == "stream"})
     few = f"fewer than {LEAST_SIBLINGS} streamed runs, and of packets in each"
     figures: Figures = {
         **_repeatability(runs),
@@ -107,14 +109,6 @@ def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
         total_s=run.timing.total_s,
         wall_rtf=run.timing.wall_rtf,
     )
-
-
-def _stalls(runs: CaseRuns) -> tuple[StalledRun, ...] | None:
-    """What stalled among the streamed runs. The offline run is of another kind, so it has no siblings."""
-    streams = {name: run for name, run in runs.by_name.items() if run.kind == "stream"}
-    times = [None if run.timing.total_s is None else 1000 * run.timing.total_s for run in streams.values()]
-    sizes = [len(run.require_codes()) for run in streams.values()]
-    return stalled_runs(times, sizes, [run.packet_stalls for run in streams.values()], list(streams))
 
 
 def _repeatability(runs: CaseRuns) -> Figures:

@@ -16,7 +16,7 @@ from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.request import Request
 from ttsctl.core.run import Run
-from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun, stalled_runs
+from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
 from ttsctl.dumps.diff import CodeDiff, DiffKind, diff_codes
 from ttsctl.dumps.manifest import write_manifest
 from ttsctl.report.console import number, print_notes, table
@@ -24,6 +24,7 @@ from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Model, Summary, write_summary
 from ttsctl.report.time_spread import TimeSpread, spread_words, time_spread
 from ttsctl.runs import engines
+from ttsctl.runs.run_stalls import stalls_of_runs
 from ttsctl.runs.speak import Advance, WrittenDump, dump_runs
 
 if TYPE_CHECKING:
@@ -140,13 +141,7 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
     metas, runs = [dump.meta for dump in dumps], [dump.run for dump in dumps]
     earliest = _first_diff(runs)
     timings = [run.timing for run in runs]
-    seconds = [timing.total_s for timing in timings]
-    stalls = stalled_runs(
-        [None if s is None else 1000 * s for s in seconds],
-        [meta.frames for meta in metas],
-        [run.packet_stalls for run in runs],
-        [meta.tag for meta in metas],
-    )
+    stalls = stalls_of_runs({meta.tag: run for meta, run in zip(metas, runs, strict=True)})
     spreads = {name: time_spread(getattr(timing, name) for timing in timings) for name in _TIMES}
     return RequestDumps(
         text_id=metas[0].text_id,

@@ -15,13 +15,14 @@ from ttsctl.core.config import Config
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus
 from ttsctl.core.request import Request
-from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun, stalled_runs
+from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
 from ttsctl.core.timing import PacketStats, PacketTiming, packet_stats
 from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Summary, write_summary
 from ttsctl.report.time_spread import TimeSpread, time_spread
 from ttsctl.runs import engines
+from ttsctl.runs.run_stalls import stalls_of_runs
 from ttsctl.runs.speak import Advance, SpokenRequest, speak, write_spoken
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
     equal = spoken.offline_codes_equal
     codes, pcm = stream.require_codes(), stream.require_pcm()
     duration_s = len(pcm) / info.sample_rate
-    stalls = stalled_runs([None], [len(codes)], [stream.packet_stalls], ["stream"])
+    stalls = stalls_of_runs({"stream": stream})
     verdict = {True: "stream = offline", False: "stream and offline DIFFER in codes", None: "codes drawn freely"}[equal]
     cut = ", truncated" if stream.truncated else ""
     return SynthSummary(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, error_line
+from ttsctl.core.machine import schedulable_cores
 from ttsctl.core.processes import ignore_interrupts
 from ttsctl.runs.claimed_folder import JOB_FOLDER, claimed_folder, sweep_abandoned
 from ttsctl.runs.engines import load_engine
@@ -60,8 +61,7 @@ def _available(resource: Resource) -> int:
         from ttsctl.engine.placement import cuda_devices
 
         return cuda_devices()
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return schedulable_cores()
 
 
 @cache
