@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -154,6 +155,14 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole. Bytes of names that are not UTF-8 become escapes."""
     with written_whole(path) as temporary:
         temporary.write_text(encodable(text), encoding="utf-8")
+
+
+def file_sha256(file: BinaryIO) -> str:
+    """sha256 in hex of what is left to read of an open file."""
+    digest = hashlib.sha256()
+    while block := file.read(MIB):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.trace import Trace
+from ttsctl.core.voice_prompt import PromptUse, VoicePrompt
 
 TextMode = Literal["streaming", "whole"]
 
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks and how; ``speaker`` None for checkpoints that design a voice from ``instruct`` alone."""
+    """Who speaks and how; ``speaker`` None for checkpoints that design a voice from ``instruct`` alone, or clone one.
+
+    A cloned voice has ``ref_audio``, the path of its reference, and ``ref_text``, what that says, or ``voice_file``,
+    the path of a saved prompt. ``x_vector_only``: the reference gives the x-vector, but no codes. ``ref_sha256``: of
+    the bytes of whichever file it is.
+    """
 
     id: str
     speaker: str | None = None
     language: str = "Auto"
     instruct: str | None = None
+    ref_audio: str | None = None
+    ref_text: str | None = None
+    x_vector_only: bool = False
+    voice_file: str | None = None
+    ref_sha256: str | None = None
+
+    @property
+    def is_cloned(self) -> bool:
+        """Whether it has a reference."""
+        return self.ref_audio is not None or self.voice_file is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields for JSON; those of a reference only where there is one."""
+        own = ("id", "speaker", "language", "instruct")
+        names = [field.name for field in fields(self)] if self.is_cloned else own
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One text to speak. ``text_mode`` "whole" puts all text before the first frame, "streaming" one token a frame."""
+    """One text to speak. ``text_mode`` "whole" puts all text before the first frame, "streaming" one token a frame.
+
+    ``prompt``: that of a cloned voice; None = the engine reads or encodes it.
+    """
 
     text: str
     voice: Voice
     text_id: str | None = None
     text_mode: TextMode = "streaming"
+    prompt: VoicePrompt | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +97,7 @@ class End:
     """The last event of a stream: how it ended. ``truncated`` = the cap came before the end token.
 
     ``clamped``: ids that ``determinism.clamp_codes`` moved into range. ``trace`` as ``record.trace`` asked. ``at_ms``
-    counts from the request; None where the engine does not say.
+    counts from the request; None where the engine does not say. ``prompt``: what a cloned voice was made of.
     """
 
     frames: int
@@ -81,6 +107,7 @@ class End:
     clamped: int = 0
     trace: Trace | None = None
     at_ms: float | None = None
+    prompt: PromptUse | None = None
 
 
 Event = Chunk | Packet | End

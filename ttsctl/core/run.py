@@ -11,6 +11,7 @@ from ttsctl.core.errors import EngineError
 from ttsctl.core.stalls import Stall
 from ttsctl.core.timing import ChunkTiming, PacketTiming, RunTiming
 from ttsctl.core.trace import Trace
+from ttsctl.core.voice_prompt import PromptUse
 
 # stream: codes and audio, packet by packet. offline: all codes, then one decode. codegen: codes alone, nothing is
 # decoded. decode: given codes, packet by packet. decode_offline: given codes in one call.
@@ -27,7 +28,7 @@ class Run:
     rate is None where nothing was decoded, or where only its hash was kept. ``truncated``: the cap came before the end
     token; None where no codes were made. ``packets``: the times of every packet, empty for a run in one piece.
     ``chunks``: those of the audio as it left a stream. ``packet_stalls``: the packets before which it stalled, None
-    where there are too few to tell.
+    where there are too few to tell. ``prompt``: that of a cloned voice.
     ``trace`` as ``record.trace`` asked. ``clamped``: ids that ``determinism.clamp_codes`` moved into range.
     """
 
@@ -43,6 +44,7 @@ class Run:
     clamped: int = 0
     chunks: tuple[ChunkTiming, ...] = ()
     packet_stalls: tuple[Stall, ...] | None = None
+    prompt: PromptUse | None = None
 
     def require_codes(self) -> CodeArray:
         """The codes (T, Q) int64. EngineError if this run made none."""

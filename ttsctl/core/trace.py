@@ -10,7 +10,20 @@ from numpy.typing import NDArray
 
 TraceLevel = Literal["none", "codes", "stages", "modules"]
 # In causal order within a frame. A packet is decoded after all of its frames are generated.
-STAGES = ("text", "prompt", "talker", "draw", "predictor", "codec", "packetiser")
+STAGES = (
+    "reference",
+    "resampling",
+    "mel",
+    "speaker_encoder",
+    "codec_encoder",
+    "text",
+    "prompt",
+    "talker",
+    "draw",
+    "predictor",
+    "codec",
+    "packetiser",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from ttsctl.engine.model.talker import Codegen
 from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place
 from ttsctl.engine.switches import InForce, Switches
+from ttsctl.engine.voice.voices import Voices
 
 
 def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | None = None) -> CodegenStage:
@@ -22,7 +23,8 @@ def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | Non
     checkpoint = open_checkpoint(config.engine.checkpoint) if checkpoint is None else checkpoint
     placement = place(config)
     generator = open_generator(checkpoint, placement)
-    return CodegenStage(generator, plan_sampling(config.sampling, checkpoint.generation), config, placement, in_force)
+    plan = plan_sampling(config.sampling, checkpoint.generation)
+    return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force))
 
 
 def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> DecodeStage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from ttsctl.core.request import End, Event, Packet, Request
 from ttsctl.core.run import Run
 from ttsctl.core.timing import whole_timing
 from ttsctl.core.trace import Draws, Trace, TraceLevel, no_prints
+from ttsctl.core.voice_prompt import PromptUse
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.sources import CodeSource, InlineSource, ThreadSource
@@ -46,6 +47,8 @@ from ttsctl.engine.switches import (
     snapshot,
     threads_chosen_by,
 )
+from ttsctl.engine.voice.cloned import ClonedVoices
+from ttsctl.engine.voice.voices import Voices
 
 
 def load_engine(config: Config) -> LocalEngine:
@@ -66,19 +69,25 @@ def load_engine(config: Config) -> LocalEngine:
         worker = CodegenWorker(config, codegen_force.switches)
         try:
             decoder = load_decoder(config, decoder_force, checkpoint)
-            return LocalEngine(config, checkpoint, worker, decoder)
+            return LocalEngine(config, checkpoint, worker, decoder, Voices(checkpoint, placement, codegen_force))
         except BaseException:
             worker.close()
             raise
     codegen = load_codegen(config, codegen_force, checkpoint)
-    return LocalEngine(config, checkpoint, codegen, load_decoder(config, decoder_force, checkpoint))
+    decoder = load_decoder(config, decoder_force, checkpoint)
+    return LocalEngine(config, checkpoint, codegen, decoder, codegen.voices)
 
 
 class LocalEngine:
     """The engine of kind ``local``, with every capability. It holds weights only; every request has its own state."""
 
     def __init__(
-        self, config: Config, checkpoint: Checkpoint, codegen: CodegenStage | CodegenWorker, decode_stage: DecodeStage
+        self,
+        config: Config,
+        checkpoint: Checkpoint,
+        codegen: CodegenStage | CodegenWorker,
+        decode_stage: DecodeStage,
+        voices: Voices,
     ) -> None:
         self.config = config
         self.checkpoint = checkpoint
@@ -86,6 +95,7 @@ class LocalEngine:
         self.decode_stage = decode_stage
         self.decoder = decode_stage.decoder
         self.plan = plan_sampling(config.sampling, checkpoint.generation)
+        self.cloned = ClonedVoices(voices, decode_stage)
         self._codegen = codegen
         self.info = self._describe()
 
@@ -154,11 +164,13 @@ class LocalEngine:
     ) -> Iterator[Event]:
         clock, stream = Clock.start(), self.config.stream
         samples = chunk_samples(stream.chunk_ms, self.info.sample_rate)
+        request, use = self.cloned.prompted(request, clock, codegen_probes)
         with self._held_switches(), contextlib.closing(self._source(request, clock, codegen_probes)) as source:
-            decoding = Decoding(self.decode_stage, decode_probes)
+            session, use = self.cloned.session(request, use, clock, decode_probes)
+            decoding = Decoding(self.decode_stage, decode_probes, session)
             for item in deliver(source, decoding, clock, stream.decode_every, self.info.num_codebooks, samples):
                 if isinstance(item, CodeEnd):
-                    yield _end(item, decoding, decode_probes, level, clock.now_ms())
+                    yield _end(item, decoding, decode_probes, level, clock.now_ms(), use)
                 else:
                     yield item
 
@@ -171,6 +183,7 @@ class LocalEngine:
     def _generate(self, request: Request, probes: CodegenProbes, level: TraceLevel) -> Iterator[Packet | End]:
         index, silence = 0, np.empty(0, np.float32)
         clock = Clock.start()
+        request, use = self.cloned.prompted(request, clock, probes)
         with contextlib.closing(self._codes_alone(request, clock, probes)) as source:
             while isinstance(item := source.next(), CodePacket):
                 codes = item.on_host()
@@ -178,27 +191,31 @@ class LocalEngine:
                 yield Packet(index, codes, silence, item.code_ms, 0.0, None, item.ready_ms, None, 0)
                 index += 1
         trace = None if level == "none" else Trace(level, item.draws, item.prints, no_prints())
-        yield End(item.frames, item.truncated, item.seed, item.notes, 0, trace, clock.now_ms())
+        yield End(item.frames, item.truncated, item.seed, item.notes, 0, trace, clock.now_ms(), use)
 
     @torch.inference_mode()
     def offline(self, request: Request) -> Run:
         """All codes (T, Q), then one decode in the mode ``oneshot``: a run of kind ``offline``."""
         clock = Clock.start()
+        request, use = self.cloned.prompted(request, clock, CodegenProbes())
         codes, end = self._all_codes(request, clock)
         code_ms = clock.now_ms()
-        pcm, clamped = self.decode_stage.offline(codes)
+        pcm, clamped = self.decode_stage.offline(codes, None if request.prompt is None else request.prompt.codes)
         notes = (*end.notes, *clamp_notes(clamped))
         timing = whole_timing(code_ms, clock.now_ms() - code_ms, len(pcm), self.info.sample_rate)
-        return Run("offline", codes, pcm, end.truncated, end.seed, timing, notes=notes, clamped=clamped)
+        return Run("offline", codes, pcm, end.truncated, end.seed, timing, notes=notes, clamped=clamped, prompt=use)
 
     def decode(self, codes: CodeArray, config: Config) -> Run:
         """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``."""
         return decode_variant(self.decode_stage, codes, config, self.info.sample_rate)
 
     @torch.inference_mode()
-    def decode_offline(self, codes: CodeArray) -> PcmArray:
-        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call. InputError for an id out of range."""
-        return self.decode_stage.offline(codes)[0]
+    def decode_offline(self, codes: CodeArray, reference: CodeArray | None = None) -> PcmArray:
+        """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call. InputError for an id out of range.
+
+        ``reference``: codes (R, Q) of a cloned voice's reference to decode before them, whose audio is cut off.
+        """
+        return self.decode_stage.offline(codes, reference)[0]
 
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         """See ``core.forensic.Forensic.record``."""
@@ -240,7 +257,9 @@ class LocalEngine:
     def _codes_alone(self, request: Request, clock: Clock, probes: CodegenProbes) -> CodeSource:
         """A request's codes, generated in this thread or in the worker."""
         if isinstance(self._codegen, CodegenWorker):
-            return self._codegen.source(request, clock)
+            # A worker that records encodes the voice itself, so that its trace has those stages too.
+            records = self.config.record.trace in ("stages", "modules")
+            return self._codegen.source(replace(request, prompt=None) if records else request, clock)
         return InlineSource(self._codegen, request, clock, probes)
 
     def _held_switches(self) -> contextlib.AbstractContextManager[object]:
@@ -290,7 +309,9 @@ class LocalEngine:
         }
 
 
-def _end(end: CodeEnd, decoding: Decoding, probes: DecodeProbes, level: TraceLevel, at_ms: float) -> End:
+def _end(
+    end: CodeEnd, decoding: Decoding, probes: DecodeProbes, level: TraceLevel, at_ms: float, use: PromptUse | None
+) -> End:
     trace = None if level == "none" else Trace(level, end.draws, end.prints, probes.finish())
     notes = (*end.notes, *clamp_notes(decoding.clamped))
-    return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace, at_ms)
+    return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace, at_ms, use)

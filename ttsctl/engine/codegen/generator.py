@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request
+from ttsctl.core.voice_prompt import VoicePrompt
 from ttsctl.engine.codegen.sampling import Group0Rules, SamplingPlan, decide, penalise
 from ttsctl.engine.model.layers import KVState
 from ttsctl.engine.model.prompt import Position, Prompt, build_prompt
@@ -73,11 +75,12 @@ class CodeGenerator:
             limit = self._forced_limit(prompt, len(probes.forced))
         with probes.attached():
             probes.at("text", 0)
-            probes.value("text", torch.tensor([*prompt.instruct_ids, *prompt.input_ids], device=self.device))
+            ids = [*prompt.instruct_ids, *prompt.ref_ids, *prompt.input_ids]
+            probes.value("text", torch.tensor(ids, device=self.device))
             probes.at("prompt", 0)
-            embeds = probes.value("prompt", self._embed(prompt.positions))
-            ids = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
-            texts = probes.value("prompt", self.talker.embed_text(ids))
+            embeds = probes.value("prompt", self._embed(prompt.positions, self._voice(request.prompt, probes)))
+            trailing = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
+            texts = probes.value("prompt", self.talker.embed_text(trailing))
             probes.at("talker", 0)
             hidden, logits = self._step(embeds, state, probes)
             probes.pause()
@@ -139,14 +142,30 @@ class CodeGenerator:
             raise InputError(f"codes: {frames} frames to force, but this model has room for {limit - 1}", "give fewer")
         return limit
 
-    def _embed(self, positions: tuple[Position, ...]) -> Tensor:
+    def _voice(self, prompt: VoicePrompt | None, probes: CodegenProbes) -> tuple[Tensor, Tensor] | None:
+        """A cloned voice's x-vector (hidden,) and the embeddings of its reference's frames (R, hidden), as used."""
+        if prompt is None:
+            return None
+        weight, groups = self.talker.codec_head.weight, self.sizes.num_code_groups
+        x_vector = probes.value("prompt.x_vector", torch.from_numpy(prompt.x_vector).to(weight))
+        codes = np.zeros((0, groups), np.int64) if prompt.codes is None else prompt.codes
+        frames = probes.value("prompt.ref_codes", torch.from_numpy(codes).to(weight.device))
+        return x_vector, self.talker.embed_frames(frames)
+
+    def _embed(self, positions: tuple[Position, ...], voice: tuple[Tensor, Tensor] | None) -> Tensor:
         """Prompt positions -> talker inputs (n, hidden)."""
         own = self.sizes.ids
         texts = torch.tensor([own.tts_pad if p.text is None else p.text for p in positions], device=self.device)
         codec = torch.tensor([own.codec_pad if p.codec is None else p.codec for p in positions], device=self.device)
         has_codec = torch.tensor([p.codec is not None for p in positions], device=self.device)
         embeds = self.talker.embed_text(texts)
-        return torch.where(has_codec[:, None], embeds + self.talker.embed_codec(codec), embeds)
+        embeds = torch.where(has_codec[:, None], embeds + self.talker.embed_codec(codec), embeds)
+        if voice is not None:
+            at = [n for n, position in enumerate(positions) if position.x_vector]
+            framed = [n for n, position in enumerate(positions) if position.frame is not None]
+            embeds[at] += voice[0]
+            embeds[framed] += voice[1]
+        return embeds
 
     def _step(self, x: Tensor, state: KVState, probes: CodegenProbes) -> tuple[Tensor, Tensor]:
         """Inputs x (n, hidden) -> last hidden state (hidden,) and group-0 logits (vocab,)."""

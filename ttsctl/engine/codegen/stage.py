@@ -20,6 +20,7 @@ from ttsctl.engine.cuda_handover import DeviceCodes, with_event
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.switches import InForce
+from ttsctl.engine.voice.voices import Voices
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,14 @@ class CodegenStage:
     config: Config
     placement: Placement
     in_force: InForce
+    voices: Voices
 
     def begin(self, request: Request, probes: CodegenProbes | None = None) -> tuple[Generation, int | None]:
-        """A request's state before its first draw, and the seed of its draws (None if nothing is drawn)."""
+        """A request's state before its first draw, and the seed of its draws (None if nothing is drawn).
+
+        A cloned voice whose request has no prompt yet is read or encoded first.
+        """
+        request = self.voices.prompted(request, probes)
         sampling, device = self.config.sampling, self.placement.codegen_device
         generator, seed = new_generator(sampling, request_seed(sampling, request), device)
         return self.generator.begin(request, self.plan, generator, probes), seed

@@ -5,6 +5,7 @@ It counts its decoder calls, its time and its samples. The decode modes are in `
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -55,6 +56,11 @@ class StagedDecoder:
     def silence(self, samples: int = 0) -> Tensor:
         return self.decoder.silence(samples)
 
+    def reference_samples(self, frames: int) -> int:
+        """How much audio of a sequence belongs to its first frames: less ``lost_samples``, which its start lacks."""
+        lost = self.decoder.lost_samples if frames and self.stages != "pre_transformer" else 0
+        return 0 if self.stages == "pre_transformer" else frames * self.samples_per_frame - lost
+
     def transform(self, embedded: Tensor, state: StreamState | None = None) -> Tensor:
         """Latents before the transformer (n, latent_dim) -> those after it; the same if it is skipped."""
         return embedded if self.stages == "conv_only" else self.decoder.pre_transformer(embedded, state)
@@ -86,6 +92,7 @@ class Session(ABC):
         self.staged = StagedDecoder(decoder, stages, probes)
         self.probes = self.staged.probes
         self.calls = 0
+        self._primed = 0
         self._frames = 0
         self._samples = 0
         self._seconds = 0.0
@@ -94,6 +101,24 @@ class Session(ABC):
     @abstractmethod
     def configured(cls, decoder: CodecDecoder, config: Config, probes: DecodeProbes | None) -> Session:
         """A fresh session with the settings of ``config.decoder`` and ``config.stream`` that the mode has."""
+
+    def prime(self, codes: Tensor) -> None:
+        """Decode the frames (R, Q) of a reference before the stream's first packet, and drop their audio.
+
+        What a session counts begins after them. Call it once, on a fresh session.
+        """
+        if len(codes):
+            self._prime(codes)
+        self._primed += len(codes)
+        self.calls = 0
+
+    def fork(self, probes: DecodeProbes | None = None) -> Session:
+        """A session of its own that goes on from here, recorded by ``probes``."""
+        other = copy.copy(self)
+        other.staged = StagedDecoder(self.decoder, self.staged.stages, probes)
+        other.probes = other.staged.probes
+        other._fork_state()
+        return other
 
     def push(self, codes: Tensor) -> Tensor:
         """The next frames (n, Q) -> the PCM that they complete."""
@@ -116,6 +141,13 @@ class Session(ABC):
             decode_ms=decode_ms,
             ms_a_call=decode_ms / self.calls if self.calls else None,
         )
+
+    @abstractmethod
+    def _prime(self, codes: Tensor) -> None:
+        """As ``prime``, without counting."""
+
+    def _fork_state(self) -> None:  # noqa: B027  a mode without a state that is written in place has nothing to copy
+        """Replace what is written in place by copies."""
 
     @abstractmethod
     def _push(self, codes: Tensor) -> Tensor:

@@ -41,11 +41,18 @@ class OneshotSession(Session):
 
     def _flush(self) -> Tensor:
         codes, self._codes = self._codes, []
-        if not sum(map(len, codes)):
+        if not self._frames:
             return self.staged.silence()
         self.calls += 1
         self.probes.step(0, 0, self._frames, self._frames)
-        return self.staged.audio(self.staged.latents(torch.cat(codes)))
+        pcm = self.staged.audio(self.staged.latents(torch.cat(codes)))
+        return pcm[self.staged.reference_samples(self._primed) :]
+
+    def _prime(self, codes: Tensor) -> None:
+        self._codes = [codes]
+
+    def _fork_state(self) -> None:
+        self._codes = list(self._codes)
 
 
 class WindowedSession(Session):
@@ -77,6 +84,9 @@ class WindowedSession(Session):
         pcm = self.staged.audio(self.staged.latents(joined))
         return pcm[held * self.staged.samples_per_frame :]
 
+    def _prime(self, codes: Tensor) -> None:
+        self._context = last(codes, self.left_context)
+
 
 class CachedSession(Session):
     """``pre_conv`` and the transformer keep their state; the convolutions after them run again over a window.
@@ -106,6 +116,14 @@ class CachedSession(Session):
         self._context = last(joined, self.left_context)
         self.calls += 1
         return self.staged.audio(joined)[held * self.staged.samples_per_frame :]
+
+    def _prime(self, codes: Tensor) -> None:
+        latents = self.staged.latents(codes, self._state)
+        self._state.advance(len(codes))
+        self._context = last(latents, self.left_context)
+
+    def _fork_state(self) -> None:
+        self._state = self._state.copy()
 
 
 class IncrementalSession(Session):
@@ -148,6 +166,12 @@ class IncrementalSession(Session):
             pieces.append(self._step(block, held))
         return torch.cat(pieces) if pieces else self.staged.silence()
 
+    def _prime(self, codes: Tensor) -> None:
+        self._push(codes)
+
+    def _fork_state(self) -> None:
+        self._state = self._state.copy()
+
     def _step(self, block: Tensor, emitted: int) -> Tensor:
         """Run one grid step whose first ``emitted`` frames are out already -> the PCM of the others."""
         missing = self.step_frames - len(block)
@@ -156,7 +180,7 @@ class IncrementalSession(Session):
         lost = self.decoder.lost_samples if self._state.position == 0 else 0
         shaped = torch.cat([block, block.new_zeros((missing, block.shape[1]))]) if missing else block
         self.calls += 1
-        grid = self._state.position
+        grid = self._state.position - self._primed
         self.probes.step(grid, grid + emitted, grid + len(block), grid + self.step_frames)
         pcm = self.staged.audio(self._latents(shaped), self._state)
         self._state.advance(self.step_frames)

@@ -15,6 +15,7 @@ from ttsctl.core.codes import CodeArray, code_range
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.engine.cuda_handover import DecoderStream, DeviceCodes
+from ttsctl.engine.decode.session import Session
 from ttsctl.engine.decode.sessions import OneshotSession, new_session
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.placement import Placement
@@ -36,29 +37,36 @@ class DecodeStage:
     def codebook_size(self) -> int:
         return self.decoder.sizes.codebook_size
 
-    def offline(self, codes: CodeArray) -> tuple[PcmArray, int]:
+    def offline(self, codes: CodeArray, reference: CodeArray | None = None) -> tuple[PcmArray, int]:
         """codes (T, Q) int64 -> pcm (1920 · T,) float32, 24 kHz, in one call; and how many ids were clamped.
 
-        InputError for an id out of range, as ``check_codes``.
+        ``reference``: codes (R, Q) of a reference to decode before them, whose audio is cut off. InputError for an id
+        out of range, as ``check_codes``.
         """
         checked, clamped = check_codes(codes, 0, self.codebook_size, self.config)
         with self.in_force:
             session = OneshotSession(self.decoder)
+            if reference is not None:
+                before, _ = check_codes(reference, 0, self.codebook_size, self.config)
+                session.prime(torch.from_numpy(before).to(self.placement.decoder_device))
             session.push(torch.from_numpy(checked).to(self.placement.decoder_device))
             return _to_pcm(session.flush()), clamped
 
 
 class Decoding:
-    """One request's decoding: its session, how many frames it took, and how many ids were moved into range."""
+    """One request's decoding: its session, how many frames it took, and how many ids were moved into range.
 
-    def __init__(self, stage: DecodeStage, probes: DecodeProbes) -> None:
+    ``primed``: a session of the request's own that has decoded a reference already; None = a fresh one.
+    """
+
+    def __init__(self, stage: DecodeStage, probes: DecodeProbes, primed: Session | None = None) -> None:
         self._stage = stage
         self._stream = None if stage.own_stream is None else DecoderStream(stage.own_stream)
         self._held: list[Tensor] = []
         self.frames = 0
         self.clamped = 0
         with self._working():
-            self._session = new_session(stage.decoder, stage.config, probes)
+            self._session = new_session(stage.decoder, stage.config, probes) if primed is None else primed
         if self._stream is not None and stage.config.stream.sync == "phase":
             self._session.staged.before_audio = self._stream.wait_for_source
 

@@ -6,19 +6,19 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import MAX_BYTES, MIB, is_file, is_folder, open_regular
+from ttsctl.core.files import MAX_BYTES, MIB, file_sha256, is_file, is_folder, open_regular
 from ttsctl.engine.model.config_files import DAMAGED, read_generation, read_object, read_sizes
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 
 BUILTIN = Path(__file__).parent / "builtin"
-# Parts of the released checkpoints that speaking does not need: cloning, encoding, and the quantiser's encoder side.
+# Parts of the released checkpoints that speaking does not need: the encoders, and the quantiser's encoder side.
 SKIPPED = re.compile(r"^(speaker_encoder\.|encoder\.|decoder\.quantizer\.rvq_(first|rest)\.input_proj\.)")
 SHOWN = 4
 MAX_HEADER_BYTES = 16 * MIB  # the released ones have some 60 kB
@@ -133,15 +133,18 @@ def _opened(path: Path) -> Any:
         raise InputError(f"{path}: not a readable safetensors file ({error})", "copy or download it again") from error
 
 
-def load_module(module: nn.Module, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+def load_module(
+    module: nn.Module, folder: Path, device: torch.device, dtype: torch.dtype, prefix: str | None = None
+) -> None:
     """Fill a module built on the meta device with the tensors of ``folder``, as ``dtype`` on ``device``.
 
-    InputError names tensors that are missing, misshapen or unknown, and counts them all.
+    InputError names tensors that are missing, misshapen or unknown, and counts them all. ``prefix``: with which the
+    names of all its tensors begin; None = that of every tensor but those of the encoders.
     """
     files = tensor_files(folder)
     wanted = module.state_dict()
     problems = [f"missing {name} {tuple(t.shape)}" for name, t in wanted.items() if name not in files]
-    problems += [f"unknown {name}" for name in files if name not in wanted and not SKIPPED.match(name)]
+    problems += [f"unknown {name}" for name in files if name not in wanted and _belongs(name, prefix)]
     loaded: dict[str, torch.Tensor] = {}
     for path in sorted({files[name] for name in wanted if name in files}):
         with _opened(path) as tensors:
@@ -162,6 +165,10 @@ def load_module(module: nn.Module, folder: Path, device: torch.device, dtype: to
     module.eval()
 
 
+def _belongs(name: str, prefix: str | None) -> bool:
+    return not SKIPPED.match(name) if prefix is None else name.startswith(prefix)
+
+
 def checkpoint_sha256(folder: Path) -> str:
     """sha256 over the names and sha256 of every file that speaking reads, in name order."""
     names = ["config.json", "generation_config.json", "vocab.json", "merges.txt", "tokenizer_config.json"]
@@ -171,13 +178,6 @@ def checkpoint_sha256(folder: Path) -> str:
     whole = hashlib.sha256()
     for path in files:
         with open_regular(path, "", MAX_BYTES["weights"]) as handle:
-            digest = _digest(handle)
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{digest.hexdigest()}\n".encode())
+            digest = file_sha256(handle)
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{digest}\n".encode())
     return whole.hexdigest()
-
-
-def _digest(handle: BinaryIO) -> Any:
-    digest = hashlib.sha256()
-    while block := handle.read(1 << 20):
-        digest.update(block)
-    return digest

@@ -15,9 +15,10 @@ from ttsctl.core.config import SamplingConfig
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json
 from ttsctl.core.validation import input_error
+from ttsctl.engine.model.encoder_sizes import CodecEncoderSizes, SpeakerSizes
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 
-Sizes = TypeVar("Sizes", TalkerSizes, CodecSizes)
+Sizes = TypeVar("Sizes", TalkerSizes, CodecSizes, SpeakerSizes, CodecEncoderSizes)
 
 DAMAGED = "copy or download the checkpoint again"
 # Key of generation_config.json -> the field of SamplingConfig that it is the default of, and whose bounds it must keep.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tokenizers import Tokenizer
 
@@ -12,19 +12,27 @@ from ttsctl.engine.model.sizes import TalkerSizes
 
 ROLE_IDS = 3
 TAIL_IDS = 5
+# A reference is wrapped without the assistant's turn that follows a text.
+REF_TAIL_IDS = 2
 
 
 @dataclass(frozen=True)
 class Position:
-    """One prompt position: the embeddings of a text id and of a codec id, added; None = that part is absent."""
+    """One prompt position: the embeddings of a text id and of a codec id, added; None = that part is absent.
+
+    In place of a codec id stands, in the prompt of a cloned voice, its x-vector or a ``frame`` of its reference, the
+    sum of the embeddings of that frame's codes.
+    """
 
     text: int | None
     codec: int | None = None
+    x_vector: bool = False
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """``input_ids`` is the wrapped text, ``positions`` the talker's prompt.
+    """``input_ids`` is the wrapped text, ``ref_ids`` that of a reference, ``positions`` the talker's prompt.
 
     ``trailing`` are the text ids whose embeddings are added to frames 0, 1, ... of the talker's input; tts_pad is added
     to all frames after them.
@@ -32,6 +40,7 @@ class Prompt:
 
     input_ids: tuple[int, ...]
     instruct_ids: tuple[int, ...]
+    ref_ids: tuple[int, ...]
     positions: tuple[Position, ...]
     trailing: tuple[int, ...]
     notes: tuple[str, ...]
@@ -52,38 +61,66 @@ def build_prompt(request: Request, sizes: TalkerSizes, tokenizer: Tokenizer) -> 
         )
     asked = tokenizer.encode(f"<|im_start|>user\n{instruct}<|im_end|>\n").ids if instruct else []
     language = sizes.language_id(request.voice.language, speaker)
-    positions = [Position(i) for i in asked] + [Position(i) for i in ids[:ROLE_IDS]]
-    positions += _codec_prefix(sizes, language, None if speaker is None else sizes.speaker_id(speaker))
-    text, own = ids[ROLE_IDS:-TAIL_IDS], sizes.ids
-    if request.text_mode == "streaming":
-        positions.append(Position(text[0], own.codec_bos))
-        trailing = (*text[1:], own.tts_eos)
+    head = [Position(i) for i in asked] + [Position(i) for i in ids[:ROLE_IDS]]
+    head += _codec_prefix(sizes, language, _voice_position(request, sizes, speaker))
+    text = (*ids[ROLE_IDS:-TAIL_IDS], sizes.ids.tts_eos)
+    ref_ids: list[int] = []
+    if request.prompt is not None and request.prompt.codes is not None:
+        ref_ids = tokenizer.encode(f"<|im_start|>assistant\n{request.prompt.ref_text}<|im_end|>\n").ids
+        text = (*ref_ids[ROLE_IDS:-REF_TAIL_IDS], *text)
+        body, trailing = _in_context(request, sizes, text, request.prompt.frames)
     else:
-        positions += [Position(i, own.codec_pad) for i in (*text, own.tts_eos)]
-        positions.append(Position(own.tts_pad, own.codec_bos))
-        trailing = ()
-    return Prompt(tuple(ids), tuple(asked), tuple(positions), trailing, tuple(notes))
+        body, trailing = _from_text(request, sizes, text)
+    return Prompt(tuple(ids), tuple(asked), tuple(ref_ids), (*head, *body), trailing, tuple(notes))
 
 
-def _codec_prefix(sizes: TalkerSizes, language: int | None, speaker: int | None) -> list[Position]:
-    """Positions of language, speaker and pad; their text id is tts_pad, that of the last position tts_bos."""
+def _from_text(request: Request, sizes: TalkerSizes, text: tuple[int, ...]) -> tuple[list[Position], tuple[int, ...]]:
+    """The positions of a text, which ends with tts_eos, and the text ids that trail."""
+    own = sizes.ids
+    if request.text_mode == "streaming":
+        return [Position(text[0], own.codec_bos)], text[1:]
+    return [*(Position(i, own.codec_pad) for i in text), Position(own.tts_pad, own.codec_bos)], ()
+
+
+def _in_context(
+    request: Request, sizes: TalkerSizes, text: tuple[int, ...], frames: int
+) -> tuple[list[Position], tuple[int, ...]]:
+    """As ``_from_text``, with the reference's codes after codec_bos. text: the reference's, then the request's own."""
+    own = sizes.ids
+    codec = [Position(own.tts_pad, own.codec_bos), *(Position(own.tts_pad, frame=n) for n in range(frames))]
+    if request.text_mode == "whole":
+        return [*(Position(i, own.codec_pad) for i in text), *codec], ()
+    # Text and codec side by side, from the first position of both on.
+    beside = [replace(position, text=i) for position, i in zip(codec, text, strict=False)]
+    return beside + codec[len(beside) :], text[len(codec) :]
+
+
+def _voice_position(request: Request, sizes: TalkerSizes, speaker: str | None) -> Position | None:
+    """Where the voice stands in the codec prefix; None for a voice that is designed, or the checkpoint's own."""
+    if request.prompt is not None:
+        return Position(sizes.ids.tts_pad, x_vector=True)
+    return None if speaker is None else Position(sizes.ids.tts_pad, sizes.speaker_id(speaker))
+
+
+def _codec_prefix(sizes: TalkerSizes, language: int | None, voice: Position | None) -> list[Position]:
+    """Positions of language, voice and pad; their text id is tts_pad, that of the last position tts_bos."""
     own = sizes.ids
     if language is None:
         codec = [own.codec_nothink, own.codec_think_bos, own.codec_think_eos]
     else:
         codec = [own.codec_think, own.codec_think_bos, language, own.codec_think_eos]
-    if speaker is not None:
-        codec.append(speaker)
-    return [Position(own.tts_pad, i) for i in codec] + [Position(own.tts_bos, own.codec_pad)]
+    voices = [] if voice is None else [voice]
+    return [*(Position(own.tts_pad, i) for i in codec), *voices, Position(own.tts_bos, own.codec_pad)]
 
 
 def _speaker(request: Request, sizes: TalkerSizes, notes: list[str]) -> str | None:
-    if sizes.model_type == "base":
-        raise InputError(
-            "voice cloning is not supported, and a Base checkpoint speaks in no other way",
-            "use a CustomVoice or VoiceDesign checkpoint",
-        )
     speaker = request.voice.speaker
+    if sizes.model_type == "base":
+        if request.prompt is None:
+            raise InputError("a Base checkpoint: no voice to clone", "give a reference with --ref-audio")
+        if speaker:
+            notes.append(f"speaker {speaker!r} ignored: a Base checkpoint takes its voice from the reference")
+        return None
     if sizes.model_type == "voice_design":
         if speaker:
             notes.append(f"speaker {speaker!r} ignored: a VoiceDesign checkpoint takes its voice from the instruction")
@@ -100,6 +137,9 @@ def _speaker(request: Request, sizes: TalkerSizes, notes: list[str]) -> str | No
 def _instruct(request: Request, sizes: TalkerSizes, notes: list[str]) -> str | None:
     """The instruction in force. The 0.6B CustomVoice checkpoint was not trained on instructions: it gets none."""
     instruct = request.voice.instruct
+    if instruct and sizes.model_type == "base":
+        notes.append("instruct ignored: a Base checkpoint takes none")
+        return None
     if instruct and sizes.model_type == "custom_voice" and sizes.model_size == "0b6":
         notes.append("instruct ignored: the 0.6B CustomVoice checkpoint takes none")
         return None

@@ -6,6 +6,8 @@ is silence, as for a stream's first piece.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,12 @@ class StreamState:
         self.commit = True
         self.position = 0
         self._slots = {layer: layer.new_slot() for layer in root.modules() if isinstance(layer, StreamingLayer)}
+
+    def copy(self) -> StreamState:
+        """A state that goes on from here on its own."""
+        other = copy.copy(self)
+        other._slots = {layer: slot.clone() for layer, slot in self._slots.items()}
+        return other
 
     def past(self, layer: StreamingLayer) -> Tensor:
         return self._slots[layer]

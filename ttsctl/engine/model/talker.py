@@ -61,6 +61,12 @@ class Talker(nn.Module):
         embeddings += [table(frame[k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
         return torch.stack(embeddings).sum(0)
 
+    def embed_frames(self, codes: Tensor) -> Tensor:
+        """Frames of codes (n, groups) int64 -> as ``embed_frame`` for each, (n, hidden)."""
+        embeddings = [self.model.codec_embedding(codes[:, 0])]
+        embeddings += [table(codes[:, k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
+        return torch.stack(embeddings).sum(0)
+
     def run(self, x: Tensor, state: KVState) -> Tensor:
         """Inputs x (n, hidden) -> the last hidden state (hidden,), after the final norm.
 

@@ -21,6 +21,8 @@ from ttsctl.engine.recording.recorder_base import RecorderBase
 class CodegenRecorder(RecorderBase, CodegenProbes):
     """Records one request's code generation, in the thread that runs it, between ``at`` and ``pause``."""
 
+    records = True
+
     def __init__(
         self,
         level: TraceLevel,

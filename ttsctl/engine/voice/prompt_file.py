@@ -1,0 +1,90 @@
+"""A voice's prompt as a file, so that two machines speak from the very same one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ttsctl.core.errors import InputError
+from ttsctl.core.files import MAX_BYTES, open_regular, written_whole
+from ttsctl.core.validation import input_error
+from ttsctl.core.voice_prompt import VoicePrompt
+
+SUFFIX = ".safetensors"
+REMAKE = "make it again with 'ttsctl encode REF --out FILE'"
+MAX_HEADER_BYTES = 1 << 20
+MAX_FRAMES = 1 << 16
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class VoiceHeader(BaseModel):
+    """What a voice file says of itself, in the metadata of its header. ``hashes`` are checked when it is read."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    format: Literal["ttsctl-voice-1"] = "ttsctl-voice-1"
+    ref_text: str | None
+    reference_sha256: Hash
+    codes_sha256: Hash | None
+    x_vector_sha256: Hash
+    provenance: dict[str, Any]
+
+
+def write_voice(path: Path, prompt: VoicePrompt, provenance: dict[str, Any]) -> None:
+    """Write a prompt with its hashes and how it was made. InputError for a name that is not ``*.safetensors``."""
+    if path.suffix != SUFFIX:
+        raise InputError(f"voice file {path}: expected a name ending in {SUFFIX}", f"call it {path.stem}{SUFFIX}")
+    header = VoiceHeader(
+        ref_text=prompt.ref_text,
+        reference_sha256=prompt.reference_sha256,
+        codes_sha256=prompt.hashes.codes,
+        x_vector_sha256=prompt.hashes.x_vector,
+        provenance=provenance,
+    )
+    tensors: dict[str, np.ndarray[Any, Any]] = {"x_vector": np.ascontiguousarray(prompt.x_vector, np.float32)}
+    if prompt.codes is not None:
+        tensors["codes"] = np.ascontiguousarray(prompt.codes, np.int64)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata={"voice": header.model_dump_json()}))
+
+
+def read_voice(path: Path) -> VoicePrompt:
+    """The prompt of a voice file. InputError if it is no such file, or if its hashes do not fit its content."""
+    header, tensors = _read(path)
+    vector, codes = tensors.get("x_vector"), tensors.get("codes")
+    if vector is None or vector.ndim != 1 or vector.dtype != np.float32 or not np.isfinite(vector).all():
+        raise InputError(f"voice file {path}: expected an x_vector (D,) of finite float32", REMAKE)
+    if codes is not None and (codes.ndim != 2 or codes.dtype != np.int64 or not 0 < len(codes) <= MAX_FRAMES):
+        raise InputError(f"voice file {path}: expected codes (R, Q) int64, got {codes.shape} {codes.dtype}", REMAKE)
+    prompt = VoicePrompt(codes, vector, header.ref_text, header.reference_sha256)
+    if (prompt.hashes.codes, prompt.hashes.x_vector) != (header.codes_sha256, header.x_vector_sha256):
+        raise InputError(f"voice file {path}: its content does not have the sha256 that it was written with", REMAKE)
+    return prompt
+
+
+def _read(path: Path) -> tuple[VoiceHeader, dict[str, np.ndarray[Any, Any]]]:
+    with open_regular(path, "voice file", MAX_BYTES["json"]) as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > MAX_HEADER_BYTES:
+        raise InputError(f"voice file {path}: not a safetensors file of ttsctl", REMAKE)
+    try:
+        with safe_open(path, framework="np") as opened:
+            found = (opened.metadata() or {}).get("voice")
+            names = [name for name in ("codes", "x_vector") if name in opened.keys()]  # noqa: SIM118  not a mapping
+            tensors = {name: opened.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"voice file {path}: not a readable safetensors file ({error})", REMAKE) from error
+    if found is None:
+        raise InputError(f"voice file {path}: no voice in its metadata", REMAKE)
+    try:
+        return VoiceHeader.model_validate(json.loads(found)), tensors
+    except ValidationError as error:
+        raise input_error(f"voice file {path}", error, fix=REMAKE) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"voice file {path}: its metadata is not JSON", REMAKE) from error

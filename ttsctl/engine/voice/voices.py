@@ -1,0 +1,123 @@
+"""The prompts of an engine's voices: each is read or encoded once, and then kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ttsctl.core.errors import InputError
+from ttsctl.core.request import Request, Voice
+from ttsctl.core.voice_prompt import VoicePrompt
+from ttsctl.engine.model.checkpoint import Checkpoint
+from ttsctl.engine.placement import Placement
+from ttsctl.engine.recording.probes import CodegenProbes
+from ttsctl.engine.switches import InForce
+from ttsctl.engine.voice.encoders import VoiceEncoder, open_codec_encoder, open_speaker_encoder
+from ttsctl.engine.voice.prompt_file import read_voice
+from ttsctl.engine.voice.reference import read_reference
+
+
+class Voices:
+    """Prompts by voice, and the encoders that make them, which load with the first reference."""
+
+    def __init__(self, checkpoint: Checkpoint, placement: Placement, in_force: InForce) -> None:
+        self.checkpoint = checkpoint
+        self._placement = placement
+        self._in_force = in_force
+        self._encoder: VoiceEncoder | None = None
+        self._prompts: dict[tuple[object, ...], VoicePrompt] = {}
+
+    @property
+    def encoder(self) -> VoiceEncoder:
+        """Both encoders. InputError if the checkpoint lacks one."""
+        if self._encoder is None:
+            codec = open_codec_encoder(self.checkpoint, self._placement)
+            self._encoder = VoiceEncoder(open_speaker_encoder(self.checkpoint, self._placement), codec, self._placement)
+        return self._encoder
+
+    def prompted(self, request: Request, probes: CodegenProbes | None = None) -> Request:
+        """The request with its voice's prompt; as it is for a checkpoint that clones no voice.
+
+        Probes that record see every stage of the encoding, so it is done again for them. InputError for a voice
+        without a reference where the checkpoint needs one, with one where it takes none, and for a bad reference.
+        """
+        check_voice(request.voice, self.checkpoint.sizes.model_type)
+        if self.checkpoint.sizes.model_type != "base" or request.prompt is not None:
+            return request
+        return replace(request, prompt=self._prompt(request.voice, probes))
+
+    def has(self, voice: Voice) -> bool:
+        """Whether the voice's prompt is kept already."""
+        return _key(voice) in self._prompts
+
+    def _prompt(self, voice: Voice, probes: CodegenProbes | None) -> VoicePrompt:
+        if probes is not None and probes.records:
+            return self._made(voice, probes)
+        key = _key(voice)
+        if key not in self._prompts:
+            self._prompts[key] = self._made(voice, CodegenProbes())
+        return self._prompts[key]
+
+    @torch.inference_mode()
+    def _made(self, voice: Voice, probes: CodegenProbes) -> VoicePrompt:
+        if voice.voice_file is not None:
+            return self._checked(replace_mode(read_voice(Path(voice.voice_file)), voice), voice)
+        assert voice.ref_audio is not None, "check_voice has seen that there is one of both"
+        reference = read_reference(Path(voice.ref_audio))
+        if voice.ref_sha256 is not None and reference.sha256 != voice.ref_sha256:
+            what = (
+                f"reference {voice.ref_audio}: expected sha256 {voice.ref_sha256[:12]}…, got {reference.sha256[:12]}…"
+            )
+            raise InputError(what, "it has changed since the voice was chosen; start again")
+        with self._in_force, probes.attached():
+            x_vector = self.encoder.x_vector(reference, probes).cpu().numpy()
+            codes = None if voice.x_vector_only else self.encoder.codes(reference, probes).cpu().numpy()
+            probes.pause()
+        text = None if voice.x_vector_only else voice.ref_text
+        return VoicePrompt(codes, np.asarray(x_vector, np.float32), text, reference.sha256)
+
+    def _checked(self, prompt: VoicePrompt, voice: Voice) -> VoicePrompt:
+        """InputError if a prompt of a file was made with another checkpoint's sizes."""
+        hidden, groups = self.checkpoint.sizes.talker.hidden_size, self.checkpoint.sizes.num_code_groups
+        size, where = self.checkpoint.codec_sizes.codebook_size, f"voice file {voice.voice_file}"
+        if len(prompt.x_vector) != hidden:
+            what = f"{where}: expected an x-vector of {hidden}, got {len(prompt.x_vector)}"
+            raise InputError(what, "it is of another checkpoint; encode the reference with this one")
+        codes = prompt.codes
+        if codes is not None and (codes.shape[1] != groups or codes.min() < 0 or codes.max() >= size):
+            what = f"{where}: expected codes (R, {groups}) of ids below {size}, got {codes.shape} up to {codes.max()}"
+            raise InputError(what, "it is of another checkpoint; encode the reference with this one")
+        return prompt
+
+
+def replace_mode(prompt: VoicePrompt, voice: Voice) -> VoicePrompt:
+    """The prompt of a file in the voice's mode. InputError if it has no codes, and the voice is to speak in context."""
+    if voice.x_vector_only:
+        return VoicePrompt(None, prompt.x_vector, None, prompt.reference_sha256)
+    if prompt.codes is None or not (prompt.ref_text or "").strip():
+        what = f"voice file {voice.voice_file}: it holds an x-vector alone, without the reference's codes and text"
+        raise InputError(what, "say --x-vector-only, or encode the reference again with --ref-text")
+    return prompt
+
+
+def check_voice(voice: Voice, model_type: str) -> None:
+    """InputError unless the voice has what a checkpoint of this type takes."""
+    given = voice.ref_audio is not None or voice.voice_file is not None
+    if model_type != "base":
+        if given:
+            what = f"voice {voice.id!r}: a reference, but this checkpoint ({model_type}) clones no voice"
+            raise InputError(what, "use a Base checkpoint, or leave the reference out")
+        return
+    if not given:
+        what = f"voice {voice.id!r}: no reference, and a Base checkpoint speaks only in a voice that it clones"
+        raise InputError(what, "give --ref-audio FILE with --ref-text TEXT, or a voice of a file made by 'encode'")
+    if voice.voice_file is None and not voice.x_vector_only and not (voice.ref_text or "").strip():
+        what = f"voice {voice.id!r}: no text of the reference"
+        raise InputError(what, "give --ref-text, what it says, or --x-vector-only")
+
+
+def _key(voice: Voice) -> tuple[object, ...]:
+    return voice.ref_audio, voice.ref_sha256, voice.voice_file, voice.ref_text, voice.x_vector_only
