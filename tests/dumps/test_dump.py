@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, codes: Any, make_meta: 
         ({"packet_tokens": 0}, "packet_tokens"),
         ({"sha256": "xyz"}, "sha256: expected 64 hex digits, got 'xyz'"),
         ({"first_packet_sha256": "0" * 64}, "first_packet_sha256 is not the first"),
-        ({"voice": {}}, "voice: expected an id"),
+        ({"voice": {}}, "voice: expected the fields of a voice, got no id"),
         ({"voice": "v1"}, "voice: Input should be"),
         ({"timings": {"ttfa_ms": float("nan")}}, "timings.ttfa_ms"),
         ({"provenance": {}}, "provenance.machine_id: Field required"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,9 @@ def environment_differences(a: Source, b: Source, here: Provenance) -> list[str]
 
 def other_requests(a: Source, b: Source, requests: Sequence[Request]) -> list[str]:
     """A line for each side that was recorded with a request that is not among ``requests``."""
-    asked = [{"text_sha256": text_sha256(r.text), "text_mode": r.text_mode, "voice": asdict(r.voice)} for r in requests]
+    asked = [
+        {"text_sha256": text_sha256(r.text), "text_mode": r.text_mode, "voice": r.voice.to_dict()} for r in requests
+    ]
     lines = []
     for name, source in (("A", a), ("B", b)):
         other = [key for key, value in source.spoken.items() if all(one[key] != value for one in asked)]

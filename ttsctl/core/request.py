@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -37,6 +38,14 @@ class Voice:
         """Whether it has a reference."""
         return self.ref_audio is not None or self.voice_file is not None
 
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Voice:
+        """The voice that ``to_dict`` wrote; ValueError for fields that no voice has."""
+        unknown = sorted(set(table) - {field.name for field in fields(cls)})
+        if unknown or not table.get("id"):
+            raise ValueError(f"expected the fields of a voice, got {', '.join(unknown) or 'no id'}")
+        return cls(**table)
+
     def to_dict(self) -> dict[str, Any]:
         """Its fields for JSON; those of a reference only where there is one."""
         own = ("id", "speaker", "language", "instruct")
@@ -56,6 +65,11 @@ class Request:
     text_id: str | None = None
     text_mode: TextMode = "streaming"
     prompt: VoicePrompt | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is asked, for JSON: all but the prompt, which the voice stands for."""
+        asked = {"text": self.text, "voice": self.voice.to_dict()}
+        return {**asked, "text_id": self.text_id, "text_mode": self.text_mode}
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ from ttsctl.core.codes import code_range, codes_sha256, packet_chain_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import read_json_bytes
 from ttsctl.core.provenance import Provenance
+from ttsctl.core.request import Request, Voice
 from ttsctl.core.validation import input_error
+from ttsctl.core.voice_prompt import PromptUse
 
 if TYPE_CHECKING:  # building these dataclasses takes time that comparing two dumps does not have
     from pydantic import TypeAdapter
 
     from ttsctl.core.config import Config
     from ttsctl.core.engine import EngineInfo
-    from ttsctl.core.request import Request
     from ttsctl.core.run import Run
 
 META_VERSION = "1.0"
@@ -45,8 +46,8 @@ class DumpMeta:
 
     ``sha256`` is over the code bytes of all frames, ``packet_sha256`` the chained hashes of packets of
     ``packet_tokens`` frames (contract.codes). ``timings`` are in ms, null where one could not be had.
-    ``voice`` has the fields of core.request.Voice. ``seed`` is null where the request used no generator of its
-    own (greedy, free).
+    ``voice`` has the fields of core.request.Voice; ``prompt`` is what a cloned one was made of. ``seed`` is null where
+    the request used no generator of its own (greedy, free).
     """
 
     __pydantic_config__ = {"strict": True, "allow_inf_nan": False, "extra": "ignore"}  # noqa: RUF012  pydantic's name
@@ -55,7 +56,7 @@ class DumpMeta:
     text_id: str | None
     text_sha256: str
     text_mode: str
-    voice: dict[str, str | None]
+    voice: dict[str, str | bool | None]
     config: dict[str, dict[str, Any]]
     config_sha256: str
     seed: int | None
@@ -72,6 +73,7 @@ class DumpMeta:
     truncated: bool
     provenance: Provenance
     timings: dict[str, float | None] = field(default_factory=dict)
+    prompt: PromptUse | None = None
     schema_version: str = META_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def build_meta(run: Run, request: Request, config: Config, info: EngineInfo, tag
         text_id=request.text_id,
         text_sha256=text_sha256(request.text),
         text_mode=request.text_mode,
-        voice=asdict(request.voice),
+        voice=request.voice.to_dict(),
         config=config.to_dict(),
         config_sha256=config.sha256,
         seed=run.seed,
@@ -128,6 +130,7 @@ def build_meta(run: Run, request: Request, config: Config, info: EngineInfo, tag
         truncated=bool(run.truncated),
         provenance=info.provenance,
         timings=run.times,
+        prompt=run.prompt,
     )
 
 
@@ -165,8 +168,10 @@ def _check_consistent(path: Path, meta: DumpMeta) -> None:
     for name in ("text_sha256", "config_sha256", "sha256", "first_packet_sha256"):
         if not _SHA256.fullmatch(getattr(meta, name)):
             raise InputError(f"meta {path}: {name}: expected 64 hex digits, got {getattr(meta, name)!r}", REDUMP)
-    if not meta.voice.get("id"):
-        raise InputError(f"meta {path}: voice: expected an id, got {meta.voice}", REDUMP)
+    try:
+        Voice.from_dict(meta.voice)
+    except ValueError as error:
+        raise InputError(f"meta {path}: voice: {error}", REDUMP) from error
     packets = -(-meta.frames // meta.packet_tokens)
     if len(meta.packet_sha256) != packets or not all(_SHA256.fullmatch(h) for h in meta.packet_sha256):
         raise InputError(

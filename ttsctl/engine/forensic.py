@@ -129,6 +129,7 @@ class LocalForensics:
             trace=delivered,
             notes=end.notes,
             clamped=end.clamped,
+            prompt=end.prompt,
         )
         return run, (*codegen.unreached, *decode.unreached)
 

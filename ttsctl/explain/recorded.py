@@ -95,6 +95,6 @@ def _request(meta: DumpMeta, texts: Sequence[NamedText]) -> Request:
             f"{len(texts)} given has it",
             "give the very text, or leave it out to compare the files alone",
         )
-    voice = Voice(**meta.voice)  # type: ignore[arg-type]  # reading the meta has checked that the voice has an id
+    voice = Voice.from_dict(meta.voice)
     mode: TextMode = "whole" if meta.text_mode == "whole" else "streaming"
     return Request(text, voice, meta.text_id, mode)

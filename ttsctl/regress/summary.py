@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, get_args
 
 from pydantic import Field
@@ -52,7 +51,7 @@ class CaseSummary(Model):
     text_id: str | None
     text: str
     text_mode: str
-    voice: dict[str, str | None]
+    voice: dict[str, str | bool | None]
     error: CaseError | None
     wall_s: Annotated[float | None, Field(description="all runs of the case together")]
     metrics: dict[str, MeasuredValue]
@@ -153,7 +152,7 @@ def _case(case: MeasuredCase) -> CaseSummary:
         text_id=request.text_id,
         text=request.text,
         text_mode=request.text_mode,
-        voice=asdict(request.voice),
+        voice=request.voice.to_dict(),
         error=case.error,
         wall_s=case.wall_s,
         metrics={name: MeasuredValue(value=o.value, unit=o.unit, reason=o.reason) for name, o in found.items()},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +60,7 @@ class SynthSummary(Summary):
     command: str = "synth"
     text: str
     text_mode: str
-    voice: dict[str, str | None]
+    voice: dict[str, str | bool | None]
     seed: int | None
     frames: int
     truncated: bool
@@ -119,7 +118,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         notes=[*stream.notes, *map(str, stalls or ())],
         text=spoken.request.text,
         text_mode=spoken.request.text_mode,
-        voice=asdict(spoken.request.voice),
+        voice=spoken.request.voice.to_dict(),
         seed=stream.seed,
         frames=len(codes),
         truncated=bool(stream.truncated),

@@ -5,7 +5,6 @@ The list of a result's files and their sha256 is written last: if it is there, a
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -19,13 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.core.errors import InputError
-from ttsctl.core.files import MAX_BYTES, read_json, sync_folder, write_json, write_text, written_whole
+from ttsctl.core.files import MAX_BYTES, file_sha256, read_json, sync_folder, write_json, write_text, written_whole
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.stalls import Stall
 from ttsctl.core.timing import ChunkTiming, PacketTiming, RunTiming
 from ttsctl.core.validation import input_error
+from ttsctl.core.voice_prompt import PromptHashes, PromptUse
 from ttsctl.dumps.trace_file import read_trace, save_trace
 from ttsctl.runs.job import Job, JobResult
 from ttsctl.runs.requirement import Requirement
@@ -60,11 +60,8 @@ def _array_path(folder: Path, name: str, array: str) -> Path:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return file_sha256(file)
 
 
 def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
@@ -88,6 +85,7 @@ def _write_run(folder: Path, name: str, run: Run) -> dict[str, Any]:
         "clamped": run.clamped,
         "chunks": [asdict(chunk) for chunk in run.chunks],
         "packet_stalls": None if run.packet_stalls is None else [asdict(stall) for stall in run.packet_stalls],
+        "prompt": None if run.prompt is None else asdict(run.prompt),
     }
 
 
@@ -135,7 +133,7 @@ def _read_info(table: dict[str, Any]) -> EngineInfo:
 
 
 def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
-    stalls = table["packet_stalls"]
+    stalls, prompt = table["packet_stalls"], table["prompt"]
     arrays = {a: np.load(_array_path(folder, name, a), allow_pickle=False) for a in table["arrays"]}
     return Run(
         kind=table["kind"],
@@ -150,6 +148,7 @@ def _read_run(folder: Path, name: str, table: dict[str, Any]) -> Run:
         clamped=table["clamped"],
         chunks=tuple(ChunkTiming(**chunk) for chunk in table["chunks"]),
         packet_stalls=None if stalls is None else tuple(Stall(**stall) for stall in stalls),
+        prompt=None if prompt is None else PromptUse(**{**prompt, "hashes": PromptHashes(**prompt["hashes"])}),
     )
 
 
@@ -158,7 +157,7 @@ def write_job(folder: Path, job: Job) -> None:
     if job.codes is not None:
         np.save(folder / "job_codes.npy", job.codes, allow_pickle=False)
     table = {f.name: getattr(job, f.name) for f in fields(Job) if f.name not in ("codes", "config")}
-    table["request"] = asdict(job.request)
+    table["request"] = job.request.to_dict()
     table["requires"] = [asdict(requirement) for requirement in job.requires]
     write_json(folder / "job.json", {"job": table, "config": job.config.to_dict()})
 
@@ -168,7 +167,7 @@ def read_job(folder: Path) -> Job:
     value = read_json(folder / "job.json", "job")
     table = dict(value["job"])
     request = dict(table["request"])
-    table["request"] = Request(**{**request, "voice": Voice(**request["voice"])})
+    table["request"] = Request(**{**request, "voice": Voice.from_dict(request["voice"])})
     table["requires"] = tuple(Requirement(**requirement) for requirement in table["requires"])
     table["measure"] = tuple(table["measure"])
     job = Job(config=_config(value["config"]), **table)

@@ -45,6 +45,7 @@ def run_stream(engine: Engine, request: Request, cancelled: threading.Event) -> 
         clamped=end.clamped,
         chunks=left,
         packet_stalls=packet_stalls(timed),
+        prompt=end.prompt,
     )
 
 
@@ -63,6 +64,7 @@ def run_codegen(engine: Engine, request: Request, cancelled: threading.Event) ->
         trace=end.trace,
         notes=end.notes,
         packet_stalls=packet_stalls(timed),
+        prompt=end.prompt,
     )
 
 

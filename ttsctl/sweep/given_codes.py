@@ -66,9 +66,7 @@ def _given(dump: Dump) -> GivenCodes:
         raise InputError(f"{dump.label}: a meta without its codes", "put the code file beside it")
     if dump.meta is None:
         return GivenCodes(dump.label, dump.sha256, dump.codes)
-    voice = dump.meta.voice
-    spoken = Voice(str(voice["id"]), voice.get("speaker"), voice.get("language") or "Auto", voice.get("instruct"))
-    return GivenCodes(dump.label, dump.sha256, dump.codes, dump.meta.text_id, spoken)
+    return GivenCodes(dump.label, dump.sha256, dump.codes, dump.meta.text_id, Voice.from_dict(dump.meta.voice))
 
 
 def _case_id(tag: str, taken: Mapping[str, GivenCodes]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from ttsctl import __version__
@@ -24,7 +23,7 @@ def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints
     conditions = [
         [c.name, c.run, c.codes_of, [str(r) for r in c.requires], configs[c.name].sha256] for c in experiment.conditions
     ]
-    cases = [[case.id, asdict(case.request)] for case in experiment.cases]
+    cases = [[case.id, case.request.to_dict()] for case in experiment.cases]
     how = [experiment.isolation, experiment.warmup, experiment.timeout_s, experiment.measure]
     here = collect_provenance()
     code = [__version__, _package_sha256(), here.python, sorted(here.packages.items())]
