@@ -14,6 +14,7 @@ from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
 from ttsctl.dumps.diff import diff_codes
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
+from ttsctl.regress.run_pops import RunPops, pops_of_runs
 from ttsctl.regress.runner import CaseError, FailedCase
 from ttsctl.runs.run_stalls import stalls_of_runs
 from ttsctl.runs.texts import Case
@@ -44,6 +45,7 @@ class RunFacts:
     clamped: int
     total_s: float | None
     wall_rtf: float | None
+    pops: RunPops
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     """Everything that is reported of a case that ran, compared with what the baseline has for it."""
     # The offline run is of another kind, so it has no siblings.
     stalls = stalls_of_runs({name: run for name, run in runs.by_name.items() if run.kind == "stream"})
+    pops = pops_of_runs(runs.by_name, runs.info.sample_rate)
     few = f"fewer than {LEAST_SIBLINGS} streamed runs, and of packets in each"
     figures: Figures = {
         **_repeatability(runs),
@@ -82,7 +85,7 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     return MeasuredCase(
         case=runs.case,
         observations={name: observed(name, value, why) for name, (value, why) in figures.items()},
-        runs=[_facts(name, run, runs.stream.require_codes()) for name, run in runs.by_name.items()],
+        runs=[_facts(name, run, runs.stream.require_codes(), pops[name]) for name, run in runs.by_name.items()],
         stalls=stalls,
         wall_s=runs.wall_s,
         notes=[f"{runs.case.id}: {note}" for note in (*notes, *map(str, stalls or ()))],
@@ -94,7 +97,7 @@ def unmeasured_case(failed: FailedCase) -> MeasuredCase:
     return MeasuredCase(failed.case, None, failed.error)
 
 
-def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
+def _facts(name: str, run: Run, given: CodeArray, pops: RunPops) -> RunFacts:
     """The facts of a run; ``given``: what it decoded, if it made no codes itself."""
     codes = given if run.codes is None else run.codes
     return RunFacts(
@@ -108,6 +111,7 @@ def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
         clamped=run.clamped,
         total_s=run.timing.total_s,
         wall_rtf=run.timing.wall_rtf,
+        pops=pops,
     )
 
 
