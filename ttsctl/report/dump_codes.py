@@ -67,6 +67,7 @@ class RequestDumps(Model):
     frames: list[int]
     truncated: Annotated[int, Field(description="runs that hit the cap")]
     out_of_range_count: int
+    clamped: Annotated[int, Field(description="most ids of a run that determinism.clamp_codes moved into range")]
     tags: list[str]
     sha256: list[str]
     times: Annotated[dict[str, TimeSpread], Field(description="over the runs")]
@@ -114,12 +115,18 @@ def summarise(config: Config, info: EngineInfo, dumps: Sequence[Sequence[Written
         in_force=dict(info.in_force),
         provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
-        notes=[str(stall) for request in requests for stall in request.stalled],
+        notes=[*_engine_notes(dumps), *(str(stall) for request in requests for stall in request.stalled)],
         runs=runs,
         hash_unique=max(r.hash_unique for r in requests),
         requests=requests,
         files=["manifest.json", *(name for of_text in dumps for dump in of_text for name in dump.files)],
     )
+
+
+def _engine_notes(dumps: Sequence[Sequence[WrittenDump]]) -> list[str]:
+    """What the engine noted in the runs, each note of a text once."""
+    named = [(dump.meta.text_id or dump.meta.text_sha256[:8], dump.run) for of_text in dumps for dump in of_text]
+    return list(dict.fromkeys(f"{name}: {note}" for name, run in named for note in run.notes))
 
 
 def judge_drift(requests: Sequence[RequestDumps], runs: int) -> Outcome:
@@ -158,6 +165,7 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
         else "one run alone shows no drift",
         frames=[m.frames for m in metas],
         truncated=sum(m.truncated for m in metas),
+        clamped=max(run.clamped for run in runs),
         out_of_range_count=sum(m.out_of_range_count for m in metas),
         tags=[m.tag for m in metas],
         sha256=[m.sha256 for m in metas],
