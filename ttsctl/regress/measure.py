@@ -11,7 +11,7 @@ from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_
 from ttsctl.core.metric import Observation, Value, observed
 from ttsctl.core.run import Run
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
-from ttsctl.dumps.diff import diff_codes
+from ttsctl.dumps.diff import diff_codes, earliest_difference
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
 from ttsctl.regress.run_pops import RunPops, pops_of_runs
@@ -121,24 +121,20 @@ def _repeatability(runs: CaseRuns) -> Figures:
     if len(streams) < 2:
         alone = "one streamed run alone shows no drift"
         return dict.fromkeys(("hash_unique", "pcm_hash_unique", "first_diff_frame"), (None, alone))
-    firsts = [_first_diff_frame(streams[0].require_codes(), run.require_codes()) for run in streams[1:]]
-    earliest = min((first for first in firsts if first is not None), default=None)
+    earliest = earliest_difference(streams[0].require_codes(), (run.require_codes() for run in streams[1:]))
+    first_frame = None if earliest is None else earliest.first_diff_frame
     return {
         "hash_unique": (len({codes_sha256(run.require_codes()) for run in streams}), None),
         "pcm_hash_unique": (len({pcm_sha256(run.require_pcm()) for run in streams}), None),
-        "first_diff_frame": (earliest, "all streamed runs are equal"),
+        "first_diff_frame": (first_frame, "all streamed runs are equal"),
     }
-
-
-def _first_diff_frame(a: CodeArray, b: CodeArray) -> int | None:
-    return diff_codes(a, b, packet_tokens=1).first_diff_frame
 
 
 def _codes(runs: CaseRuns) -> Figures:
     stream, offline = runs.stream.require_codes(), runs.offline.codes
     every_codes = [*(run.require_codes() for run in runs.streams), *([] if offline is None else [offline])]
     outside = [code_range(codes, runs.info.codebook_size).out_of_range_count for codes in every_codes]
-    offline_first = None if offline is None else _first_diff_frame(stream, offline)
+    offline_first = None if offline is None else diff_codes(stream, offline, packet_tokens=1).first_diff_frame
     equal = None if offline is None else offline_first is None
     return {
         "codes_sha256": (codes_sha256(stream), None),

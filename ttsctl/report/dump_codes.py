@@ -15,9 +15,8 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.request import Request
-from ttsctl.core.run import Run
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
-from ttsctl.dumps.diff import CodeDiff, DiffKind, diff_codes
+from ttsctl.dumps.diff import DiffKind, earliest_difference
 from ttsctl.dumps.manifest import write_manifest
 from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
@@ -146,7 +145,8 @@ def judge_drift(requests: Sequence[RequestDumps], runs: int) -> Outcome:
 
 def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
     metas, runs = [dump.meta for dump in dumps], [dump.run for dump in dumps]
-    earliest = _first_diff(runs)
+    first, *others = [run.require_codes() for run in runs]
+    earliest = earliest_difference(first, others)
     timings = [run.timing for run in runs]
     stalls = stalls_of_runs({meta.tag: run for meta, run in zip(metas, runs, strict=True)})
     spreads = {name: time_spread(getattr(timing, name) for timing in timings) for name in _TIMES}
@@ -173,17 +173,6 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
         stalls=None if stalls is None else len(stalls),
         stalls_reason=f"fewer than {LEAST_SIBLINGS} runs, and of packets in each" if stalls is None else None,
         stalled=list(stalls or ()),
-    )
-
-
-def _first_diff(runs: Sequence[Run]) -> CodeDiff | None:
-    """The earliest difference of a run from the first; None if all are equal."""
-    first, *others = [run.require_codes() for run in runs]
-    diffs = [diff_codes(first, codes, packet_tokens=1) for codes in others]
-    return min(
-        (diff for diff in diffs if diff.first_diff_frame is not None),
-        default=None,
-        key=lambda diff: diff.first_diff_frame or 0,
     )
 
 
