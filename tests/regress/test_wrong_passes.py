@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -302,3 +304,38 @@ def test_a_case_more_than_the_baseline_is_said(golden: Path, tmp_path: Path) -> 
     part = ended(tmp_path, FakeEngine(), golden, texts=more, named=False)
     assert part.status == 0 and part.headline.startswith("PASS IN PART: ") and "sixth_01__ryan" in part.headline
     assert ended(tmp_path / "named", FakeEngine(), golden, texts=more).status == 3
+
+
+_PEAK_MIB = """
+import resource, sys
+from pathlib import Path
+from ttsctl.core.errors import InputError
+from ttsctl.regress.baseline import read_baseline
+refused = False
+try:
+    read_baseline(Path(sys.argv[1]))
+except InputError:
+    refused = True
+print(refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        first(metrics={f"m{n}": None for n in range(200_000)}),
+        first(packet_sha256=["f"] * 600_000),
+        lambda d: d.update(cases=[{}] * 700_000),
+    ],
+    ids=["figures", "hashes", "cases"],
+)
+def test_refusing_millions_of_wrong_values_takes_little_memory(
+    golden: Path, change: Callable[[Document], object]
+) -> None:
+    alter(golden, change)
+    program = [sys.executable, "-c", _PEAK_MIB, str(golden)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
+    refused, peak_mib = ended.stdout.split()
+    # A kilobyte for each value would be over 500 MiB; the file itself, parsed, takes about 100.
+    assert refused == "True"
+    assert int(peak_mib) < 400

@@ -47,4 +47,6 @@ def input_error(
         if nearest_known is not None:
             return InputError(f"{place}: expected a value, got none", "add the key")
         return InputError(f"{place}: {first['msg']}", fix)
-    return InputError(f"{place}: {first['msg']}, got {first['input']!r:.80}", fix)
+    # What a check of ours says of its value needs neither pydantic's prefix nor the value again.
+    expected = str(first["msg"]).removeprefix("Value error, ")
+    return InputError(f"{place}: {expected}" + ("" if ", got " in expected else f", got {first['input']!r:.80}"), fix)

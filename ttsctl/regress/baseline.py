@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MaxLen
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FailFast, TypeAdapter, ValidationError
 
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.config import Config
@@ -25,6 +25,7 @@ from ttsctl.core.files import is_file, is_folder, read_json_bytes, write_json
 from ttsctl.core.metric import Observation
 from ttsctl.core.plurals import listed
 from ttsctl.core.validation import input_error
+from ttsctl.dumps.meta import MAX_PACKETS
 from ttsctl.regress.baseline_values import (
     CaseId,
     Frames,
@@ -69,7 +70,7 @@ class BaselineCase:
     codes_sha256: Sha256
     frames: Frames
     packet_tokens: PacketTokens
-    packet_sha256: list[Sha256]
+    packet_sha256: Annotated[list[Sha256], MaxLen(MAX_PACKETS), FailFast()]
     metrics: Metrics
 
 
@@ -84,7 +85,7 @@ class Baseline:
     codes_conditions: Annotated[Conditions, having(_CODES)]
     timing_conditions: Annotated[Conditions, having(frozenset(TIMING_DECIDES))]
     provenance: dict[str, Any]
-    cases: Annotated[list[BaselineCase], MaxLen(MAX_CASES)]
+    cases: Annotated[list[BaselineCase], MaxLen(MAX_CASES), FailFast()]
     config: dict[str, dict[str, Any]] | None = None
     schema_version: str = BASELINE_VERSION
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Protocol
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator
 
 from ttsctl.audio import metrics as figures
 from ttsctl.core.audio import Audio
@@ -36,11 +36,16 @@ _KINDS: Mapping[MetricType, str] = MappingProxyType(
 )
 
 
-def _checked_metrics(values: dict[str, Value]) -> dict[str, Value]:
+def _checked_metrics(values: object) -> dict[str, Value]:
+    """One error for the whole table: pydantic's own check keeps several a wrong value, kilobytes for each."""
+    if not isinstance(values, dict):
+        raise ValueError(f"expected a table of figures, got {values!r:.40}")
     for name, value in values.items():
+        if not isinstance(name, str) or not isinstance(value, Value):
+            raise ValueError(f"{name!s:.80}: expected a number, text, true or false, got {value!r:.40}")
         why = _why_no_value(name, value)
         if why:
-            raise ValueError(f"{name}: expected {why}, got {value!r:.40}")
+            raise ValueError(f"{name:.80}: expected {why}, got {value!r:.40}")
     return values
 
 
@@ -66,7 +71,7 @@ def _is_of(kind: MetricType, value: Value) -> bool:
     return isinstance(value, int) or (kind == "number" and math.isfinite(value))
 
 
-Metrics = Annotated[dict[str, Value], AfterValidator(_checked_metrics)]
+Metrics = Annotated[dict[str, Value], PlainValidator(_checked_metrics, json_schema_input_type=dict[str, Value])]
 
 
 def having(keys: Set[str]) -> AfterValidator:
