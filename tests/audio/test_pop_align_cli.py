@@ -131,7 +131,11 @@ def test_other_formats_are_taken_with_a_note(waves: Any, tmp_path: Path) -> None
     done = pop_align(tmp_path, "stereo.flac", "short.wav", "--json")
     assert done.returncode == 0, done.stderr
     notes = " ".join(json.loads(done.stdout)["notes"])
-    assert "averaged to mono" in notes and "resampled" in notes and "shorter than one analysis window" in notes
+    assert (
+        "2 equal channels, searched as one" in notes
+        and "resampled" in notes
+        and "shorter than one analysis window" in notes
+    )
 
 
 def test_two_files_of_one_name_keep_their_labels_apart(waves: Any, tmp_path: Path) -> None:
