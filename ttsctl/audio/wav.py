@@ -47,7 +47,9 @@ def open_audio(path: Path | str) -> Iterator[Sound]:
 
         def read(start: int, stop: int) -> PcmArray:
             try:
-                opened.seek(start)
+                # Some formats cannot be sought, but they can be read from the first sample to the last.
+                if opened.tell() != start:
+                    opened.seek(start)
                 samples = opened.read(stop - start, dtype="float32", always_2d=True)
             except (OSError, soundfile.LibsndfileError) as error:
                 raise _unreadable(path, error) from error
