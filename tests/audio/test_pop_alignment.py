@@ -205,6 +205,13 @@ def test_a_limit_on_pops_is_not_judged_on_audio_too_short_to_search() -> None:
     assert judge_pops(compare_pops(searched(Audio(white(RATE), RATE))), 0, None).status == 0
 
 
+def test_a_limit_on_pops_is_not_judged_on_silence() -> None:
+    silent = compare_pops(searched(Audio(np.zeros(RATE, np.float32), RATE)))
+    with pytest.raises(CannotJudge, match="A without any sound"):
+        judge_pops(silent, 0, None)
+    assert judge_pops(silent, None, None).status == 0
+
+
 def test_a_recording_is_not_aligned_with_itself(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", speech(1.0), RATE)
     write_wav(tmp_path / "copy.wav", speech(1.0), RATE)

@@ -141,11 +141,15 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
 
 
 def _check_searched(found: PopComparison) -> None:
-    """CannotJudge if a recording is too short to be searched: no pops were found there because none were sought."""
+    """CannotJudge if a recording is too short to be searched, or holds no sound: then no pops say nothing about it."""
     short = [name for name, recording in found.recordings if recording.duration_s < WINDOW_S]
     if short:
         what = f"--max-pops: {' and '.join(short)} shorter than the {1000 * WINDOW_S:.0f} ms that a search needs"
         raise CannotJudge(what, "pass a longer recording")
+    # Only audio that is constant in every channel has no step at all.
+    silent = [name for name, recording in found.recordings if not recording.spikes_s]
+    if silent:
+        raise CannotJudge(f"--max-pops: {' and '.join(silent)} without any sound", "pass a recording of speech")
 
 
 def _misaligned(alignment: PopAlignment, least: float) -> list[str]:
