@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ttsctl.core.audio import PcmArray
-from ttsctl.core.codes import FRAME_SAMPLES, NUM_CODEBOOKS, SAMPLE_RATE, CodeArray
+from ttsctl.core.codes import FRAME_SAMPLES, NUM_CODEBOOKS, SAMPLE_RATE, CodeArray, clamp_notes
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Capabilities, EngineInfo
 from ttsctl.core.provenance import Provenance
@@ -51,6 +51,8 @@ CODEBOOK = 2048
 TTFA_MS = 120.0
 # How long the fault "stall" stops the third stream of a text, before its third packet.
 STALL_MS = 6000.0
+# How many ids the fault "clamped" moves into range in every stream.
+CLAMPED = 3
 
 
 def codes_of(text: str, frames: int) -> CodeArray:
@@ -152,7 +154,9 @@ class FakeEngine:
             late_ms = STALL_MS if fault == "stall" and self._streams(request) == 3 and index >= 2 else 0.0
             yield self._packet(index, codes[start : start + step], audio, late_ms)
         if fault != "no end":
-            yield End(len(codes) + (fault == "miscounted"), fault == "truncated", None)
+            clamped = CLAMPED if fault == "clamped" else 0
+            counted = len(codes) + (fault == "miscounted")
+            yield End(counted, fault == "truncated", None, clamp_notes(clamped), clamped)
 
     def _packet(self, index: int, codes: CodeArray, pcm: PcmArray, late_ms: float = 0.0) -> Packet:
         at_ms = self.ttfa_ms + 50.0 * index + late_ms

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import firwin, lfilter
 
 from tests.audio.audio_helpers import RATE, loud_places, repeated, speech, white, without
 from ttsctl.audio.bench import without_packet_ends
-from ttsctl.audio.lag.block_correlation import BLOCK, compare_blocks, emphasised, likely_lags
+from ttsctl.audio.lag.block_correlation import BLOCK, Band, compare_blocks, emphasised, likely_lags
 from ttsctl.audio.lag.path import LagJump, LagPath, find_lag_path
 from ttsctl.audio.lag.track import Segment
 
@@ -29,7 +30,8 @@ def test_samples_lost_at_every_seam_are_found_exactly(packet: int, lost: int) ->
     assert list(path.jumps)[: len(last_seen)] == last_seen
     assert len(path.jumps) - len(last_seen) <= 1
     assert path.alignable
-    assert path.coverage > 0.95
+    # A block in which a jump lies agrees with neither lag; a packet of 1920 samples has ten others.
+    assert path.coverage > (0.93 if packet == 1920 else 0.95)
 
 
 @pytest.mark.slow
@@ -91,6 +93,60 @@ def test_noise_gain_and_sign_move_a_jump_by_little(gain: float) -> None:
     close = [e for e in expected if any(f.samples == e.samples and abs(f.sample - e.sample) <= 5 for f in found.jumps)]
     assert len(close) >= 0.7 * len(expected)
     assert abs(found.segments[-1].lag - expected[-1].samples * len(expected)) <= 555
+
+
+def voice_without_pauses(seed: int, low_hz: float, high_hz: float, voiced: float = 1.0) -> np.ndarray:
+    """10 s (N,) float32, peak 0.5, nothing above 4 kHz: pulses of a wandering, jittered pitch, or breath where 0."""
+    generator = np.random.default_rng(seed)
+    count = 10 * RATE
+    pitch = np.interp(np.arange(count), np.arange(0, count + 4800, 4800), generator.uniform(low_hz, high_hz, 51))
+    pulses = np.diff(np.floor(np.cumsum(pitch / RATE)), prepend=0.0) * generator.uniform(0.7, 1.3, count)
+    sound = lfilter([1.0], [1, -0.9], voiced * pulses + (0.02 if voiced else 1.0) * generator.standard_normal(count))
+    for frequency, width in ((500, 90), (1500, 120), (2500, 180)):
+        radius = np.exp(-np.pi * width / RATE)
+        sound = lfilter([1.0], [1, -2 * radius * np.cos(2 * np.pi * frequency / RATE), radius**2], sound)
+    sound = lfilter(firwin(101, 4000, fs=RATE), [1.0], sound)
+    return np.asarray(0.5 * sound / np.abs(sound).max(), np.float32)
+
+
+# Voices that lean on nothing that one synthesiser has: no pauses, no steady pitch, no high frequencies.
+VOICES = {"gliding": (80, 350, 1.0), "creaky": (30, 60, 1.0), "unvoiced": (100, 200, 0.0)}
+# As loud as each voice can bear (RMS): pre-emphasis raises it above what the voice has at high frequencies.
+NOISE = {"gliding": 0.01, "creaky": 0.003, "unvoiced": 0.02}
+
+
+@pytest.mark.parametrize("lost", [37, 480, 555])
+@pytest.mark.parametrize("voice", VOICES)
+def test_lost_samples_are_found_under_noise_in_any_voice(voice: str, lost: int) -> None:
+    a = voice_without_pauses(1, *VOICES[voice])
+    b = without_packet_ends(a, 7680, lost)
+    path = find_lag_path(a, 0.8 * b + white(len(b), 2, NOISE[voice]))
+    assert path.alignable
+    kept = np.array([n for n in range(2000, len(a) - 4000, 100) if n % 7680 < 7680 - lost])
+    apart = np.abs(path.to_b(kept) - (kept - kept // 7680 * lost))
+    # 2 ms is the tolerance at which pops match.
+    assert np.mean(apart <= 48) > 0.97
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_another_recording_of_the_voice_is_not_alignable_under_noise(voice: str) -> None:
+    a, b = (voice_without_pauses(seed, *VOICES[voice]) for seed in (1, 5))
+    path = find_lag_path(a, b + white(len(b), 2, NOISE[voice]))
+    assert not path.alignable
+    # The voice holds one vowel, and much of a vowel resembles itself under noise.
+    assert path.coverage < 0.4
+
+
+def test_a_low_band_has_less_noise_and_keeps_the_sound_in_place() -> None:
+    a = voice_without_pauses(3, *VOICES["gliding"])
+    noisy = a + white(len(a), 4, NOISE["gliding"])
+    by_band = {band: compare_blocks(a, noisy, 24_000, 0, 200, band=band).correlation.mean() for band in Band}
+    assert by_band[Band.THIRD] > by_band[Band.FULL] + 0.1
+    # The filter delays nothing, at the ends of the signal neither, and blocks cut anywhere are the same.
+    whole = emphasised(a, 0, len(a), Band.THIRD)
+    assert np.allclose(whole[5000:6000], emphasised(a, 5000, 6000, Band.THIRD), atol=1e-12)
+    full = emphasised(a, 0, len(a))
+    assert np.corrcoef(whole, full)[0, 1] > max(np.corrcoef(whole[1:], full[:-1])[0, 1], 0.9)
 
 
 def test_pops_and_flips_in_one_of_them_are_no_jumps() -> None:

@@ -49,3 +49,13 @@ def test_a_failure_of_the_engine_is_one_line(loaded: list[FakeEngine]) -> None:
         with pytest.raises(EngineError, match=r"the engine failed: the$"):
             fresh.run(A, REQUEST)
     assert loaded[0].closed
+
+
+def test_what_an_engine_notes_is_kept_once_a_text(loaded: list[FakeEngine]) -> None:
+    with contextlib.closing(FreshEngines()) as fresh:
+        fresh.run(A, REQUEST)
+        assert fresh.notes() == []
+        loaded[0].faults["t1"] = "clamped"
+        fresh.run(A, REQUEST)
+        fresh.run(A, REQUEST)
+        assert fresh.notes() == ["t1: determinism.clamp_codes: 3 ids were moved into range"]

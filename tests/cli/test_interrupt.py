@@ -121,3 +121,38 @@ def test_what_was_ignored_before_stays_ignored() -> None:
     acting = IGNORING.replace("SIG_IGN", "SIG_DFL").replace("    os.kill(os.getpid(), signal.SIGTERM)\n", "")
     done = subprocess.run([sys.executable, "-c", acting], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130
+
+
+TWICE = """
+import os, signal, sys
+from pathlib import Path
+from ttsctl.cli import main
+from ttsctl.report.run_folder import run_folder
+from ttsctl.report.synth import SynthSummary
+from ttsctl.runs import claimed_folder
+
+remove, numbers = claimed_folder.shutil.rmtree, [getattr(signal, name) for name in sys.argv[2:]]
+
+def interrupted_again(folder, **options):
+    os.kill(os.getpid(), numbers[1])
+    remove(folder, **options)
+
+claimed_folder.shutil.rmtree = interrupted_again
+
+def call(arguments):
+    with run_folder(Path(sys.argv[1]), SynthSummary) as run:
+        for number in range(100):
+            (run.path / str(number)).write_text("x")
+        os.kill(os.getpid(), numbers[0])
+
+main._call = call
+main.run(["synth", "hi"])
+"""
+
+
+@pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGINT", "SIGTERM"), ("SIGTERM", "SIGHUP")])
+def test_a_second_interrupt_does_not_cut_short_the_removal(tmp_path: Path, first: str, second: str) -> None:
+    line = [sys.executable, "-c", TWICE, str(tmp_path / "out"), first, second]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "ttsctl: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 
-from ttsctl.core.printable import encodable, message_line, printable
+from ttsctl.core.printable import encodable, json_text, message_line, printable
 from ttsctl.report import console
 
 
 def test_escapes() -> None:
     assert printable("a\x1b[31m\x07\u202e\x9b\udcff\ud800\u00e9\t\n") == "a\\x1b[31m\\x07\\u202e\\x9b\\xff\\ud800é\t\n"
     assert encodable("\x1b\udcff") == "\x1b\\xff"
+
+
+def test_json_can_be_read_again_whatever_stands_in_it() -> None:
+    value = {"a\udcff": ["\udcfe\\", 'quoted "\ud800"', "é\x1b\n", 1.5, None]}
+    for indent in (None, 1):
+        text = json_text(value, indent)
+        assert json.loads(text.encode("utf-8")) == {"a\\xff": ["\\xfe\\", 'quoted "\\ud800"', "é\x1b\n", 1.5, None]}
+    assert json_text(["é"], None) == '["é"]'
 
 
 def test_a_long_line_loses_its_middle() -> None:

@@ -13,7 +13,7 @@ from tests.dumps.dump_helpers import changed
 from ttsctl.ablate.code_jumps import code_jumps
 from ttsctl.core.codes import packet_chain_sha256
 from ttsctl.core.errors import InputError
-from ttsctl.dumps.diff import diff_by_packets, diff_codes
+from ttsctl.dumps.diff import diff_by_packets, diff_codes, earliest_difference
 
 
 def plain_diff(a: Any, b: Any, packet_tokens: Any) -> Any:
@@ -149,3 +149,20 @@ def linear_percentile(ordered: Any, share: Any) -> Any:
 def test_no_frames_have_no_jumps() -> None:
     with pytest.raises(InputError):
         code_jumps(np.zeros((0, 16), dtype=np.int64))
+
+
+def test_the_earliest_difference_of_many(codes: Any) -> None:
+    def changed(frame: int) -> Any:
+        other = codes.copy()
+        other[frame, 3] ^= 1
+        return other
+
+    found = earliest_difference(codes, [codes, changed(9), changed(4), codes[:7], changed(4)])
+    assert found is not None and (found.first_diff_frame, found.kind, found.codebook) == (4, "value", 3)
+    shorter = earliest_difference(codes, [changed(9), codes[:7]])
+    assert shorter is not None and (shorter.first_diff_frame, shorter.kind) == (7, "length")
+    at_the_start = earliest_difference(codes, [changed(9), changed(0)])
+    assert at_the_start is not None and at_the_start.first_diff_frame == 0
+    assert earliest_difference(codes, [codes, codes.copy()]) is None and earliest_difference(codes, []) is None
+    with pytest.raises(InputError):
+        earliest_difference(codes, [codes[:, :8]])

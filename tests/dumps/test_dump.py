@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.dumps.dump_helpers import changed
-from ttsctl.core.errors import InputError
+from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.dumps.manifest import read_manifest, write_manifest
 from ttsctl.dumps.meta import read_meta
 from ttsctl.dumps.write import write_dump
@@ -102,7 +102,7 @@ def test_a_failure_between_the_renames_leaves_nothing(
         real(source, target)
 
     monkeypatch.setattr(os, "replace", failing)
-    with pytest.raises((InputError, KeyboardInterrupt)):
+    with pytest.raises((CannotJudge, KeyboardInterrupt)):
         write_dump(tmp_path, make_meta(codes), codes)
     assert len(calls) == fail_at + 1
     assert not list(tmp_path.iterdir())

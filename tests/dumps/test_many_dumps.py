@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from tests.dumps.dump_helpers import changed
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.plurals import listed
+from ttsctl.dumps import numpy_file
 from ttsctl.dumps.compare import compare_dumps, judge_comparison
 from ttsctl.dumps.manifest import write_manifest
+from ttsctl.dumps.read import read_codes
 from ttsctl.report.compare_hash import CompareSummary, run_compare_hash
 from ttsctl.report.compare_hash_tables import MAX_ROWS, render
 
@@ -142,3 +145,21 @@ def test_a_list_of_names_stays_short() -> None:
     assert listed(["a", "b", "c", "d"]) == "a, b, c and 1 more"
     assert listed([str(number) for number in range(2000)]) == "0, 1, 2 and 1,997 more"
     assert listed(["a", "b"], of=5000) == "a, b and 4,997 more"
+
+
+def test_equal_headers_are_parsed_once_and_different_ones_each_for_itself(
+    tmp_path: Path, codes: CodeArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numpy_file._parsed_header.cache_clear()
+    arrays: list[Any] = [codes, codes[:3], codes.astype(np.int32), np.asfortranarray(codes), codes ^ 1]
+    for number, array in enumerate(arrays):
+        np.save(tmp_path / f"{number}.npy", array)
+    for number, array in [*enumerate(arrays)] * 3:
+        assert np.array_equal(read_codes(tmp_path / f"{number}.npy"), array)
+    found = numpy_file._parsed_header.cache_info()
+    assert (found.misses, found.hits) == (4, 11)
+    whole = (tmp_path / "0.npy").read_bytes()
+    # A header that is right, before an array that is cut, is still refused.
+    (tmp_path / "0.npy").write_bytes(whole[:-8])
+    with pytest.raises(InputError, match="its header claims"):
+        read_codes(tmp_path / "0.npy")

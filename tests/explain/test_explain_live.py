@@ -12,6 +12,9 @@ from tests.fakes import FakeEngine
 from ttsctl.core.config import Config, RecordConfig, StreamConfig
 from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError, InputError
+from ttsctl.core.request import Request
+from ttsctl.core.run import Run
+from ttsctl.core.trace import TraceLevel
 from ttsctl.explain import live as engines
 from ttsctl.explain.investigate import Investigation, Methods
 from ttsctl.explain.live import explain_live
@@ -64,3 +67,19 @@ def test_an_engine_without_traces_is_refused_and_closed(monkeypatch: pytest.Monk
     with pytest.raises(InputError, match="cannot show traces"):
         explained(monkeypatch, lambda config: engine, A)
     assert engine.closed
+
+
+def test_what_the_engine_notes_in_a_run_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeForensicEngine()
+    record = engine.record
+
+    def noting(request: Request, level: TraceLevel) -> Run:
+        return replace(record(request, level), notes=("determinism.clamp_codes: 3 ids were moved into range",))
+
+    _, silent = explained(monkeypatch, lambda config: FakeForensicEngine(), A)
+    monkeypatch.setattr(engine, "record", noting)
+    _, context = explained(monkeypatch, lambda config: engine, A)
+    assert silent.notes == []
+    assert [note.partition(": ")[2] for note in context.notes] == [
+        "determinism.clamp_codes: 3 ids were moved into range"
+    ] * 2

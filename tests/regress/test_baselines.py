@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,28 @@ def test_a_folder_that_is_no_baseline(tmp_path: Path) -> None:
         read_baseline(tmp_path)
     with pytest.raises(InputError, match="No such file"):
         read_baseline(tmp_path / "nowhere")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from ttsctl.regress import publish
+
+publish.shutil.copy2 = lambda *_: os._exit(9)
+publish.publish_baseline(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_run_left_of_its_copy_is_swept(tmp_path: Path) -> None:
+    (tmp_path / "run" / "wav").mkdir(parents=True)
+    (tmp_path / "run" / "baseline.json").write_text("{}")
+    golden = tmp_path / "baselines" / "golden"
+    line = [sys.executable, "-c", KILLED, str(tmp_path / "run"), str(golden)]
+    assert subprocess.run(line, check=False, timeout=60).returncode == 9
+    left = [path.name for path in golden.parent.iterdir()]
+    assert len(left) == 2 and all(name.startswith(".golden-") for name in left)
+    # Of another baseline nothing is touched.
+    publish_baseline(tmp_path / "run", golden.with_name("other"))
+    assert {*left, "other"} == {path.name for path in golden.parent.iterdir()}
+    publish_baseline(tmp_path / "run", golden)
+    assert {"golden", "other"} == {path.name for path in golden.parent.iterdir()}

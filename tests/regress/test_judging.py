@@ -301,7 +301,7 @@ def test_aggregates_are_what_numpy_computes_to_the_last_bit() -> None:
     assert aggregate_cases(flags) == {"truncated": Aggregate(0.5, 0.95, 1.0, 2, "", None)}
 
 
-@pytest.mark.parametrize(("on", "status"), [("true", 1), ("false", 0)])
+@pytest.mark.parametrize(("on", "status"), [("true", 1), ("false", 0), ("1", 0), ("0", 1)])
 def test_a_run_that_stopped_for_six_seconds_is_listed_and_fails_the_gate_on_stalls(
     run: Run, on: str, status: int
 ) -> None:

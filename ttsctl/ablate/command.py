@@ -17,14 +17,21 @@ __all__ = ["render", "run_decode_ablate"]
 
 
 def run_decode_ablate(
-    codes: Path, added: Sequence[str], only: Sequence[str], checkpoint: str | None, sets: Sequence[str], out: Path
+    codes: Path,
+    added: Sequence[str],
+    only: Sequence[str],
+    checkpoint: str | None,
+    config_file: Path | None,
+    sets: Sequence[str],
+    out: Path,
 ) -> tuple[AblateSummary, Path]:
     """Decode the codes at ``codes`` in every variant and write the run folder under ``out``.
 
-    Returns the summary and the folder. ``added``: further variants. ``only``: the variants to keep. ``checkpoint`` and
-    ``sets`` change all variants. Errors as of ``ablate_codes``, and InputError for an unwritable folder.
+    Returns the summary and the folder. ``added``: further variants. ``only``: the variants to keep. ``checkpoint``,
+    ``config_file`` and ``sets`` change all variants. Errors as of ``ablate_codes``, and InputError for an unwritable
+    folder.
     """
-    found = ablate_codes(codes, chosen_sets(checkpoint, sets), list(added), list(only))
+    found = ablate_codes(codes, chosen_sets(checkpoint, sets), list(added), list(only), config_file)
     summary = summarise(found)
     with run_folder(out, AblateSummary) as run:
         write_ablation_files(found, run.path)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ttsctl.ablate.findings import Index, Side
 from ttsctl.ablate.pop_code_stats import PopCodeStats, pop_code_stats
+from ttsctl.ablate.spikes import VariantSpike, variant_spikes
 from ttsctl.audio.metrics import pop_click_score, why_unmeasurable
 from ttsctl.audio.pops.detector import PopReport, detect_pops
 from ttsctl.core.audio import PcmArray
@@ -49,6 +50,7 @@ class MeasuredDecode:
     pops_per_minute: float | None
     pop_codes: PopCodeStats | None
     reason: str | None
+    spikes: tuple[VariantSpike, ...] = ()
 
 
 def measure_decode(decode: PushedDecode, jumps: Index, sample_rate: int, seed: int) -> MeasuredDecode:
@@ -68,4 +70,5 @@ def measure_decode(decode: PushedDecode, jumps: Index, sample_rate: int, seed: i
         pops_per_minute=60 * len(found.pops) * sample_rate / len(decode.pcm),
         pop_codes=pop_code_stats(found.pops, side, frames, jumps, seed) if len(jumps) else None,
         reason=None if len(jumps) else "one frame has no code jump",
+        spikes=variant_spikes(side, frames, len(jumps), sample_rate),
     )

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from ttsctl.ablate.findings import Float, Index, Side
+from ttsctl.ablate.spikes import frame_of
 from ttsctl.audio.pops.detector import Pop
 
 TOP = 20
@@ -87,10 +88,7 @@ def pop_code_stats(
 
 
 def _place(pop: Pop, side: Side, packet_frames: tuple[int, ...], jumps: Index) -> PopAtCodes:
-    packet = int(np.searchsorted(side.starts, pop.sample, side="right")) - 1
-    position = pop.sample - int(side.starts[packet])
-    within = position * packet_frames[packet] // side.packet_samples[packet]
-    frame = min(sum(packet_frames[:packet]) + within, len(jumps))
+    frame, packet, position = frame_of(pop.sample, side, packet_frames, len(jumps))
     step = jumps[frame - 1] if frame else None
     return PopAtCodes(
         time_s=pop.time_s,

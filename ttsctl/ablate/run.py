@@ -18,7 +18,7 @@ from ttsctl.core.errors import InputError
 from ttsctl.core.run import Run
 from ttsctl.dumps.sources import Dump, load_sources
 from ttsctl.runs.engines import load_engine
-from ttsctl.runs.resolve_config import resolve_config
+from ttsctl.runs.resolve_config import config_source, resolve_config
 from ttsctl.runs.run_decode import run_decode
 
 # The permutations have a generator of their own, so the p-values of the same audio are the same in every run.
@@ -59,15 +59,19 @@ class Ablation:
         return [variant.measured for variant in self.variants]
 
 
-def ablate_codes(path: Path, base: list[str], added: list[str], only: list[str]) -> Ablation:
+def ablate_codes(
+    path: Path, base: list[str], added: list[str], only: list[str], config_file: Path | None = None
+) -> Ablation:
     """Decode the codes at ``path`` in every variant, then measure and compare.
 
-    base: ``KEY=VALUE`` settings of all variants; added: further variants, ``NAME:KEY=VALUE,…``; only: the names of the
+    config_file: configuration tables of all variants, of a file or of an earlier run. base: ``KEY=VALUE`` settings of
+    all variants, which override it; added: further variants, ``NAME:KEY=VALUE,…``; only: the names of the
     variants to keep, or none to keep all. InputError for a variant that cannot be, for codes that cannot be read or
     are not one set, and for codes that do not fit the checkpoint.
     """
-    config = resolve_config(None, None, base)
-    plan = plan_variants(base, added, only)
+    over = config_source(config_file)
+    config = resolve_config(None, None, base, over)
+    plan = plan_variants(base, added, only, over)
     dump, codes, notes = _one_dump(path)
     info, decodes = _decode_all(config, codes, dump.label, plan.variants)
     notes += plan.notes

@@ -12,6 +12,7 @@ from ttsctl.ablate.findings import Finding
 from ttsctl.ablate.pairs import PairFigures
 from ttsctl.ablate.pop_code_stats import PopCodeStats
 from ttsctl.ablate.run import AblatedVariant, Ablation
+from ttsctl.ablate.spikes import Spike, largest_spikes
 from ttsctl.ablate.variants import settings
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.metric import definitions_of
@@ -81,6 +82,7 @@ class AblateSummary(Summary):
     variants_left_out: list[str] = Field(description="added by --variant, and not named by --only")
     code_jumps: JumpDistribution | None = Field(description="null for one frame")
     variants: list[VariantRow]
+    spikes: list[Spike] = Field(description="the largest steps of the audio, one a frame, the largest first")
     pairs: list[PairFigures]
     pictures: list[str]
 
@@ -104,6 +106,7 @@ def summarise(found: Ablation) -> AblateSummary:
         variants_left_out=list(found.left_out),
         code_jumps=found.jumps.overall,
         variants=[variant_row(variant, found.info.frame_samples) for variant in found.variants],
+        spikes=list(largest_spikes({one.side.name: one.spikes for one in found.decodes}, found.jumps.per_codebook)),
         pairs=pairs,
         pictures=[WAVES_PICTURE, DIFFERENCES_PICTURE],
     )

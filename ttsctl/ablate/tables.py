@@ -17,6 +17,7 @@ def render(summary: AblateSummary, console: Console) -> None:
     console.print(_variants(summary))
     console.print(_pairs(summary.pairs))
     console.print(_pop_codes(summary))
+    console.print(_spikes(summary))
     for pair in summary.pairs:
         words = pair.explanation.words if pair.explanation else pair.reason
         say(console, f"{pair.b} against {pair.a}: {words}")
@@ -77,4 +78,18 @@ def _pop_codes(summary: AblateSummary) -> Table:
         numbers = [str(found.count), str(found.at_seams), number(found.seam_p, ".4f")]
         jump = [number(found.mean_jump, ".1f"), number(found.jump_p, ".4f")]
         rows.add_row(escape(row.name), *numbers, *jump, found.verdict or found.reason or MISSING)
+    return rows
+
+
+def _spikes(summary: AblateSummary) -> Table:
+    """Also where no pop is found: the largest steps of the audio, and how many codes change there."""
+    columns = ("time s", "step", "frame", "codes changed", "mean jump", "variants")
+    rows = table("spikes: largest |x[n+1] - x[n]|, full scale 1, one a frame", *columns, left=0)
+    rows.columns[-1].justify = "left"
+    for spike in summary.spikes:
+        changed = MISSING if spike.codes_changed is None else f"{spike.codes_changed} of {spike.codebooks}"
+        place = [f"{spike.time_s:.4f}", f"{spike.step:.4f}", str(spike.frame)]
+        everywhere = len(spike.variants) == len(summary.variants)
+        shown_by = "all" if everywhere else escape(", ".join(spike.variants))
+        rows.add_row(*place, changed, number(spike.jump_mean, ".1f"), shown_by)
     return rows

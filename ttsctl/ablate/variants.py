@@ -9,6 +9,7 @@ from typing import Any
 
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError, nearest
+from ttsctl.runs.recorded_config import ConfigSource
 from ttsctl.runs.resolve_config import parse_set, resolve_config
 
 DEFAULTS = (
@@ -38,8 +39,8 @@ class Plan:
         return [f"--variant {names}: not decoded, because --only does not name it"] if names else []
 
 
-def plan_variants(base: list[str], added: list[str], only: list[str]) -> Plan:
-    """The variants by name, in order. Each one's settings override ``base``.
+def plan_variants(base: list[str], added: list[str], only: list[str], over: ConfigSource | None = None) -> Plan:
+    """The variants by name, in order. Each one's settings override ``base``, and that overrides ``over``.
 
     InputError for a setting that cannot be, a name that is taken or not known, and fewer than two variants.
     """
@@ -49,7 +50,7 @@ def plan_variants(base: list[str], added: list[str], only: list[str]) -> Plan:
         name, sets = _parse(text)
         if name in plan:
             raise InputError(f"--variant {name}: expected a new name, got one that is taken", "choose another name")
-        plan[name] = resolve_config(None, None, [*base, *sets])
+        plan[name] = resolve_config(None, None, [*base, *sets], over)
         names.append(name)
     for name in only:
         if name not in plan:

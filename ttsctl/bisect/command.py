@@ -58,13 +58,13 @@ def run_bisect(options: BisectOptions, out: Path, advance: Advance) -> tuple[Bis
     with run_folder(out, BisectSummary) as run:
         with contextlib.closing(fresh_runs(options.isolation)) as runner:
             found = bisect(question, runner.run, advance)
-            here = runner.provenance()
+            here, noted = runner.provenance(), runner.notes()
         context = BisectContext(
             a=a.name,
             b=b.name,
             provenance=here,
             environment=environment_differences(a, b, here),
-            notes=[*bisection_notes(found, question), *other_requests(a, b, requests)],
+            notes=[*bisection_notes(found, question), *other_requests(a, b, requests), *noted],
         )
         summary = summarise(question, found, judge_bisection(found, question), context)
         write_summary(summary, run.path)

@@ -12,6 +12,7 @@ from ttsctl.core.errors import EngineError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import Request
+from ttsctl.core.run import Run
 from ttsctl.runs.engines import engine_errors, load_engine
 from ttsctl.runs.job import Isolation, Job
 from ttsctl.runs.run_job import run_job
@@ -27,6 +28,10 @@ class FreshRuns(Protocol):
 
     def provenance(self) -> Provenance:
         """The provenance of the last run; without a run, this machine's, without threads and checkpoint."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What the engine noted in all runs so far, each note of a text once."""
         ...
 
     def close(self) -> None:
@@ -48,14 +53,20 @@ class FreshEngines:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._provenance: Provenance | None = None
+        self._notes: dict[str, None] = {}
 
     def run(self, config: Config, request: Request) -> CodeArray:
         """As ``FreshRuns.run``; see ``runs.engines.engine_errors``."""
         with engine_errors():
-            return run_stream(self._loaded(config), request, threading.Event()).require_codes()
+            run = run_stream(self._loaded(config), request, threading.Event())
+        self._notes.update(_named_notes(request, run))
+        return run.require_codes()
 
     def provenance(self) -> Provenance:
         return self._provenance or collect_provenance()
+
+    def notes(self) -> list[str]:
+        return list(self._notes)
 
     def close(self) -> None:
         if self._engine is not None:
@@ -79,6 +90,7 @@ class FreshProcesses:
 
     def __init__(self) -> None:
         self._provenance: Provenance | None = None
+        self._notes: dict[str, None] = {}
 
     def run(self, config: Config, request: Request) -> CodeArray:
         """As ``FreshRuns.run``; EngineError for whatever went wrong in the process."""
@@ -86,10 +98,19 @@ class FreshProcesses:
         if result.codes is None:
             raise EngineError(result.error or "the run gave no codes")
         self._provenance = result.provenance
+        if result.run is not None:
+            self._notes.update(_named_notes(request, result.run))
         return result.codes
 
     def provenance(self) -> Provenance:
         return self._provenance or collect_provenance()
 
+    def notes(self) -> list[str]:
+        return list(self._notes)
+
     def close(self) -> None:
         """Nothing is kept: every process has ended with its run."""
+
+
+def _named_notes(request: Request, run: Run) -> dict[str, None]:
+    return dict.fromkeys(f"{request.text_id or 'text'}: {note}" for note in run.notes)

@@ -9,6 +9,7 @@ import typer
 
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
+from ttsctl.cli.request_options import ConfigOption
 from ttsctl.report.console import open_console
 
 
@@ -23,8 +24,9 @@ def command(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only these variants; may be repeated.")
     ] = None,
-    sets: SetOption = None,
     checkpoint: CheckpointOption = None,
+    config_file: ConfigOption = None,
+    sets: SetOption = None,
     out: OutOption = DEFAULT_OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,6 +37,6 @@ def command(
     # Imported here so that --help does not pay for it.
     from ttsctl.ablate.command import render, run_decode_ablate
 
-    summary, home = run_decode_ablate(codes, variants or (), only or (), checkpoint, sets or (), out)
+    summary, home = run_decode_ablate(codes, variants or (), only or (), checkpoint, config_file, sets or (), out)
     render(summary, open_console())
     finish(summary, home, as_json)

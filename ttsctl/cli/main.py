@@ -21,6 +21,7 @@ from ttsctl.cli.streams import Output, OutputLost
 from ttsctl.core.errors import Interrupted, TtsctlError
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.printable import message_line
+from ttsctl.core.write_errors import ROOM, why_full
 
 THREAD_PREFIX = "ttsctl-"
 THREAD_GRACE_S = 1.0  # an engine that is told to stop looks up between packets
@@ -110,6 +111,9 @@ def _end_of(error: BaseException, interrupted: bool, verbose: bool) -> Outcome:
         return Outcome(error.exit_status, str(error))
     if isinstance(error, USAGE_ERROR):
         return Outcome(ExitStatus.BAD_INPUT, _usage_line(error))
+    if isinstance(error, OSError) and (full := why_full(error)) is not None:
+        named = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return Outcome(ExitStatus.NOT_JUDGED, f"{named}{full}; {ROOM}")
     if isinstance(error, OSError) and error.filename is not None:
         what = f"{os.fsdecode(error.filename)}: {error.strerror or error}"
         return Outcome(ExitStatus.BAD_INPUT, f"{what}; check the name, permissions and space")

@@ -10,6 +10,7 @@ import typer
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.progress import items
+from ttsctl.cli.request_options import ConfigOption
 from ttsctl.report.console import open_console, say
 
 
@@ -25,8 +26,9 @@ def command(
         bool,
         typer.Option("--offline-from-codes", help="Decode the stream's codes offline: drift does not spoil its audio."),
     ] = False,
-    sets: SetOption = None,
     checkpoint: CheckpointOption = None,
+    config_file: ConfigOption = None,
+    sets: SetOption = None,
     out: OutOption = DEFAULT_OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,7 +38,7 @@ def command(
     from ttsctl.regress.tables import render
 
     console = open_console()
-    options = RegressOptions(name, baseline, write_baseline, checkpoint, sets, out, offline_from_codes)
+    options = RegressOptions(name, baseline, write_baseline, checkpoint, sets, out, offline_from_codes, config_file)
     with items("cases") as progress:
         run = run_regress(options, progress)
     render(run.summary, console)

@@ -12,6 +12,7 @@ import typer
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.progress import items
+from ttsctl.cli.request_options import ConfigOption
 from ttsctl.core.errors import Interrupted
 from ttsctl.report.console import open_console
 
@@ -59,6 +60,7 @@ def command(
         bool, typer.Option("--fresh", help="Forget what an interrupted sweep of this kind has done.")
     ] = False,
     checkpoint: CheckpointOption = None,
+    config_file: ConfigOption = None,
     sets: SetOption = None,
     out: OutOption = DEFAULT_OUT,
     as_json: JsonOption = False,
@@ -80,6 +82,7 @@ def command(
         jobs=jobs,
         fresh=fresh,
         checkpoint=checkpoint,
+        config_file=config_file,
         sets=sets or (),
         changes=Changes(
             texts, voices, text_id or (), voice_id or (), codes or (), vary or (), isolation, ("pops",) if pops else ()

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.nesting import MAX_NESTING, has_long_key, too_deep
-from ttsctl.core.printable import encodable
+from ttsctl.core.printable import encodable, json_text
+from ttsctl.core.write_errors import write_error
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -103,15 +104,16 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` to write to; it takes the name ``path`` only if the block succeeds.
 
     The file is on the disk before it gets its name, so that no power failure leaves an empty one under it.
-    The temporary name keeps the suffix, because writers such as ``np.save`` append one that is missing.
+    The temporary name keeps the suffix, because writers such as ``np.save`` append one that is missing. CannotJudge if
+    the disk is full, InputError if the file cannot be written for another reason.
     """
+    cannot = f"cannot write {path}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}", "choose a writable folder with --out"
-        ) from error
+        wrong = InputError(f"{cannot}: {error.strerror or error}", "choose a writable folder with --out")
+        raise write_error(cannot, error, wrong) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -122,7 +124,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         sync_file(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}", "check space and permissions") from error
+        wrong = InputError(f"{cannot}: {error.strerror or error}", "check space and permissions")
+        raise write_error(cannot, error, wrong) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -158,7 +161,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole; a NaN or an infinity is an error, for a missing value is null with a reason."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(value) + "\n")
 
 
 def read_json(path: Path, what: str = "file", max_bytes: int = MAX_BYTES["json"]) -> Any:

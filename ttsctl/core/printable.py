@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 LINE = 500
 # Controls but for tab and line feed, DEL, C1 controls, line and paragraph separators, marks that turn the direction
@@ -19,6 +21,16 @@ def printable(text: str) -> str:
 def encodable(text: str) -> str:
     """``text`` with lone surrogates as escapes, and all else as it is: what UTF-8 can hold."""
     return _SURROGATES.sub(_escape, text)
+
+
+def json_text(value: Any, indent: int | None = 1) -> str:
+    """``value`` as JSON that UTF-8 can hold: a byte that is not UTF-8 is the text ``\\xff`` once it is read again.
+
+    ValueError for a NaN or an infinity, for a missing value is null with a reason.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    # All surrogates stand in strings, where JSON wants a backslash twice.
+    return _SURROGATES.sub(lambda found: "\\" + _escape(found), text)
 
 
 def message_line(text: str, limit: int = LINE) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +66,15 @@ def diff_codes(a: CodeArray, b: CodeArray, packet_tokens: int) -> CodeDiff:
     if len(a) != len(b):
         return prefix_diff(len(a), len(b), packet_tokens)
     return equal_diff(len(a))
+
+
+def earliest_difference(first: CodeArray, others: Iterable[CodeArray]) -> CodeDiff | None:
+    """The difference from ``first`` (T, Q) that comes at the lowest frame; None if all of ``others`` are equal to it.
+
+    Of several at one frame, that of the first of ``others``. InputError as of ``diff_codes``.
+    """
+    found = [diff for codes in others if not (diff := diff_codes(first, codes, packet_tokens=1)).equal]
+    return min(found, key=lambda diff: diff.first_diff_frame or 0, default=None)
 
 
 def equal_diff(frames: int) -> CodeDiff:

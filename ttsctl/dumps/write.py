@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ttsctl.core.codes import FRAME_SAMPLES, CodeArray, codes_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import written_whole
+from ttsctl.core.printable import json_text
 from ttsctl.core.timing import ChunkTiming, PacketTiming, packet_stalls, packet_stats
 from ttsctl.core.trace import Trace
 from ttsctl.dumps.meta import DumpMeta, checked_tag
@@ -92,4 +92,4 @@ def packets_table(packets: Sequence[PacketTiming], chunks: Sequence[ChunkTiming]
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return json_text(value) + "\n"

@@ -10,6 +10,7 @@ from ttsctl.engine.cuda_handover import decoder_stream
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
+from ttsctl.engine.model.layer_counts import check_layers, codec_layers, talker_layers
 from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.talker import Codegen
 from ttsctl.engine.model.text import load_tokenizer
@@ -35,6 +36,7 @@ def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> D
 
 def open_generator(checkpoint: Checkpoint, placement: Placement) -> CodeGenerator:
     """Load talker and code predictor on their device, and the tokenizer."""
+    check_layers(checkpoint.folder, talker_layers(checkpoint.sizes))
     codegen = build_on_meta(lambda: Codegen(checkpoint.sizes))
     load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
     return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
@@ -42,8 +44,10 @@ def open_generator(checkpoint: Checkpoint, placement: Placement) -> CodeGenerato
 
 def open_decoder(checkpoint: Checkpoint, placement: Placement) -> CodecDecoder:
     """Load the codec's decoder on its device, padded causally."""
+    folder = checkpoint.folder / "speech_tokenizer"
+    check_layers(folder, codec_layers(checkpoint.codec_sizes))
     codec = build_on_meta(lambda: SpeechTokenizer(checkpoint.codec_sizes))
-    load_module(codec, checkpoint.folder / "speech_tokenizer", placement.decoder_device, placement.decoder_dtype)
+    load_module(codec, folder, placement.decoder_device, placement.decoder_dtype)
     return codec.decoder
 
 

@@ -28,11 +28,12 @@ _RERECORD = "record the run again"
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One run to be explained: codes (T, Q) int64, and its trace if one was kept."""
+    """One run to be explained: codes (T, Q) int64, its trace if one was kept, and what the engine noted in it."""
 
     label: str
     codes: CodeArray
     trace: Trace | None
+    notes: tuple[str, ...] = ()
 
     @property
     def level(self) -> TraceLevel:

@@ -111,7 +111,7 @@ def recorded_side(label: str, engine: Forensic, request: Request, level: TraceLe
     run = engine.record(request, level)
     if not len(run.require_codes()):
         raise CannotJudge("the engine ended the speech before the first frame", "raise sampling.max_new_tokens")
-    return Side(label, run.require_codes(), run.trace)
+    return Side(label, run.require_codes(), run.trace, run.notes)
 
 
 def _without_engines(found: TraceComparison, reason: str) -> Investigation:

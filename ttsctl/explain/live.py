@@ -60,6 +60,7 @@ def explain_live(
         config_sha256=config_a.sha256,
         in_force=dict(info_a.in_force),
         provenance=info_a.provenance,
+        notes=list(dict.fromkeys(f"{side.label}: {note}" for side in sides for note in side.notes)),
     )
 
 

@@ -17,7 +17,7 @@ from ttsctl.regress.summary import HTML, JUNIT, RegressSummary, history_line, su
 from ttsctl.report.run_folder import append_history, run_folder
 from ttsctl.report.summary import write_summary
 from ttsctl.runs import engines
-from ttsctl.runs.resolve_config import chosen_sets, resolve_config
+from ttsctl.runs.resolve_config import chosen_sets, config_source, resolve_config
 from ttsctl.runs.shipped import find_suite
 
 
@@ -26,7 +26,8 @@ class RegressOptions:
     """What the command line asks for.
 
     ``suite``: a suite file, or the name of a shipped suite. ``baseline``: a folder to compare with in place of the
-    suite's. ``write_baseline``: a new folder for this run's own baseline. ``checkpoint`` and ``sets`` change settings
+    suite's. ``config_file``: configuration tables over the suite's own, of a file or of an earlier run.
+    ``write_baseline``: a new folder for this run's own baseline. ``checkpoint`` and ``sets`` change settings
     of the suite. ``out``: the root of the run folders. ``offline_from_codes``: the offline run of each case decodes the
     stream's codes, also if the suite does not say so.
     """
@@ -38,6 +39,7 @@ class RegressOptions:
     sets: list[str] | None = None
     out: Path = Path("output")
     offline_from_codes: bool = False
+    config_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def run_regress(options: RegressOptions, progress: CaseProgress | None = None) -
     if suite.offline_from_codes and options.write_baseline is not None:
         what = "--write-baseline: a baseline needs offline runs that make their own codes"
         raise InputError(what, "leave out --offline-from-codes, and offline_from_codes of the suite")
-    config = resolve_config(dict(suite.config_tables), suite.path, chosen_sets(options.checkpoint, options.sets))
+    sets, over = chosen_sets(options.checkpoint, options.sets), config_source(options.config_file)
+    config = resolve_config(dict(suite.config_tables), suite.path, sets, over)
     with run_folder(options.out, RegressSummary) as run:
         result = run_suite(
             suite,

@@ -152,7 +152,7 @@ _ALL = (
     Gate(
         name="stalls",
         metric="stalls",
-        operator="==",
+        operator="<=",
         threshold=0,
         on=False,
         about="no streamed run, and no packet of one, took far longer than its siblings",

@@ -11,9 +11,10 @@ from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_
 from ttsctl.core.metric import Observation, Value, observed
 from ttsctl.core.run import Run
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
-from ttsctl.dumps.diff import diff_codes
+from ttsctl.dumps.diff import diff_codes, earliest_difference
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
+from ttsctl.regress.run_pops import RunPops, pops_of_runs
 from ttsctl.regress.runner import CaseError, FailedCase
 from ttsctl.runs.run_stalls import stalls_of_runs
 from ttsctl.runs.texts import Case
@@ -44,6 +45,7 @@ class RunFacts:
     clamped: int
     total_s: float | None
     wall_rtf: float | None
+    pops: RunPops
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     """Everything that is reported of a case that ran, compared with what the baseline has for it."""
     # The offline run is of another kind, so it has no siblings.
     stalls = stalls_of_runs({name: run for name, run in runs.by_name.items() if run.kind == "stream"})
+    pops = pops_of_runs(runs.by_name, runs.info.sample_rate)
     few = f"fewer than {LEAST_SIBLINGS} streamed runs, and of packets in each"
     figures: Figures = {
         **_repeatability(runs),
@@ -82,7 +85,7 @@ def measure_case(runs: CaseRuns, target: BaselineTarget) -> MeasuredCase:
     return MeasuredCase(
         case=runs.case,
         observations={name: observed(name, value, why) for name, (value, why) in figures.items()},
-        runs=[_facts(name, run, runs.stream.require_codes()) for name, run in runs.by_name.items()],
+        runs=[_facts(name, run, runs.stream.require_codes(), pops[name]) for name, run in runs.by_name.items()],
         stalls=stalls,
         wall_s=runs.wall_s,
         notes=[f"{runs.case.id}: {note}" for note in (*notes, *map(str, stalls or ()))],
@@ -94,7 +97,7 @@ def unmeasured_case(failed: FailedCase) -> MeasuredCase:
     return MeasuredCase(failed.case, None, failed.error)
 
 
-def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
+def _facts(name: str, run: Run, given: CodeArray, pops: RunPops) -> RunFacts:
     """The facts of a run; ``given``: what it decoded, if it made no codes itself."""
     codes = given if run.codes is None else run.codes
     return RunFacts(
@@ -108,6 +111,7 @@ def _facts(name: str, run: Run, given: CodeArray) -> RunFacts:
         clamped=run.clamped,
         total_s=run.timing.total_s,
         wall_rtf=run.timing.wall_rtf,
+        pops=pops,
     )
 
 
@@ -117,24 +121,20 @@ def _repeatability(runs: CaseRuns) -> Figures:
     if len(streams) < 2:
         alone = "one streamed run alone shows no drift"
         return dict.fromkeys(("hash_unique", "pcm_hash_unique", "first_diff_frame"), (None, alone))
-    firsts = [_first_diff_frame(streams[0].require_codes(), run.require_codes()) for run in streams[1:]]
-    earliest = min((first for first in firsts if first is not None), default=None)
+    earliest = earliest_difference(streams[0].require_codes(), (run.require_codes() for run in streams[1:]))
+    first_frame = None if earliest is None else earliest.first_diff_frame
     return {
         "hash_unique": (len({codes_sha256(run.require_codes()) for run in streams}), None),
         "pcm_hash_unique": (len({pcm_sha256(run.require_pcm()) for run in streams}), None),
-        "first_diff_frame": (earliest, "all streamed runs are equal"),
+        "first_diff_frame": (first_frame, "all streamed runs are equal"),
     }
-
-
-def _first_diff_frame(a: CodeArray, b: CodeArray) -> int | None:
-    return diff_codes(a, b, packet_tokens=1).first_diff_frame
 
 
 def _codes(runs: CaseRuns) -> Figures:
     stream, offline = runs.stream.require_codes(), runs.offline.codes
     every_codes = [*(run.require_codes() for run in runs.streams), *([] if offline is None else [offline])]
     outside = [code_range(codes, runs.info.codebook_size).out_of_range_count for codes in every_codes]
-    offline_first = None if offline is None else _first_diff_frame(stream, offline)
+    offline_first = None if offline is None else diff_codes(stream, offline, packet_tokens=1).first_diff_frame
     equal = None if offline is None else offline_first is None
     return {
         "codes_sha256": (codes_sha256(stream), None),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ttsctl.core.errors import CannotJudge, InputError
+from ttsctl.core.files import sync_folder, sync_tree
 from ttsctl.core.outcome import ExitStatus
+from ttsctl.core.write_errors import write_error
 from ttsctl.regress.baseline import BASELINE
 from ttsctl.regress.measure import MeasuredCase
 from ttsctl.regress.run import SuiteResult
+from ttsctl.runs.claimed_folder import claimed_folder, sweep_abandoned
 
 
 def check_new_baseline(target: Path) -> None:
@@ -53,18 +55,24 @@ def _repeats(case: MeasuredCase) -> bool:
 def publish_baseline(run: Path, target: Path) -> None:
     """Copy the baseline in the run folder ``run`` to ``target``, whole or not at all.
 
-    InputError if ``target`` is already there, or cannot be written.
+    What killed runs left of such a copy is removed first. InputError if ``target`` is already there, or cannot be
+    written; CannotJudge if the disk is full.
     """
     check_new_baseline(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
-            whole = Path(temporary) / target.name
+        prefix = f".{target.name}-"
+        sweep_abandoned(target.parent, prefix)
+        with claimed_folder(target.parent, prefix) as temporary:
+            whole = temporary / target.name
             whole.mkdir()
             shutil.copy2(run / BASELINE, whole)
             for wav in sorted((run / "wav").glob("*_stream.wav")):
                 (whole / "wav").mkdir(exist_ok=True)
                 shutil.copy2(wav, whole / "wav")
+            sync_tree(whole)
             whole.replace(target)
+            sync_folder(target.parent)
     except OSError as error:
-        raise InputError(f"baseline {target}: {error.strerror or error}", "choose a writable folder") from error
+        wrong = InputError(f"baseline {target}: {error.strerror or error}", "choose a writable folder")
+        raise write_error(f"baseline {target}", error, wrong) from error

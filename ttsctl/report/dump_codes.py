@@ -15,9 +15,8 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.request import Request
-from ttsctl.core.run import Run
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
-from ttsctl.dumps.diff import CodeDiff, DiffKind, diff_codes
+from ttsctl.dumps.diff import DiffKind, earliest_difference
 from ttsctl.dumps.manifest import write_manifest
 from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
@@ -67,6 +66,7 @@ class RequestDumps(Model):
     frames: list[int]
     truncated: Annotated[int, Field(description="runs that hit the cap")]
     out_of_range_count: int
+    clamped: Annotated[int, Field(description="most ids of a run that determinism.clamp_codes moved into range")]
     tags: list[str]
     sha256: list[str]
     times: Annotated[dict[str, TimeSpread], Field(description="over the runs")]
@@ -114,12 +114,18 @@ def summarise(config: Config, info: EngineInfo, dumps: Sequence[Sequence[Written
         in_force=dict(info.in_force),
         provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
-        notes=[str(stall) for request in requests for stall in request.stalled],
+        notes=[*_engine_notes(dumps), *(str(stall) for request in requests for stall in request.stalled)],
         runs=runs,
         hash_unique=max(r.hash_unique for r in requests),
         requests=requests,
         files=["manifest.json", *(name for of_text in dumps for dump in of_text for name in dump.files)],
     )
+
+
+def _engine_notes(dumps: Sequence[Sequence[WrittenDump]]) -> list[str]:
+    """What the engine noted in the runs, each note of a text once."""
+    named = [(dump.meta.text_id or dump.meta.text_sha256[:8], dump.run) for of_text in dumps for dump in of_text]
+    return list(dict.fromkeys(f"{name}: {note}" for name, run in named for note in run.notes))
 
 
 def judge_drift(requests: Sequence[RequestDumps], runs: int) -> Outcome:
@@ -139,7 +145,8 @@ def judge_drift(requests: Sequence[RequestDumps], runs: int) -> Outcome:
 
 def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
     metas, runs = [dump.meta for dump in dumps], [dump.run for dump in dumps]
-    earliest = _first_diff(runs)
+    first, *others = [run.require_codes() for run in runs]
+    earliest = earliest_difference(first, others)
     timings = [run.timing for run in runs]
     stalls = stalls_of_runs({meta.tag: run for meta, run in zip(metas, runs, strict=True)})
     spreads = {name: time_spread(getattr(timing, name) for timing in timings) for name in _TIMES}
@@ -158,6 +165,7 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
         else "one run alone shows no drift",
         frames=[m.frames for m in metas],
         truncated=sum(m.truncated for m in metas),
+        clamped=max(run.clamped for run in runs),
         out_of_range_count=sum(m.out_of_range_count for m in metas),
         tags=[m.tag for m in metas],
         sha256=[m.sha256 for m in metas],
@@ -165,17 +173,6 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
         stalls=None if stalls is None else len(stalls),
         stalls_reason=f"fewer than {LEAST_SIBLINGS} runs, and of packets in each" if stalls is None else None,
         stalled=list(stalls or ()),
-    )
-
-
-def _first_diff(runs: Sequence[Run]) -> CodeDiff | None:
-    """The earliest difference of a run from the first; None if all are equal."""
-    first, *others = [run.require_codes() for run in runs]
-    diffs = [diff_codes(first, codes, packet_tokens=1) for codes in others]
-    return min(
-        (diff for diff in diffs if diff.first_diff_frame is not None),
-        default=None,
-        key=lambda diff: diff.first_diff_frame or 0,
     )
 
 

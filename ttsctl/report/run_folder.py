@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -11,9 +10,10 @@ from errno import EEXIST, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from typing import Any
 
-from ttsctl.core.errors import InputError, Interrupted
+from ttsctl.core.errors import InputError, Interrupted, TtsctlError
 from ttsctl.core.files import sync_folder, sync_tree
-from ttsctl.core.printable import encodable
+from ttsctl.core.printable import json_text
+from ttsctl.core.write_errors import write_error
 from ttsctl.report.summary import Summary
 from ttsctl.runs.claimed_folder import claimed_folder, sweep_abandoned
 
@@ -56,6 +56,11 @@ def run_folder(root: Path, summary: type[Summary]) -> Iterator[RunFolder]:
             yield run
             run.final = _settle(run, parent)
             _point_latest(parent, run)
+    except TtsctlError as error:
+        if run is None or str(run.path) not in error.what:
+            raise
+        # The hidden name means nothing to a reader, and is gone by the time it is read.
+        raise type(error)(error.what.replace(str(run.path), str(parent / run.stamp)), error.fix) from error
     except Interrupted as error:
         done = run is not None and run.final is not None
         error.left = f"the run is complete in {run.final}" if run is not None and done else "nothing was written"
@@ -77,9 +82,9 @@ def _open(parent: Path, new: list[Path], stack: contextlib.ExitStack) -> RunFold
             stack.callback(os.close, run.handle)
         return run
     except OSError as error:
-        raise InputError(
-            f"output folder {parent}: {error.strerror or error}", "choose a writable folder with --out"
-        ) from error
+        where = f"output folder {parent}"
+        wrong = InputError(f"{where}: {error.strerror or error}", "choose a writable folder with --out")
+        raise write_error(where, error, wrong) from error
 
 
 def _remove_empty(folders: list[Path]) -> None:
@@ -112,9 +117,9 @@ def _settle(run: RunFolder, parent: Path) -> Path:
             sync_folder(parent)
             return final
     except OSError as error:
-        raise InputError(
-            f"run folder {run.path}: {error.strerror or error}", "check space and permissions, and run again"
-        ) from error
+        where = f"run folder {run.path}"
+        wrong = InputError(f"{where}: {error.strerror or error}", "check space and permissions, and run again")
+        raise write_error(where, error, wrong) from error
     raise InputError(f"output folder {parent / run.stamp}: no free name left", "choose another folder with --out")
 
 
@@ -132,7 +137,7 @@ def append_history(root: Path, line: dict[str, Any]) -> str | None:
 
     It is a single write, so that parallel runs do not mix lines; a line that did not fit whole is taken back.
     """
-    data = (encodable(json.dumps(line, ensure_ascii=False, allow_nan=False)) + "\n").encode()
+    data = (json_text(line, indent=None) + "\n").encode()
     path = root / HISTORY
     try:
         # Not blocking: a pipe of this name that nobody reads is an error.

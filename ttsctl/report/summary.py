@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticSerializationError
 
 from ttsctl.core.files import write_text
-from ttsctl.core.printable import encodable
+from ttsctl.core.printable import json_text
 
 SCHEMA_VERSION = "1.0"
 
@@ -46,7 +45,7 @@ class Summary(Model):
         try:
             return self.model_dump_json(indent=1)
         except PydanticSerializationError:
-            return encodable(json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False))
+            return json_text(self.model_dump(mode="json"))
 
     @classmethod
     def command_name(cls) -> str:

@@ -116,7 +116,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         in_force=dict(info.in_force),
         provenance=info.provenance.to_dict(),
         definitions=definitions_of(*_DEFINED),
-        notes=[*stream.notes, *map(str, stalls or ())],
+        notes=[*_engine_notes(spoken), *map(str, stalls or ())],
         text=spoken.request.text,
         text_mode=spoken.request.text_mode,
         voice=asdict(spoken.request.voice),
@@ -140,6 +140,12 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         stalled=list(stalls or ()),
         files=list(files),
     )
+
+
+def _engine_notes(spoken: SpokenRequest) -> list[str]:
+    """What the engine noted in the streamed and in the offline run, each note once."""
+    runs = (spoken.stream,) if spoken.offline is None else (spoken.stream, spoken.offline)
+    return list(dict.fromkeys(note for run in runs for note in run.notes))
 
 
 def packet_times(packets: Sequence[PacketTiming]) -> dict[str, TimeSpread]:

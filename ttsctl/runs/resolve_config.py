@@ -16,17 +16,23 @@ from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import Table, toml_value
 from ttsctl.core.validation import input_error
-from ttsctl.runs.recorded_config import read_config_source
+from ttsctl.runs.recorded_config import ConfigSource, read_config_source
 
 
-def resolve_config(file_table: Table | None, file: Path | None, sets: list[str]) -> Config:
-    """Config from (lowest first) defaults, ``file_table`` read from ``file``, and ``sets`` like ``stream.chunk_ms=40``.
+def resolve_config(
+    file_table: Table | None, file: Path | None, sets: Sequence[str], over: ConfigSource | None = None
+) -> Config:
+    """Config from (lowest first) defaults, ``file_table`` read from ``file``, the tables of ``over``, and ``sets``.
 
+    ``file`` is what the command runs, such as a suite; ``over`` is its ``--config``; ``sets`` are like
+    ``stream.chunk_ms=40``.
     InputError names the key, where it stands, and the nearest known key, or the value that was expected.
     """
     merged = Config().to_dict()
     if file_table:
         _merge(merged, file_table, str(file) if file else "configuration")
+    if over is not None:
+        _merge(merged, over.tables, over.name)
     for item in sets:
         _merge(merged, parse_set(item), f"--set {item}")
     return _validated(merged)
@@ -38,13 +44,17 @@ def chosen_sets(checkpoint: str | None, sets: Sequence[str] | None) -> list[str]
     return [*chosen, *(sets or [])]
 
 
+def config_source(file: Path | None) -> ConfigSource | None:
+    """What the ``--config`` file of a command holds; None without one. Errors as of ``read_config_source``."""
+    return None if file is None else read_config_source(file)
+
+
 def config_of_file(file: Path | None, checkpoint: str | None, sets: Sequence[str]) -> Config:
     """The configuration of a command: the tables of its ``--config`` file, then ``--checkpoint``, then every ``--set``.
 
     Errors as of ``resolve_config`` and of ``read_config_source``, which says what the file may be.
     """
-    table = read_config_source(file).tables if file else None
-    return resolve_config(table, file, chosen_sets(checkpoint, sets))
+    return resolve_config(None, None, chosen_sets(checkpoint, sets), config_source(file))
 
 
 def with_settings(config: Config, settings: Mapping[str, Any], source: str) -> Config:

@@ -13,7 +13,8 @@ from ttsctl.core.machine import collect_provenance
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import write_summary
 from ttsctl.runs.executors import open_pool
-from ttsctl.runs.resolve_config import chosen_sets, parse_set, resolve_config, with_settings
+from ttsctl.runs.recorded_config import ConfigSource
+from ttsctl.runs.resolve_config import chosen_sets, config_source, parse_set, resolve_config, with_settings
 from ttsctl.runs.run_job import run_job
 from ttsctl.runs.shipped import find_experiment
 from ttsctl.sweep.artifacts import write_sweep_files
@@ -34,7 +35,9 @@ class SweepOptions:
 
     ``experiment`` is a path, or the name of a shipped one. ``repeats`` None: as the experiment says. ``executor`` and
     ``jobs``: see runs.executors.open_pool. ``fresh``: forget what an interrupted sweep has done. ``out``: the root of
-    the run folders. ``changes``: other texts, voices, codes and varied settings than the file's.
+    the run folders. ``config_file``: configuration tables over the experiment's own, of a file or of an earlier run;
+    what the conditions vary lies over them. ``changes``: other texts, voices, codes and varied
+    settings than the file's.
     """
 
     experiment: str
@@ -46,6 +49,7 @@ class SweepOptions:
     checkpoint: str | None = None
     sets: Sequence[str] = ()
     changes: Changes = NO_CHANGES
+    config_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def run_sweep(
     experiment = load_experiment(find_experiment(options.experiment), options.changes)
     if options.repeats is not None:
         experiment = check_runs(replace(experiment, repeats=options.repeats))
-    base, configs = resolve_configs(experiment, chosen_sets(options.checkpoint, list(options.sets)))
+    sets, over = chosen_sets(options.checkpoint, options.sets), config_source(options.config_file)
+    base, configs = resolve_configs(experiment, sets, over)
     checkpoints = {config.engine.checkpoint for config in configs.values()}
     key = sweep_key(experiment, configs, {name: checkpoint_state(name) for name in checkpoints})
     with open_store(options.out / "sweep", experiment.name, key, options.fresh) as store:
@@ -83,11 +88,15 @@ def run_sweep(
 
 def changed_from_outside(options: SweepOptions) -> dict[str, Any]:
     """What the command line changed of the experiment, by the name of its option; empty for the experiment as it is."""
-    told = {"repeats": options.repeats, "checkpoint": options.checkpoint, "set": list(options.sets)}
+    file = None if options.config_file is None else str(options.config_file)
+    sets = list(options.sets)
+    told = {"repeats": options.repeats, "checkpoint": options.checkpoint, "config": file, "set": sets}
     return {**{name: value for name, value in told.items() if value}, **options.changes.as_told()}
 
 
-def resolve_configs(experiment: Experiment, sets: list[str]) -> tuple[Config, dict[str, Config]]:
+def resolve_configs(
+    experiment: Experiment, sets: list[str], over: ConfigSource | None = None
+) -> tuple[Config, dict[str, Config]]:
     """The configuration under all conditions, and that of each condition by name.
 
     InputError for a setting of ``sets`` that the experiment varies: its conditions would no longer be what they say.
@@ -97,7 +106,7 @@ def resolve_configs(experiment: Experiment, sets: list[str]) -> tuple[Config, di
         if keys & experiment.varied:
             what = f"--set {item}: the conditions of {experiment.path} differ in this setting"
             raise InputError(what, f"vary it: --vary {next(iter(keys & experiment.varied))}=VALUE,VALUE,…")
-    base = resolve_config(dict(experiment.config_tables), experiment.path, sets)
+    base = resolve_config(dict(experiment.config_tables), experiment.path, sets, over)
     where = f"experiment {experiment.path}"
     configs = {c.name: with_settings(base, c.settings, f"{where}: condition {c.name!r}") for c in experiment.conditions}
     return base, configs

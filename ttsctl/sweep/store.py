@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.trace import Trace, no_prints
+from ttsctl.core.write_errors import write_error
 from ttsctl.runs.job import JobResult
 from ttsctl.runs.job_files import SUMS, read_result, write_result
 
@@ -109,9 +110,9 @@ def _locked(folder: Path) -> FileLock:
             f"{folder}: another process is running this sweep", "wait for it, or use another --out"
         ) from error
     except OSError as error:
-        raise InputError(
-            f"output folder {folder}: {error.strerror or error}", "choose a writable folder with --out"
-        ) from error
+        where = f"output folder {folder}"
+        wrong = InputError(f"{where}: {error.strerror or error}", "choose a writable folder with --out")
+        raise write_error(where, error, wrong) from error
     return lock
 
 

@@ -11,8 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ttsctl.audio.lag.block_correlation import BLOCK, CONCLUSIVE, Pcm, compare_blocks, emphasised, likely_lags
-from ttsctl.audio.lag.track import LOOK_AHEAD, Segment, SignalPair, track_lag
+from ttsctl.audio.lag.block_correlation import (
+    BLOCK,
+    CONCLUSIVE,
+    Band,
+    Blocks,
+    Pcm,
+    compare_blocks,
+    emphasised,
+    likely_lags,
+)
+from ttsctl.audio.lag.track import LOOK_AHEAD, MIN_AGREEING, Segment, SignalPair, track_lag
 from ttsctl.audio.lpc import Float
 
 # Two recordings with a smaller share of agreeing blocks are not of the same audio. Unrelated speech reaches about 0.05.
@@ -28,6 +37,12 @@ CHUNK_BLOCKS = 4096
 # Blocks count from this factor above the noise between A and B at the anchor, and from -120 dBFS, below which rounding
 # decides.
 OVER_NOISE, QUIETEST = 8.0, 1e-6
+# Noise may raise that level above CONCLUSIVE, but only to this factor above the noise, at which a block still agrees.
+OVER_LOUD_NOISE = 4.0
+# With this score, noise is 25 dB below A in the full band: other bands are not tried.
+NOISE_FREE = 2.5
+# A narrower band must explain this many decades more: it tells a vowel from its neighbours less well.
+NARROWER_BY = 0.4
 
 
 @dataclass(frozen=True)
@@ -86,11 +101,13 @@ class LagPath:
 
 @dataclass(frozen=True)
 class _Anchor:
-    """Sample ``at`` of A is sample at + lag of B; ``quiet``, ``gain`` and ``score`` as in ``track.SignalPair``."""
+    """Sample ``at`` of A is sample at + lag of B; the rest as in ``track.SignalPair``."""
 
     at: int
     lag: int
+    band: Band
     quiet: float
+    noise: float
     gain: float
     score: float
 
@@ -101,12 +118,12 @@ def find_lag_path(a: Pcm, b: Pcm) -> LagPath:
     if anchor is None:
         return LagPath((), 0.0)
     at, lag = anchor.at, anchor.lag
-    usual = (anchor.quiet, anchor.gain, anchor.score)
+    usual = (anchor.band, anchor.quiet, anchor.noise, anchor.gain, anchor.score)
     back = track_lag(SignalPair(a[:at][::-1], b[: at + lag][::-1], *usual))
     segments = [Segment(at - s.stop, at - s.start, lag - s.lag) for s in reversed(back)]
     onwards = track_lag(SignalPair(a[at:], b[at + lag :], *usual))
     joined = _joined(segments + [Segment(at + s.start, at + s.stop, lag + s.lag) for s in onwards])
-    return LagPath(tuple(joined), _coverage(a, b, joined))
+    return LagPath(tuple(joined), _coverage(a, b, joined, anchor))
 
 
 def _find_anchor(a: Pcm, b: Pcm) -> _Anchor | None:
@@ -122,18 +139,34 @@ def _find_anchor(a: Pcm, b: Pcm) -> _Anchor | None:
 
 
 def _anchor_at(a: Pcm, b: Pcm, at: int, lag: int) -> _Anchor | None:
-    """The anchor at sample ``at``, if B explains enough of the LOOK_AHEAD blocks that follow."""
+    """The anchor at sample ``at``, in the band of which B explains most; None if it explains too little in each.
+
+    The full band is taken if it explains enough for noise not to matter.
+    """
     count = min(LOOK_AHEAD, (len(a) - at) // BLOCK)
     if count == 0 or at + lag < 0:
         return None
-    blocks = compare_blocks(a, b, at, lag, count)
-    if not blocks.agrees.any() or blocks.score.sum() < ANCHOR_SCORE * count:
-        return None
+    best: _Anchor | None = None
+    for band in Band:
+        blocks = compare_blocks(a, b, at, lag, count, band=band)
+        if blocks.agrees.any() and blocks.score.sum() >= ANCHOR_SCORE * count:
+            anchor = _anchor_of(blocks, at, lag, band)
+            if best is None or anchor.score > best.score + NARROWER_BY:
+                best = anchor
+        if best is not None and best.score >= NOISE_FREE:
+            break
+    return best
+
+
+def _anchor_of(blocks: Blocks, at: int, lag: int, band: Band) -> _Anchor:
+    """The anchor that ``blocks`` from sample ``at`` on give."""
     noise = float(np.sqrt(np.median(blocks.unexplained[blocks.agrees])))
-    quiet = float(np.clip(OVER_NOISE * noise, QUIETEST, CONCLUSIVE))
+    level = float(np.sqrt(np.median(blocks.energy[blocks.agrees])))
+    most = max(CONCLUSIVE, min(OVER_LOUD_NOISE * noise, level))
+    quiet = float(np.clip(OVER_NOISE * noise, QUIETEST, most))
     gain, score = (float(np.median(values[blocks.agrees])) for values in (blocks.gain, blocks.score))
     # The window may begin before a jump: the anchor is the first block that B repeats.
-    return _Anchor(at + int(blocks.agrees.argmax()) * BLOCK, lag, quiet, gain, score)
+    return _Anchor(at + int(blocks.agrees.argmax()) * BLOCK, lag, band, quiet, noise, gain, score)
 
 
 def _anchor_places(a: Pcm, window: int) -> list[int]:
@@ -161,28 +194,37 @@ def _joined(segments: list[Segment]) -> list[Segment]:
     return joined
 
 
-def _coverage(a: Pcm, b: Pcm, segments: list[Segment]) -> float:
-    """Agreeing blocks of A over conclusive ones; samples that B lost at a jump are left out."""
+def _coverage(a: Pcm, b: Pcm, segments: list[Segment], anchor: _Anchor) -> float:
+    """Agreeing blocks of A over conclusive ones; samples that B lost at a jump are left out.
+
+    The search takes any lag at which MIN_AGREEING blocks agree, so as many agreeing blocks of each new lag are no
+    evidence: they are left out, or else many short segments would cover unrelated audio.
+    """
     agreeing = conclusive = 0
     place = 0
     for i, segment in enumerate(segments):
         lost = segments[i - 1].lag - segment.lag if i else -segment.lag
         if segment.start - place > max(lost, 0) + BLOCK:
-            conclusive += _count_blocks(a, b, Segment(place, segment.start, segment.lag))[1]
-        good, all_blocks = _count_blocks(a, b, segment)
+            conclusive += _count_blocks(a, b, Segment(place, segment.start, segment.lag), anchor)[1]
+        good, all_blocks = _count_blocks(a, b, segment, anchor)
+        chosen = min(good, MIN_AGREEING) if i else 0
+        good, all_blocks = good - chosen, all_blocks - chosen
         agreeing, conclusive, place = agreeing + good, conclusive + all_blocks, segment.stop
     if segments:
-        conclusive += _count_blocks(a, b, Segment(place, min(len(a), len(b) - segments[-1].lag), segments[-1].lag))[1]
+        conclusive += _count_blocks(
+            a, b, Segment(place, min(len(a), len(b) - segments[-1].lag), segments[-1].lag), anchor
+        )[1]
     return agreeing / conclusive if conclusive else 0.0
 
 
-def _count_blocks(a: Pcm, b: Pcm, segment: Segment) -> tuple[int, int]:
+def _count_blocks(a: Pcm, b: Pcm, segment: Segment, anchor: _Anchor) -> tuple[int, int]:
     """How many blocks of a segment agree, and how many are conclusive."""
     agreeing = conclusive = 0
     total = max((segment.stop - segment.start) // BLOCK, 0)
+    quiet = max(anchor.quiet, CONCLUSIVE)
     for first in range(0, total, CHUNK_BLOCKS):
         count = min(CHUNK_BLOCKS, total - first)
-        blocks = compare_blocks(a, b, segment.start + first * BLOCK, segment.lag, count)
+        blocks = compare_blocks(a, b, segment.start + first * BLOCK, segment.lag, count, quiet, anchor.band)
         agreeing += int(blocks.agrees.sum())
         conclusive += int(blocks.conclusive.sum())
     return agreeing, conclusive

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttsctl.audio.lag.block_correlation import BLOCK, Blocks, Pcm, compare_blocks, likely_lags
+from ttsctl.audio.lag.block_correlation import BLOCK, Band, Blocks, Pcm, compare_blocks, likely_lags
 from ttsctl.audio.lpc import Float
 
 LOOK_AHEAD = 24
@@ -80,12 +80,15 @@ class LagCandidate:
 class SignalPair:
     """Two signals and what is usual between them.
 
-    quiet: RMS below which a block is inconclusive. gain: the usual factor from B to A. score: the usual block score.
+    band: the frequencies that are compared. quiet: RMS below which a block is inconclusive. noise: RMS that B usually
+    leaves unexplained. gain: the usual factor from B to A. score: the usual block score.
     """
 
     a: Pcm
     b: Pcm
+    band: Band
     quiet: float
+    noise: float
     gain: float
     score: float
 
@@ -106,7 +109,7 @@ class SignalPair:
 
     def blocks(self, start: int, lag: int, count: int) -> Blocks:
         """``count`` blocks of A from sample ``start`` on, compared with B at ``lag``."""
-        return compare_blocks(self.a, self.b, start, lag, count, self.quiet)
+        return compare_blocks(self.a, self.b, start, lag, count, self.quiet, self.band)
 
 
 def track_lag(pair: SignalPair) -> list[Segment]:
@@ -143,6 +146,7 @@ def _follow(pair: SignalPair, start: int, lag: int) -> int | None:
         blocks = pair.blocks(start, lag, count)
         unexplained = 1 - blocks.correlation**2
         doubtful = blocks.conclusive & (unexplained > max(pair.doubt, UNEXPLAINED_FACTOR * usual))
+        doubtful &= blocks.unexplained > UNEXPLAINED_FACTOR * pair.noise**2
         pairs = doubtful[:-2] & (doubtful[1:-1] | doubtful[2:])
         if pairs.any():
             return start + int(pairs.argmax()) * BLOCK
@@ -184,7 +188,7 @@ def _search(pair: SignalPair, broken: int, lag: int, usual_jump: int) -> LagCand
             return usual[0][1]
         here = _same_lag(pair, at, lag) + usual
         if not any(support.is_sound(pair.strict, MIN_AGREEING) for support, _ in here):
-            near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - NEAR, lag + NEAR), CANDIDATES)
+            near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - NEAR, lag + NEAR), CANDIDATES, pair.band)
             here += _better_lags(pair, at, lag, near)
         sure = [(s.total, found.at, found) for s, found in here if s.is_sound(pair.strict, MIN_AGREEING)]
         if sure:
@@ -221,7 +225,7 @@ def _search_far(pair: SignalPair, broken: int, lag: int) -> LagCandidate | None:
     while at + WINDOW <= len(pair.a):
         # The samples lost at every seam add up while no lag is recognised.
         reach = min(FAR + (at - broken) // 2, FARTHEST)
-        near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - reach, lag + reach), FAR_CANDIDATES)
+        near = likely_lags(pair.a, pair.b, at, WINDOW, (lag - reach, lag + reach), FAR_CANDIDATES, pair.band)
         seen = [(lag_support(pair, at, other), other) for other in [lag, *near] if at + other >= 0]
         good = [(s.total, other) for s, other in seen if s.is_sound(pair.needed, MIN_AGREEING_FAR)]
         if good:
