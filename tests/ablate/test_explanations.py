@@ -143,9 +143,9 @@ def test_pops_of_both_come_from_the_codes() -> None:
     times = (0.31, 0.92, 1.7, 2.2)
     one, other = (replace(side, pops_s=times) for side in sides(a, packets(a + np.float32(1e-7))))
     found = explain_difference(one, other, residual(one, other), matched_pops=4, chance=0.01)
-    assert "pops_from_codes" in found.names and "4 of 4 and 4" in found.words
+    assert "same_pops" in found.names and "4 of 4 and 4" in found.words
     for matched, chance in ((1, 0.01), (0, 0.01), (4, 0.9), (4, None)):
-        assert "pops_from_codes" not in explain_difference(one, other, residual(one, other), matched, chance).names
+        assert "same_pops" not in explain_difference(one, other, residual(one, other), matched, chance).names
 
 
 def test_all_of_the_set_are_tested_and_reported() -> None:
@@ -158,5 +158,5 @@ def test_all_of_the_set_are_tested_and_reported() -> None:
         "samples_at_seams",
         "left_context_too_short",
         "rounding_only",
-        "pops_from_codes",
+        "same_pops",
     ]

@@ -1,4 +1,4 @@
-"""Where pops sit: planted at seams, at code jumps, at neither."""
+"""Where pops sit: planted at seams, at code jumps, elsewhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def jumps() -> Any:
 
 def test_pops_at_seams(jumps: Any) -> None:
     found = stats(SIDE.seams[[1, 4, 8, 9, 15]] + 7, jumps)
-    assert found.verdict == "seams" and found.at_seams == 5 and found.seam_p < 0.001
+    assert found.verdict == "at seams" and found.at_seams == 5 and found.seam_p < 0.001
     row = found.pops[0]
     assert (row.packet, row.position, row.frame, row.seam_distance) == (2, 7, 8, 7)
     assert row.jumps == tuple(jumps[7]) and row.jump_max == jumps[7].max()
@@ -45,17 +45,17 @@ def test_pops_at_seams(jumps: Any) -> None:
 
 def test_pops_at_code_jumps(jumps: Any) -> None:
     found = stats([f * FRAME + 900 for f in (7, 14, 35, 49, 63)], jumps)
-    assert found.verdict == "code jumps" and found.jump_p < 0.01 and found.at_seams == 0
+    assert found.verdict == "at code jumps" and found.jump_p < 0.01 and found.at_seams == 0
 
 
-def test_pops_at_neither(jumps: Any) -> None:
+def test_pops_elsewhere(jumps: Any) -> None:
     found = stats([f * FRAME + 1000 for f in (2, 11, 19, 30, 45)], jumps)
-    assert found.verdict == "neither" and found.seam_p == 1 and found.jump_p > 0.05
+    assert found.verdict == "elsewhere" and found.seam_p == 1 and found.jump_p > 0.05
 
 
 def test_pops_at_both(jumps: Any) -> None:
     found = stats([f * FRAME for f in (28, 56)] * 2, jumps)
-    assert found.verdict == "seams and code jumps"
+    assert found.verdict == "at seams and code jumps"
 
 
 def test_p_values_repeat_with_their_seed(jumps: Any) -> None:

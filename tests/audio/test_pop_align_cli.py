@@ -131,7 +131,11 @@ def test_other_formats_are_taken_with_a_note(waves: Any, tmp_path: Path) -> None
     done = pop_align(tmp_path, "stereo.flac", "short.wav", "--json")
     assert done.returncode == 0, done.stderr
     notes = " ".join(json.loads(done.stdout)["notes"])
-    assert "averaged to mono" in notes and "resampled" in notes and "shorter than one analysis window" in notes
+    assert (
+        "2 equal channels, searched as one" in notes
+        and "resampled" in notes
+        and "shorter than one analysis window" in notes
+    )
 
 
 def test_two_files_of_one_name_keep_their_labels_apart(waves: Any, tmp_path: Path) -> None:
@@ -162,3 +166,18 @@ def test_packets_that_lose_their_ends_show_as_jumps(tmp_path: Path) -> None:
     done = pop_align(tmp_path, "a.wav", "b.wav", "--json")
     jumps = json.loads(done.stdout)["alignment"]["lag_jumps"]
     assert len(jumps) >= 10 and {jump["samples"] for jump in jumps} == {-555}
+
+
+def test_clicks_that_cancel_in_the_mean_break_the_limit(waves: Any, tmp_path: Path) -> None:
+    clicks, _ = soundfile.read(waves / "clicks.wav", dtype="float32")
+    soundfile.write(tmp_path / "a.wav", np.stack([clicks, -clicks], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "one.wav", np.stack([clicks, speech_like(4.0, seed=3)], axis=1), RATE, subtype="FLOAT")
+    done = pop_align(tmp_path, "a.wav", "one.wav", "--max-pops", "0", "--json")
+    summary = json.loads(done.stdout)
+    assert done.returncode == 1, done.stderr
+    assert {tuple(pop["channels"]) for pop in summary["a"]["pops"]} == {(1, 2)}
+    assert {tuple(pop["channels"]) for pop in summary["b"]["pops"]} == {(1,)}
+    assert summary["alignment"]["alignable"] and summary["alignment"]["corrected_a_to_b"] == 1
+    assert "alignment: A: the channels cancel: aligned by channel 1" in summary["notes"]
+    labels = (tmp_path / "output" / "pop-align" / "latest" / "pops_a.txt").read_text()
+    assert "dB, channels 1 2\n" in labels

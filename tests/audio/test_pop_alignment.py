@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from tests.audio.audio_helpers import RATE, loud_places, speech, white
 from ttsctl.audio.bench import bench_pops, speech_like, without_packet_ends
-from ttsctl.audio.pop_alignment import PopAlignment, align_pops, compare_pops, label_text
+from ttsctl.audio.pop_alignment import PopAlignment, PopSearch, compare_pops, label_text, search_pops
 from ttsctl.audio.pops import fit_classifier
 from ttsctl.audio.pops.classifier import CLASSES
-from ttsctl.audio.pops.detector import detect_pops
+from ttsctl.audio.sound import sound_of
 from ttsctl.audio.wav import resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.errors import CannotJudge
@@ -39,15 +39,19 @@ def lossy(audio: Audio) -> Audio:
     return Audio(without_packet_ends(audio.pcm), audio.sample_rate)
 
 
-def aligned(a: tuple[str, Audio], b: tuple[str, Audio]) -> PopAlignment:
-    alignment = compare_pops(a, b).alignment
+def searched(audio: Audio, name: str = "a.wav") -> PopSearch:
+    return search_pops(sound_of(audio.pcm, audio.sample_rate, audio.notes, name))
+
+
+def aligned(a: Audio, b: Audio) -> PopAlignment:
+    alignment = compare_pops(searched(a), searched(b)).alignment
     assert alignment is not None
     return alignment
 
 
 def test_lost_samples_hide_pops_until_the_lag_is_corrected() -> None:
     a = popped()
-    result = compare_pops(("a.wav", a), ("b.wav", lossy(a)))
+    result = compare_pops(searched(a), searched(lossy(a)))
     alignment = result.alignment
     assert alignment is not None
     assert alignment.alignable
@@ -64,14 +68,14 @@ def test_lost_samples_hide_pops_until_the_lag_is_corrected() -> None:
 
 def test_the_same_audio_aligns_fully() -> None:
     a = popped()
-    alignment = aligned(("a", a), ("b", a))
+    alignment = aligned(a, a)
     assert alignment.a_to_b == alignment.b_to_a == alignment.corrected_a_to_b == 1.0
     assert alignment.lag_jumps == ()
     assert alignment.reason is None
 
 
 def test_unrelated_audio_is_not_alignable_and_says_so() -> None:
-    alignment = aligned(("a", popped(seed=1)), ("b", popped(seed=50)))
+    alignment = aligned(popped(seed=1), popped(seed=50))
     assert not alignment.alignable
     assert alignment.coverage < 0.2
     assert alignment.reason is not None and alignment.reason.startswith("not alignable: ")
@@ -82,7 +86,7 @@ def test_unrelated_audio_is_not_alignable_and_says_so() -> None:
 
 def test_no_pops_have_no_rate_but_a_reason() -> None:
     clean = Audio(speech(6.0), RATE)
-    alignment = aligned(("a", clean), ("b", clean))
+    alignment = aligned(clean, clean)
     assert alignment.alignable
     assert alignment.a_to_b is alignment.corrected_b_to_a is None
     assert alignment.reason == "no pops in A and B"
@@ -91,17 +95,16 @@ def test_no_pops_have_no_rate_but_a_reason() -> None:
 def test_another_rate_is_resampled_with_a_note() -> None:
     a = popped()
     b = resample_audio(a, 48_000)
-    report_a, report_b = (detect_pops(audio.pcm, audio.sample_rate) for audio in (a, b))
-    alignment = align_pops(a, b, report_a, report_b)
+    alignment = aligned(a, b)
     assert alignment.alignable
     assert alignment.lag_jumps == ()
-    assert alignment.notes[-1] == "resampled from 48000 to 24000 Hz"
+    assert alignment.notes[-1] == "B resampled from 48000 to 24000 Hz"
     assert alignment.corrected_b_to_a == 1.0
 
 
 def test_the_result_has_the_promised_fields_and_is_json() -> None:
     a = popped(8.0)
-    found = compare_pops((Path("x/a.wav"), a), ("b.wav", lossy(a)))
+    found = compare_pops(searched(a), searched(lossy(a)))
     result = json.loads(json.dumps(asdict(found), allow_nan=False))
     assert set(result) == {"a", "b", "alignment"}
     fields = {"path", "sample_rate", "duration_s", "pop_click_score", "pops_s", "pops", "spikes_s"}
@@ -110,14 +113,14 @@ def test_the_result_has_the_promised_fields_and_is_json() -> None:
         result["alignment"]
     )
     assert result["a"]["pops_s"] == [pop["time_s"] for pop in result["a"]["pops"]]
-    assert set(result["a"]["pops"][0]) == {"time_s", "sample", "kind", "strength_db", "confidence"}
-    alone = compare_pops(("a.wav", a))
+    assert set(result["a"]["pops"][0]) == {"time_s", "sample", "kind", "strength_db", "confidence", "channels"}
+    alone = compare_pops(searched(a))
     assert alone.b is None and alone.alignment is None
 
 
 def test_a_summary_refuses_a_figure_that_is_no_number() -> None:
     """The dataclasses in a summary are checked as its models are."""
-    found = compare_pops(("a", popped(4.0, count=3)))
+    found = compare_pops(searched(popped(4.0, count=3)))
     assert summarise(found, judge_pops(found, None, None), collect_provenance()).a == found.a
     pop = replace(found.a.pops[0], strength_db=math.nan)
     with pytest.raises(ValidationError, match="finite"):
@@ -125,14 +128,15 @@ def test_a_summary_refuses_a_figure_that_is_no_number() -> None:
 
 
 def test_labels_are_tab_separated_lines() -> None:
-    pops = compare_pops(("a", popped())).a.pops
-    lines = label_text(pops).splitlines()
+    recording = searched(popped()).recording
+    pops = recording.pops
+    lines = label_text(recording).splitlines()
     assert len(lines) == len(pops) > 0
     for line, pop in zip(lines, pops, strict=True):
         start, end, label = line.split("\t")
         assert float(start) == float(end) == pop.time_s
-        assert label.startswith(pop.kind or "pop")
-    assert label_text(()) == ""
+        assert label.startswith(pop.kind or "unclear")
+    assert label_text(replace(recording, pops=())) == ""
 
 
 @pytest.mark.slow
@@ -140,8 +144,9 @@ def test_labels_are_tab_separated_lines() -> None:
 def test_the_picture_is_a_png(tmp_path: Path, other: str) -> None:
     a = popped(4.0, count=3)
     b = {"none": None, "lossy": lossy(a), "unrelated": Audio(white(50_000), RATE)}[other]
-    result = compare_pops(("a", a), ("b", b) if b else None)
-    draw_pops(tmp_path / "a.png", result, a, b)
+    side_a, side_b = searched(a), searched(b) if b else None
+    outline_b = side_b.overview.outline if side_b else None
+    draw_pops(tmp_path / "a.png", compare_pops(side_a, side_b), side_a.overview.outline, outline_b)
     head = (tmp_path / "a.png").read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     rows = {"none": 1, "lossy": 3, "unrelated": 2}[other]
@@ -193,11 +198,18 @@ def test_nothing_here_loads_torch_or_a_plotter() -> None:
 
 
 def test_a_limit_on_pops_is_not_judged_on_audio_too_short_to_search() -> None:
-    short = compare_pops(("short.wav", Audio(white(900), RATE)))
+    short = compare_pops(searched(Audio(white(900), RATE)))
     with pytest.raises(CannotJudge, match="A shorter than the 40 ms"):
         judge_pops(short, 0, None)
     assert judge_pops(short, None, None).status == 0
-    assert judge_pops(compare_pops(("long.wav", Audio(white(RATE), RATE))), 0, None).status == 0
+    assert judge_pops(compare_pops(searched(Audio(white(RATE), RATE))), 0, None).status == 0
+
+
+def test_a_limit_on_pops_is_not_judged_on_silence() -> None:
+    silent = compare_pops(searched(Audio(np.zeros(RATE, np.float32), RATE)))
+    with pytest.raises(CannotJudge, match="A without any sound"):
+        judge_pops(silent, 0, None)
+    assert judge_pops(silent, None, None).status == 0
 
 
 def test_a_recording_is_not_aligned_with_itself(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.audio.audio_helpers import RATE, loud_places, repeated, speech, white
 from ttsctl.audio.bench import without_packet_ends
 from ttsctl.audio.metrics import spike_times
 from ttsctl.audio.pops import search
-from ttsctl.audio.pops.detector import PopReport, detect_pops
+from ttsctl.audio.pops.detector import PERIODIC, PopReport, detect_pops
 from ttsctl.audio.wav import resample_pcm
 from ttsctl.core.errors import InputError
 
@@ -92,10 +92,10 @@ def test_noise_tones_and_silence_have_no_pops() -> None:
 
 def test_seams_of_lossy_packets_are_reported_with_period_and_phase() -> None:
     report = detect_pops(without_packet_ends(speech(20.0, 11), 7680, 555), RATE)
-    (grid,) = report.seams
+    (grid,) = report.grids
     assert (grid.period_samples, grid.phase_samples, grid.period_s) == (7125, 0, 0.296875)
     assert grid.log10_chance < -10
-    seams = [pop for pop in report.pops if pop.kind == "seam"]
+    seams = [pop for pop in report.pops if pop.kind == PERIODIC]
     assert len(seams) >= 0.8 * (20 * RATE // 7680)
     assert all(pop.sample % 7125 == 0 for pop in seams)
 
@@ -157,7 +157,7 @@ def test_non_finite_audio_is_refused() -> None:
 def test_the_threshold_only_drops_pops() -> None:
     sound = without_packet_ends(speech(20.0, 5), 9000, 700)[: 10 * RATE]
     low, high = (detect_pops(sound, RATE, threshold) for threshold in (0.2, 0.95))
-    alone = [{p.sample for p in report.pops if p.kind != "seam"} for report in (low, high)]
+    alone = [{p.sample for p in report.pops if p.kind != PERIODIC} for report in (low, high)]
     assert alone[1] <= alone[0]
     assert all(0 <= pop.confidence <= 1 for pop in low.pops)
 

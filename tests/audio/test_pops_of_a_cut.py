@@ -101,5 +101,5 @@ def even_voice(seed: int, seconds: float = 8.0) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_pulses_of_an_even_voice_are_no_seams_but_its_seams_are(seed: int) -> None:
     sound = even_voice(seed)
-    assert detect_pops(sound, RATE).seams == ()
-    assert 7125 in [grid.period_samples for grid in detect_pops(without_packet_ends(sound), RATE).seams]
+    assert detect_pops(sound, RATE).grids == ()
+    assert 7125 in [grid.period_samples for grid in detect_pops(without_packet_ends(sound), RATE).grids]

@@ -10,6 +10,7 @@ from scipy.stats import binom, chi2
 
 from tests.audio.audio_helpers import RATE, white
 from ttsctl.audio.pops.seam_grids import find_seam_grids, truncated_product
+from ttsctl.audio.sound import signal_of
 
 COUNT = 60 * RATE
 
@@ -60,7 +61,7 @@ def test_odds_against_simulation() -> None:
 def test_a_grid_is_found_with_period_and_phase(period: int, phase: int) -> None:
     grid = on_grid(1, period, phase, 0.6)
     at, ratio = merged(scattered(2, 2000), (grid, np.full(len(grid), 1.5)))
-    grids = find_seam_grids(white(COUNT), at, ratio, RATE)
+    grids = find_seam_grids(signal_of(white(COUNT), RATE), at, ratio)
     assert [(g.period, g.phase) for g in grids] == [(period, phase)]
     assert grids[0].log10_odds < -6
     first, last = grid.min(), grid.max()
@@ -76,24 +77,24 @@ def test_seams_in_silence_are_left_out_unless_they_show() -> None:
     grid_hits = grid[grid < COUNT // 2]
     last = grid[-1]
     hits = np.append(grid_hits, last)
-    grids = find_seam_grids(sound, hits, np.full(len(hits), 2.0), RATE)
+    grids = find_seam_grids(signal_of(sound, RATE), hits, np.full(len(hits), 2.0))
     assert np.array_equal(grids[0].samples, hits)
 
 
 def test_a_grid_that_shows_rarely_is_not_filled_up() -> None:
     grid = on_grid(3, 7125, 100, 0.3)
     at, ratio = merged(scattered(4, 500), (grid, np.full(len(grid), 3.0)))
-    grids = find_seam_grids(white(COUNT), at, ratio, RATE)
+    grids = find_seam_grids(signal_of(white(COUNT), RATE), at, ratio)
     assert (grids[0].period, grids[0].phase) == (7125, 100)
     assert len(grids[0].samples) == grids[0].hits < grids[0].points
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_scattered_breaks_make_no_grid(seed: int) -> None:
-    assert find_seam_grids(white(COUNT), *scattered(seed, 3000), RATE) == []
+    assert find_seam_grids(signal_of(white(COUNT), RATE), *scattered(seed, 3000)) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_too_few_breaks_make_no_grid(count: int) -> None:
     at = np.arange(count) * 7125
-    assert find_seam_grids(white(COUNT), at, np.full(count, 1.0), RATE) == []
+    assert find_seam_grids(signal_of(white(COUNT), RATE), at, np.full(count, 1.0)) == []

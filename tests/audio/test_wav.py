@@ -14,6 +14,7 @@ from tests.audio.audio_helpers import RATE, speech, white
 from ttsctl.audio.wav import Subtype, read_audio, resample_audio, write_wav
 from ttsctl.core.audio import Audio
 from ttsctl.core.errors import InputError
+from ttsctl.core.files import MAX_BYTES
 
 
 def test_float_wav_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -128,3 +129,7 @@ def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(InputError, match="FIFO"):
         read_audio(tmp_path / "a.wav")
+
+
+def test_three_hours_of_stereo_are_not_too_large_a_file() -> None:
+    assert MAX_BYTES["audio"] > 3 * 3600 * 24_000 * 2 * 4

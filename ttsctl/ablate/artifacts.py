@@ -11,9 +11,10 @@ import numpy as np
 from ttsctl.ablate.measure import MeasuredDecode
 from ttsctl.ablate.pairs import ComparedPair
 from ttsctl.ablate.run import Ablation
+from ttsctl.audio.overview import COLUMNS
 from ttsctl.audio.wav import write_wav
 from ttsctl.core.files import written_whole
-from ttsctl.report.pictures import COLUMNS, envelope
+from ttsctl.report.pictures import envelope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

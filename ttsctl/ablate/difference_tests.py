@@ -138,8 +138,8 @@ def rounding_only(residual: Residual, others: list[Finding]) -> Finding:
     )
 
 
-def pops_from_codes(reference: Side, test: Side, matched: int, chance: float | None) -> Finding:
-    """Whether the codes make the pops: far more of them lie at the same places in both decodes than by chance."""
+def same_pops(reference: Side, test: Side, matched: int, chance: float | None) -> Finding:
+    """Whether both decodes of the same codes have the same pops: far more lie at the same places than by chance."""
     from scipy.stats import binom
 
     counts = len(reference.pops_s), len(test.pops_s)
@@ -155,10 +155,10 @@ def pops_from_codes(reference: Side, test: Side, matched: int, chance: float | N
         "p_value": p_value,
     }
     if holds:
-        words = f"pops come from the codes: {matched} of {counts[0]} and {counts[1]} lie at the same places in both"
+        words = f"the same pops in both: {matched} of {counts[0]} and {counts[1]} lie at the same places"
     else:
-        words = f"{matched} of {counts[0]} and {counts[1]} pops lie at the same places: too few to blame the codes"
-    return Finding("pops_from_codes", holds, words, evidence)
+        words = f"{matched} of {counts[0]} and {counts[1]} pops lie at the same places: too few to be the same pops"
+    return Finding("same_pops", holds, words, evidence)
 
 
 def _number(value: float) -> float | None:

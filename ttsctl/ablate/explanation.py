@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ttsctl.ablate.difference_tests import (
     different_codes,
-    pops_from_codes,
     rounding_only,
     same_bytes,
+    same_pops,
     samples_at_seams,
     wrong_frames_cut,
 )
@@ -40,10 +40,10 @@ def explain_difference(
         found = [bytes_found]
     else:
         found = [bytes_found, *_differences(reference, test, residual)]
-    found.append(pops_from_codes(reference, test, matched_pops, chance))
+    found.append(same_pops(reference, test, matched_pops, chance))
     explained = [finding for finding in found if finding.holds]
-    # Pops that both have explain where pops come from, not why the two differ.
-    why = [finding for finding in explained if finding.name != "pops_from_codes"]
+    # Pops that both have do not explain why the two differ.
+    why = [finding for finding in explained if finding.name != "same_pops"]
     words = [finding.words for finding in explained] if why else [_unexplained(residual), *(f.words for f in explained)]
     return Explanation("; ".join(words), tuple(f.name for f in explained), tuple(found))
 

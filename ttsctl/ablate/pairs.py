@@ -16,7 +16,6 @@ from ttsctl.audio.lag.path import find_lag_path
 from ttsctl.audio.metrics import WaveformAlignment, snr_db, why_unmeasurable
 from ttsctl.audio.pop_alignment import PopAlignment, align_pops_on_path
 from ttsctl.audio.pops.detector import PopReport
-from ttsctl.core.audio import Audio
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,9 @@ def _compare(a: MeasuredDecode, b: MeasuredDecode) -> ComparedPair:
             return ComparedPair(_without_audio(a.side.name, b.side.name, f"{one.side.name}: {why}"), None)
     path = find_lag_path(a.side.pcm, b.side.pcm)
     residual = residual_on_path(path, a.side, b.side)
-    audio = [Audio(one.side.pcm, one.sample_rate) for one in (a, b)]
-    alignment = align_pops_on_path(path, audio[0], audio[1], a.pops or PopReport(()), b.pops or PopReport(()))
+    durations = (len(a.side.pcm) / a.sample_rate, len(b.side.pcm) / b.sample_rate)
+    pops = (a.pops or PopReport(()), b.pops or PopReport(()))
+    alignment = align_pops_on_path(path, a.sample_rate, durations, *pops)
     return ComparedPair(_figures(a, b, residual, alignment), residual)
 
 

@@ -1,4 +1,4 @@
-"""Whether pops sit at seams, at jumps of the codes, or at neither.
+"""Whether pops sit at seams, at jumps of the codes, or elsewhere.
 
 The place of a pop within its packet is known to the sample. Its frame is computed from the packet's number of frames,
 so if the packet lost samples, a pop near the end of a frame may be put into the frame before.
@@ -21,7 +21,7 @@ DRAWS = 2000
 SIGNIFICANT = 0.01
 MIN_POPS = 3
 
-PopVerdict = Literal["seams", "code jumps", "seams and code jumps", "neither"]
+PopVerdict = Literal["at seams", "at code jumps", "at seams and code jumps", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -130,5 +130,5 @@ def _verdict(seam_p: float | None, jump_p: float | None) -> PopVerdict:
     at_seams = seam_p is not None and seam_p < SIGNIFICANT
     at_jumps = jump_p is not None and jump_p < SIGNIFICANT
     if at_seams and at_jumps:
-        return "seams and code jumps"
-    return "seams" if at_seams else "code jumps" if at_jumps else "neither"
+        return "at seams and code jumps"
+    return "at seams" if at_seams else "at code jumps" if at_jumps else "elsewhere"

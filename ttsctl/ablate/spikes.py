@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ttsctl.ablate.findings import Index, Side
-from ttsctl.audio.metrics import SPIKES, spike_times
+from ttsctl.audio.metrics import spike_times
+from ttsctl.audio.spikes import SPIKES
 
 # A variant shows a spike of another one if its own in that frame has at least this share of the size.
 ALIKE = 0.5

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ttsctl.audio.spikes import LargestSteps
+
 Pcm = NDArray[np.floating[Any]]
 
 LEVEL_FRAME_MS = 20.0
@@ -19,9 +21,6 @@ REPEAT_WINDOW_MS = 500.0
 REPEAT_CORRELATION = 0.995
 # Rounding a signal to float32 leaves noise about 150 dB below it: above that, an SNR says nothing about the audio.
 SNR_CAP_DB = 150.0
-SPIKE_PERCENTILE = 99.9
-SPIKES = 20
-SPIKES_APART_S = 0.050
 # How far apart two waveforms may lie when they are aligned.
 MAX_OFFSET_MS = 500.0
 
@@ -65,10 +64,14 @@ def _windows(pcm: Pcm, samples: int) -> NDArray[np.float64]:
     return np.asarray(pcm[: count * samples], dtype=np.float64).reshape(count, samples)
 
 
+def frame_samples(sample_rate: int) -> int:
+    """Samples of a 20-ms frame."""
+    return max(1, round(sample_rate * LEVEL_FRAME_MS / 1000))
+
+
 def frame_rms(pcm: Pcm, sample_rate: int) -> NDArray[np.float64]:
     """RMS of consecutive whole 20-ms frames, (frames,) float64, full scale 1.0."""
-    samples = max(1, round(sample_rate * LEVEL_FRAME_MS / 1000))
-    return np.asarray(np.sqrt(np.mean(np.square(_windows(pcm, samples)), axis=1)))
+    return np.asarray(np.sqrt(np.mean(np.square(_windows(pcm, frame_samples(sample_rate))), axis=1)))
 
 
 def pop_click_score(pcm: Pcm, sample_rate: int) -> float | None:
@@ -84,20 +87,12 @@ def pop_click_score(pcm: Pcm, sample_rate: int) -> float | None:
 def spike_times(pcm: Pcm, sample_rate: int) -> list[float]:
     """Times in s, sorted, of the 20 largest |x[n+1] - x[n]| among those at or over their 99.9th percentile.
 
-    The plain measure of earlier reports; it finds consonants as well as pops. The time is that of sample n. The largest
-    steps come first, and each excludes others closer than 50 ms. Fewer than two samples and constant audio have none.
+    The plain measure of earlier reports; it finds consonants as well as pops. More in ``spikes.LargestSteps``.
     """
-    if len(pcm) < 2:
-        return []
-    step = np.abs(np.diff(np.asarray(pcm, dtype=np.float64)))
-    at = np.flatnonzero((step >= np.percentile(step, SPIKE_PERCENTILE)) & (step > 0))
-    taken: list[int] = []
-    for n in at[np.argsort(-step[at], kind="stable")].tolist():
-        if all(abs(n - other) >= SPIKES_APART_S * sample_rate for other in taken):
-            taken.append(n)
-            if len(taken) == SPIKES:
-                break
-    return [n / sample_rate for n in sorted(taken)]
+    steps = LargestSteps(len(pcm), sample_rate)
+    if len(pcm):
+        steps.add(pcm[:, None])
+    return steps.times_s()
 
 
 def repeat_count(pcm: Pcm, sample_rate: int) -> int | None:

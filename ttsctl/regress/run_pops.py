@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ttsctl.audio.lpc import WINDOW_S
 from ttsctl.audio.metrics import why_unmeasurable
-from ttsctl.audio.pops.detector import detect_pops
+from ttsctl.audio.pops.detector import UNCLEAR, detect_pops
 from ttsctl.core.audio import PcmArray, pcm_sha256
 from ttsctl.core.run import Run
 
@@ -23,7 +23,7 @@ class PopPlace:
     strength_db: float
 
     def __str__(self) -> str:
-        return f"{self.time_s:.3f} s {self.kind or 'pop'} {self.strength_db:+.1f} dB"
+        return f"{self.time_s:.3f} s {self.kind or UNCLEAR} {self.strength_db:+.1f} dB"
 
 
 @dataclass(frozen=True)

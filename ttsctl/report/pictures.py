@@ -6,28 +6,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ttsctl.audio.pop_alignment import PopComparison, Recording, TimedLagJump
-from ttsctl.core.audio import Audio
+from ttsctl.audio.lpc import Float
+from ttsctl.audio.overview import COLUMNS, Outline, OutlineBuilder
+from ttsctl.audio.pop_alignment import PopComparison, Recording, TimedLagJump, pops_by_channel
+from ttsctl.audio.pops.detector import PERIODIC
+from ttsctl.audio.sound import Pcm
 from ttsctl.core.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS = 2000
 INCHES = (12.0, 2.2)
-COLOURS = {"seam": "tab:orange", None: "tab:red"}
+PERIODIC_COLOUR, POP_COLOUR = "tab:orange", "tab:red"
 
 
-def envelope(pcm: NDArray[np.floating], columns: int = COLUMNS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def envelope(pcm: Pcm, columns: int = COLUMNS) -> tuple[Float, Float]:
     """pcm (N,), N >= 1 -> smallest and largest sample of each of up to ``columns`` equal stretches, (columns,) each."""
-    edges = np.linspace(0, len(pcm), min(columns, len(pcm)) + 1).astype(int)[:-1]
-    low, high = np.minimum.reduceat(pcm, edges), np.maximum.reduceat(pcm, edges)
-    return low.astype(np.float64), high.astype(np.float64)
+    outline = OutlineBuilder(len(pcm), columns)
+    outline.add(0, pcm[:, None])
+    return outline.low, outline.high
 
 
-def draw_pops(path: Path, found: PopComparison, a: Audio, b: Audio | None = None) -> None:
+def draw_pops(path: Path, found: PopComparison, a: Outline, b: Outline | None = None) -> None:
     """Write a PNG of A's waveform and pops, those of B below it, and the lag of B below that, all over seconds."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -47,18 +48,24 @@ def draw_pops(path: Path, found: PopComparison, a: Audio, b: Audio | None = None
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def _draw_wave(axes: Axes, audio: Audio, recording: Recording, name: str) -> None:
-    low, high = envelope(audio.pcm)
-    times = np.linspace(0, audio.duration_s, len(low), endpoint=False)
-    axes.fill_between(times, low, high, color="0.4", linewidth=0)
-    for pop in recording.pops:
-        axes.axvline(pop.time_s, color=COLOURS.get(pop.kind, COLOURS[None]), linewidth=0.8, alpha=0.8)
-    axes.set_xlim(0, audio.duration_s)
-    axes.set_title(f"{name}: {Path(recording.path).name}, {len(recording.pops)} pops", fontsize=9, loc="left")
+def _draw_wave(axes: Axes, outline: Outline, recording: Recording, name: str) -> None:
+    times = np.linspace(0, outline.duration_s, len(outline.low), endpoint=False)
+    axes.fill_between(times, outline.low, outline.high, color="0.4", linewidth=0)
+    for colour, pops in (
+        (POP_COLOUR, [pop.time_s for pop in recording.pops if pop.kind != PERIODIC]),
+        (PERIODIC_COLOUR, [pop.time_s for pop in recording.pops if pop.kind == PERIODIC]),
+    ):
+        # One collection of lines: a file may have thousands of pops.
+        axes.vlines(pops, 0, 1, transform=axes.get_xaxis_transform(), color=colour, linewidth=0.8, alpha=0.8)
+    axes.set_xlim(0, outline.duration_s)
+    title = f"{name}: {Path(recording.path).name}, {len(recording.pops)} pops"
+    if recording.channels > 1:
+        title += f" (by channel: {', '.join(map(str, pops_by_channel(recording)))})"
+    axes.set_title(title, fontsize=9, loc="left")
     axes.set_ylabel("amplitude")
 
 
-def _draw_lag(axes: Axes, jumps: tuple[TimedLagJump, ...], a: Audio) -> None:
+def _draw_lag(axes: Axes, jumps: tuple[TimedLagJump, ...], a: Outline) -> None:
     times, lags = [0.0], [0.0]
     for jump in jumps:
         times.append(jump.time_s)

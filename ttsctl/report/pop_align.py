@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from ttsctl.audio.lpc import WINDOW_S
-from ttsctl.audio.pop_alignment import PopAlignment, PopComparison, Recording, TimedLagJump, compare_pops, label_text
-from ttsctl.audio.wav import read_audio
+from ttsctl.audio.overview import Outline, overview_of
+from ttsctl.audio.pop_alignment import (
+    PopAlignment,
+    PopComparison,
+    Recording,
+    TimedLagJump,
+    compare_pops,
+    label_text,
+    pops_by_channel,
+    search_pops,
+)
+from ttsctl.audio.pops.detector import UNCLEAR
+from ttsctl.audio.wav import open_audio
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.files import write_text
 from ttsctl.core.machine import collect_provenance
@@ -77,15 +89,24 @@ def run_pop_align(options: PopAlignOptions, out: Path) -> tuple[PopAlignSummary,
     _check_options(options)
     if options.b and same_file(options.a, options.b):
         raise compared_with_itself(options.a, options.b)
-    audio_a, audio_b = read_audio(options.a), read_audio(options.b) if options.b else None
-    second = (options.b, audio_b) if options.b and audio_b else None
-    found = compare_pops((options.a, audio_a), second, options.tolerance_ms / 1000)
+    found, outlines = _compare_files(options)
     summary = summarise(found, judge_pops(found, options.max_pops, options.min_align), collect_provenance())
     with run_folder(out, PopAlignSummary) as run:
         write_labels(found, run.path)
-        draw_pops(run.path / PICTURE, found, audio_a, audio_b)
+        draw_pops(run.path / PICTURE, found, *outlines)
         write_summary(summary, run.path)
     return summary, run.home
+
+
+def _compare_files(options: PopAlignOptions) -> tuple[PopComparison, list[Outline]]:
+    """The comparison, and the outline of each recording. All files are read once before any is searched: a bad one is
+    then found at once."""
+    with ExitStack() as stack:
+        sounds = [stack.enter_context(open_audio(path)) for path in (options.a, options.b) if path is not None]
+        overviews = [overview_of(sound) for sound in sounds]
+        searched = [search_pops(sound, overview) for sound, overview in zip(sounds, overviews, strict=True)]
+        found = compare_pops(searched[0], searched[1] if options.b else None, options.tolerance_ms / 1000)
+        return found, [overview.outline for overview in overviews]
 
 
 def _check_options(options: PopAlignOptions) -> None:
@@ -120,11 +141,15 @@ def judge_pops(found: PopComparison, max_pops: int | None, min_align: float | No
 
 
 def _check_searched(found: PopComparison) -> None:
-    """CannotJudge if a recording is too short to be searched: no pops were found there because none were sought."""
+    """CannotJudge if a recording is too short to be searched, or holds no sound: then no pops say nothing about it."""
     short = [name for name, recording in found.recordings if recording.duration_s < WINDOW_S]
     if short:
         what = f"--max-pops: {' and '.join(short)} shorter than the {1000 * WINDOW_S:.0f} ms that a search needs"
         raise CannotJudge(what, "pass a longer recording")
+    # Only audio that is constant in every channel has no step at all.
+    silent = [name for name, recording in found.recordings if not recording.spikes_s]
+    if silent:
+        raise CannotJudge(f"--max-pops: {' and '.join(silent)} without any sound", "pass a recording of speech")
 
 
 def _misaligned(alignment: PopAlignment, least: float) -> list[str]:
@@ -152,7 +177,7 @@ def label_files(found: PopComparison) -> dict[str, Recording]:
 def write_labels(found: PopComparison, folder: Path) -> None:
     """One label file a recording, in Audacity's format."""
     for file, recording in label_files(found).items():
-        write_text(folder / file, label_text(recording.pops))
+        write_text(folder / file, label_text(recording))
 
 
 def summarise(found: PopComparison, outcome: Outcome, provenance: Provenance) -> PopAlignSummary:
@@ -202,18 +227,19 @@ def render(summary: PopAlignSummary, console: Console) -> None:
 
 
 def _recordings(summary: PopAlignSummary) -> Table:
-    columns = ("recording", "seconds", "Hz", "pops", "a minute", "kinds", "pop_click_score", "spikes")
+    columns = ("recording", "seconds", "Hz", "pops", "by channel", "a minute", "kinds", "pop_click_score", "spikes")
     rows = table("pops", *columns)
     for name, found in (("A", summary.a), ("B", summary.b)):
         if found is None:
             continue
-        kinds = [pop.kind or "other" for pop in found.pops]
+        kinds = [pop.kind or UNCLEAR for pop in found.pops]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
         rows.add_row(
             escape(f"{name} {Path(found.path).name}"),
             number(found.duration_s, ".2f"),
             number(found.sample_rate),
             number(len(found.pops)),
+            ", ".join(map(str, pops_by_channel(found))),
             number(found.pops_per_minute, ".1f"),
             counts or MISSING,
             number(found.pop_click_score, ".5f"),

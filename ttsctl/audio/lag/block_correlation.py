@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttsctl.audio.lpc import Float
+from ttsctl.audio.sound import SignalView
 
-Pcm = NDArray[np.floating]
+Pcm = NDArray[np.floating] | SignalView
 
 BLOCK = 128
 EMPHASIS = 0.95

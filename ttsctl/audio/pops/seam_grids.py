@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from ttsctl.audio.lpc import Float
 from ttsctl.audio.pops.salience import Index, is_near, local_maxima
-
-Pcm = NDArray[np.floating]
+from ttsctl.audio.sound import Pcm, Signal
 
 SHORTEST_PERIOD_S = 0.040
 LONGEST_PERIOD_S = 2.0
@@ -47,6 +46,7 @@ SIGNIFICANCE = 1e-3
 SHARE_FOR_ALL = 0.5
 SILENT_LEVEL = 10 ** (-50 / 20)
 SILENT_WITHIN_S = 0.005
+READ_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,16 @@ class _GridFit:
     gain: float
 
 
-def find_seam_grids(pcm: Pcm, shows: Index, ratio: Float, sample_rate: int) -> list[Grid]:
-    """Grids of seams in pcm (N,), strongest first; shows (C,): the samples of ``grid_points``, ratio (C,): theirs."""
+def find_seam_grids(signal: Signal, shows: Index, ratio: Float) -> list[Grid]:
+    """Grids of seams in a signal, strongest first; shows (C,): the samples of ``grid_points``, ratio (C,): theirs."""
+    count, sample_rate = signal.count, signal.sample_rate
     grids: list[Grid] = []
     while len(grids) < MAX_GRIDS and len(shows) >= MIN_HITS:
-        best = _best_fit(shows, ratio, len(pcm), sample_rate)
+        best = _best_fit(shows, ratio, count, sample_rate)
         if best is None or best.log10_odds > np.log10(SIGNIFICANCE):
             break
-        grids.append(_grid(best, shows, pcm, sample_rate))
-        left = ~is_near(shows, np.arange(best.phase, len(pcm), best.period), TOLERANCE)
+        grids.append(_grid(best, shows, signal))
+        left = ~is_near(shows, np.arange(best.phase, count, best.period), TOLERANCE)
         shows, ratio = shows[left], ratio[left]
     return grids
 
@@ -119,17 +120,15 @@ def _proposed_periods(at: Index, chance: Float, count: int, sample_rate: int) ->
     if high <= low or len(at) < MIN_HITS:
         return []
     weight = -np.log(chance / chance.max()) + 0.3
-    differences, products = [], []
+    exact = np.zeros(high + 2)
     for step in range(1, len(at)):
         difference = at[step:] - at[:-step]
         if difference.min() > high:
             break
         good = (difference >= low) & (difference <= high)
-        differences.append(difference[good])
-        products.append((weight[step:] * weight[:-step])[good])
-    if not differences:
+        exact += np.bincount(difference[good], (weight[step:] * weight[:-step])[good], high + 2)
+    if not exact.any():
         return []
-    exact = np.bincount(np.concatenate(differences), np.concatenate(products), high + 2)
     votes = np.convolve(exact, [0.5, 1.0, 0.5], "same")
     best = np.argpartition(-votes, PROPOSALS)[:PROPOSALS] if len(votes) > PROPOSALS else np.arange(len(votes))
     return [int(period) for period in np.sort(best) if votes[period] > 0 and low <= period <= high]
@@ -202,19 +201,30 @@ def truncated_product(chances: Float, points: int, limit: float) -> float:
     return float(np.log10(max(float(tail.sum()), 1e-300)))
 
 
-def _grid(fit: _GridFit, shows: Index, pcm: Pcm, sample_rate: int) -> Grid:
+def _grid(fit: _GridFit, shows: Index, signal: Signal) -> Grid:
     """The seams of a fitted grid: its points from the first hit to the last, without those in silence."""
-    points = np.arange(fit.phase, len(pcm), fit.period)
+    points = np.arange(fit.phase, signal.count, fit.period)
     hit = is_near(points, shows, TOLERANCE)
     first, last = np.flatnonzero(hit)[[0, -1]]
     points, hit = points[first : last + 1], hit[first : last + 1]
-    audible = _level(pcm, points, round(SILENT_WITHIN_S * sample_rate)) > SILENT_LEVEL
+    audible = _level(signal, points) > SILENT_LEVEL
     taken = hit | (audible & (hit[audible].mean() >= SHARE_FOR_ALL if audible.any() else False))
     return Grid(fit.period, fit.phase, int(hit.sum()), len(hit), fit.log10_odds, points[taken])
 
 
-def _level(pcm: Pcm, points: Index, reach: int) -> Float:
-    """Root mean square within ``reach`` samples of each point (P,); zero outside the signal."""
+def _level(signal: Signal, points: Index) -> Float:
+    """Root mean square within SILENT_WITHIN_S of each point (P,), sorted; zero outside the signal."""
+    reach = round(SILENT_WITHIN_S * signal.sample_rate)
+    levels = np.zeros(len(points))
+    for start in range(0, signal.count, READ_AT_ONCE):
+        low, high = np.searchsorted(points, (start, start + READ_AT_ONCE))
+        if low < high:
+            first, stop = max(start - reach, 0), min(start + READ_AT_ONCE + reach, signal.count)
+            levels[low:high] = _level_of(signal.read(first, stop), points[low:high] - first, reach)
+    return levels
+
+
+def _level_of(pcm: Pcm, points: Index, reach: int) -> Float:
     around = points[:, None] + np.arange(-reach, reach)
     inside = (around >= 0) & (around < len(pcm))
     return np.asarray(np.sqrt(np.mean(np.where(inside, pcm[np.clip(around, 0, len(pcm) - 1)], 0.0) ** 2, axis=1)))
