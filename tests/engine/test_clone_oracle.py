@@ -186,7 +186,7 @@ def test_a_checkpoint_that_clones_no_voice_refuses_a_reference() -> None:
 
 
 def test_resampling_has_the_length_of_the_public_package() -> None:
-    """librosa 0.11 gives 8001 samples for 7350 at 22,050 Hz, a zero at the end: 24000 / 22050 is not exact in floats."""
+    """librosa 0.11 makes 8001 samples of 7350 at 22,050 Hz, the last one 0: floats do not hold 24000 / 22050."""
     pcm = np.linspace(-0.5, 0.5, 7350, dtype=np.float32)
     found = resample_reference(pcm, 22_050, 24_000)
     assert len(found) == 8001
