@@ -74,7 +74,8 @@ def test_faults_are_named_exactly(blamed: list[Outcome], record_property: Callab
 @pytest.mark.slow
 def test_every_stage_is_struck(blamed: list[Outcome]) -> None:
     struck = {outcome.fault.stage for outcome in blamed}
-    assert struck == set(STAGES)
+    # Those of a cloned voice: see test_planted_voice_faults.
+    assert struck == set(STAGES[STAGES.index("text") :])
     assert {outcome.fault.frame for outcome in blamed} >= set(range(FRAMES))
 
 

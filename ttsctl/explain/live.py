@@ -12,9 +12,10 @@ from ttsctl.core.engine import Engine
 from ttsctl.core.errors import InputError
 from ttsctl.core.forensic import Forensic
 from ttsctl.core.provenance import differences
-from ttsctl.core.request import Request
+from ttsctl.core.request import Request, Voice
 from ttsctl.dumps.matching import config_differences
 from ttsctl.dumps.meta import text_sha256
+from ttsctl.explain.in_voice import InVoice
 from ttsctl.explain.investigate import (
     Investigation,
     Methods,
@@ -91,9 +92,13 @@ class Engines:
             self._loaded[config.sha256] = load_engine(config)
         return forensic_of(self._loaded[config.sha256])
 
-    def replay_setup(self, request: Request, a: Config, b: Config, methods: Methods) -> ReplaySetup:
-        """What it takes to run A and B again with these engines."""
-        return ReplaySetup(request, lambda: self.open(a), lambda: self.open(b), methods)
+    def replay_setup(
+        self, request: Request, a: Config, b: Config, methods: Methods, voice_b: Voice | None = None
+    ) -> ReplaySetup:
+        """What it takes to run A and B again with these engines; ``voice_b``: B's, if it is not that of the request."""
+        if voice_b is None or voice_b == request.voice:
+            return ReplaySetup(request, lambda: self.open(a), lambda: self.open(b), methods)
+        return ReplaySetup(request, lambda: self.open(a), lambda: InVoice(self.open(b), voice_b), methods)
 
     def close(self) -> None:
         """Close every engine. Harmless twice."""

@@ -9,6 +9,7 @@ from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.request import Request, TextMode, Voice
+from ttsctl.dumps.matching import prompt_differences
 from ttsctl.dumps.meta import DumpMeta, text_sha256
 from ttsctl.explain.investigate import Investigation, Methods, investigate, investigate_files
 from ttsctl.explain.live import Engines
@@ -77,7 +78,10 @@ def _investigate_with_engines(
     request = _request(meta_a, texts)
     with Engines() as engines, engine_errors():
         configs = [replay_config(m, path, checkpoint) for m, path in zip((meta_a, meta_b), paths, strict=True)]
-        return investigate(a.side, b.side, engines.replay_setup(request, configs[0], configs[1], methods))
+        # Of one prompt, A's file serves both: B's may have been on another machine.
+        voice_b = Voice.from_dict(meta_b.voice) if prompt_differences(meta_a, meta_b) else None
+        setup = engines.replay_setup(request, configs[0], configs[1], methods, voice_b)
+        return investigate(a.side, b.side, setup)
 
 
 def _require_meta(run: RecordedRun) -> DumpMeta:

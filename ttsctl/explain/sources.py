@@ -8,7 +8,7 @@ from pathlib import Path
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.core.plurals import listed
 from ttsctl.core.same_file import FileIdentity, compared_with_itself
-from ttsctl.dumps.matching import condition_differences, request_differences
+from ttsctl.dumps.matching import condition_differences, prompt_differences, request_differences
 from ttsctl.dumps.meta import DumpMeta
 from ttsctl.dumps.sources import Dump, load_sources
 from ttsctl.dumps.trace_file import read_trace, trace_path
@@ -59,11 +59,12 @@ def check_comparable(a: RecordedRun, b: RecordedRun) -> None:
 
 
 def differing_conditions(a: RecordedRun, b: RecordedRun) -> tuple[list[str] | None, str | None]:
-    """(what differs in settings, machine and software, one line each; why it is None, where a meta is missing)."""
+    """(what differs in prompt, settings, machine, software, one line each; why it is None, where a meta is missing)."""
     missing = [run.side.label for run in (a, b) if run.meta is None]
     if a.meta is None or b.meta is None:
         return None, f"no meta beside {', '.join(missing)}"
-    return [line for line in condition_differences(a.meta, b.meta) if "config record." not in line], None
+    around = [line for line in condition_differences(a.meta, b.meta) if "config record." not in line]
+    return [*prompt_differences(a.meta, b.meta), *around], None
 
 
 def _trace_beside(dump: Dump) -> Path | None:
