@@ -70,6 +70,21 @@ def test_one_branch_is_not_blamed_for_the_other(bench: Bench) -> None:
         assert not Outcome(other, found).exact
 
 
+def test_a_fault_in_each_branch_is_told_of_both(bench: Bench) -> None:
+    """A last bit of the mel, as another machine rounds it, does not hide what the codec encoder gives."""
+    mel, codes = (next(f for f in faults(1) if f.point == point) for point in ("mel", "reference.codes"))
+    with mel.plant(bench.engine), codes.plant(bench.engine):
+        run = LocalForensics(bench.engine).record(REQUEST, "modules")
+    found = compare_traces(bench.side, Side("both", run.require_codes(), run.trace))
+    assert found.first is not None and found.first.point == "mel"
+    (note,) = found.notes
+    assert note.startswith("the codec encoder's branch differs on its own: codec encoder codes, frame 0")
+    for one in (mel, codes):
+        with one.plant(bench.engine):
+            run = LocalForensics(bench.engine).record(REQUEST, "modules")
+        assert compare_traces(bench.side, Side("one", run.require_codes(), run.trace)).notes == ()
+
+
 def test_labels_are_words(bench: Bench) -> None:
     labels = {}
     for point in ("reference.audio", "mel", "reference.codes", "prompt.x_vector", "prompt.ref_codes"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.errors import InputError
-from ttsctl.core.trace import Prints, Trace, TraceLevel, no_prints
-from ttsctl.explain.alignment import PrintAlignment, align_prints, select_frames, select_points
+from ttsctl.core.trace import STAGES, Prints, Trace, TraceLevel, no_prints
+from ttsctl.explain.alignment import PrintAlignment, align_prints, select_frames, select_points, select_rows
 from ttsctl.explain.divergence import Divergence, divergence_at_draw, divergence_of_values
 from ttsctl.explain.draws import (
     DrawDifference,
@@ -23,6 +24,9 @@ from ttsctl.explain.draws import (
 )
 
 LEVELS: tuple[TraceLevel, ...] = ("none", "codes", "stages", "modules")
+# A cloned voice's reference goes through two encoders side by side; the trace has the speaker encoder's stages first.
+_SPEAKER_BRANCH = ("resampling", "mel", "speaker_encoder")
+_CODEC_PCM = "reference.codec_pcm"
 _RERECORD = "record the run again"
 
 
@@ -118,7 +122,7 @@ def compare_traces(a: Side, b: Side) -> TraceComparison:
         gap_reason=reason,
         values_compared=codegen.alignment.compared + decode.alignment.compared,
         values_unequal=codegen.alignment.unequal + decode.alignment.unequal,
-        notes=_notes(a, b, level),
+        notes=(*_notes(a, b, level), *_other_branch(a, b, first, level)),
     )
 
 
@@ -200,6 +204,25 @@ def _largest_gap_change(a: Side, b: Side, drawn: DrawDifference | None) -> tuple
     if not np.isfinite(changes).any():
         return None, "no draw of equal history before the first that took another id"
     return float(np.nanmax(changes)), None
+
+
+def _other_branch(a: Side, b: Side, first: Divergence | None, level: TraceLevel) -> list[str]:
+    """A note where the codec encoder differs on its own, beside a first difference in the speaker encoder's branch.
+
+    The two branches follow from one recording and not from each other, so neither explains the other.
+    """
+    if first is None or first.stage not in _SPEAKER_BRANCH or first.point == _CODEC_PCM:
+        return []
+    own, other = (select_rows(p, _in_codec_branch(p)) for p in (a.codegen, b.codegen))
+    found = divergence_of_values(own, align_prints(own, other), level)
+    return [] if found is None else [f"the codec encoder's branch differs on its own: {found.line}"]
+
+
+def _in_codec_branch(prints: Prints) -> NDArray[np.bool_]:
+    """The rows (N,) of what the codec encoder takes and computes."""
+    points = np.array([point == _CODEC_PCM for point in prints.points], bool)
+    inside = np.asarray(prints.stage == STAGES.index("codec_encoder"))
+    return inside | points[prints.point] if len(points) else inside
 
 
 def _notes(a: Side, b: Side, level: TraceLevel) -> tuple[str, ...]:
