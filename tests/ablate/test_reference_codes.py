@@ -63,7 +63,10 @@ def names(found: Explanation) -> set[str]:
     return set(NAMES) & set(found.names)
 
 
-@pytest.mark.parametrize("mode", ["incremental", "cached", "windowed 72", "windowed 25"])
+@pytest.mark.parametrize(
+    "mode",
+    ["incremental", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("cached", "windowed 72")), "windowed 25"],
+)
 @pytest.mark.parametrize("codes", [*(pytest.param(c, marks=pytest.mark.slow) for c in ("case00", "case03")), "random"])
 @pytest.mark.parametrize("against", ["oneshot", pytest.param("same mode", marks=pytest.mark.slow)])
 def test_both_faults_are_named_from_the_audio(decoded: Any, codes: str, mode: str, against: str) -> None:
@@ -74,7 +77,7 @@ def test_both_faults_are_named_from_the_audio(decoded: Any, codes: str, mode: st
     assert evidence(first, "reference_first_packet_only")["packets_that_differ"] >= 3
 
 
-@pytest.mark.parametrize("packet", [pytest.param(1, marks=pytest.mark.slow), 3, 6])
+@pytest.mark.parametrize("packet", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 6)), 3])
 def test_packets_of_any_size(decoded: Any, packet: int) -> None:
     whole = decoded("random", "oneshot", "always")
     for how, wanted in (("none", "reference_not_primed"), ("first", "reference_first_packet_only")):
@@ -89,7 +92,7 @@ def test_a_decoder_that_has_the_reference_is_not_blamed(decoded: Any, mode: str)
         assert found.names[0] in ("same_bytes", "rounding_only")
 
 
-@pytest.mark.parametrize("mode", ["windowed 0", "windowed 8", "windowed 12"])
+@pytest.mark.parametrize("mode", ["windowed 0", "windowed 8", pytest.param("windowed 12", marks=pytest.mark.slow)])
 def test_a_short_context_is_not_taken_for_a_missing_reference(decoded: Any, mode: str) -> None:
     """Control: it begins anew at every seam. Here the first packet has a past too, the reference."""
     found = explained(decoded("random", "oneshot", "always"), decoded("random", mode, "always"))
@@ -133,7 +136,7 @@ def faults(a: np.ndarray) -> dict[str, list[np.ndarray]]:
     }
 
 
-@pytest.mark.parametrize("kind", ["speech", "noise"])
+@pytest.mark.parametrize("kind", ["speech", pytest.param("noise", marks=pytest.mark.slow)])
 def test_no_other_difference_is_named_as_one_of_these(kind: str) -> None:
     a = source(kind)
     for name, pieces in faults(a).items():

@@ -42,7 +42,7 @@ def test_none_has_the_bits_of_a_decode_without_a_reference(mode: str) -> None:
     assert not np.array_equal(decoded(mode, "always")[:1920], bare[:1920])
 
 
-@pytest.mark.parametrize("packet", [1, 3, 4])
+@pytest.mark.parametrize("packet", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("mode", STREAMED)
 def test_first_primes_the_first_packet_and_no_other(mode: str, packet: int) -> None:
     always, first, none = (decoded(mode, how, packet) for how in ("always", "first", "none"))
@@ -57,7 +57,7 @@ def test_one_call_has_one_packet_so_first_is_always() -> None:
     assert np.array_equal(decoded("oneshot", "first"), decoded("oneshot", "always"))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*(pytest.param(mode, marks=pytest.mark.slow) for mode in MODES[:-1]), MODES[-1]])
 @pytest.mark.parametrize("how", ["always", "first", "none"])
 def test_a_live_stream_has_the_bits_of_its_codes_decoded(mode: str, how: str) -> None:
     """Twice, as the second request takes the primed state that is kept."""

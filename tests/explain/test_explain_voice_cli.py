@@ -45,7 +45,10 @@ def dump(call: Call, tag: str, *voice: object) -> Path:
     return found
 
 
-@pytest.mark.parametrize(("damaged", "point"), [("codes", "prompt.ref_codes"), ("vector", "prompt.x_vector")])
+@pytest.mark.parametrize(
+    ("damaged", "point"),
+    [pytest.param("codes", "prompt.ref_codes", marks=pytest.mark.slow), ("vector", "prompt.x_vector")],
+)
 def test_a_damaged_voice_file_is_named_and_proven(cli: Call, tmp_path: Path, damaged: str, point: str) -> None:  # noqa: F811
     files = voice_files(tmp_path)
     a, b = (dump(cli, name, "--voice", files[name]) for name in ("sound", damaged))
