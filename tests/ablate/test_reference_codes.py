@@ -64,11 +64,24 @@ def names(found: Explanation) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "mode",
-    ["incremental", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("cached", "windowed 72")), "windowed 25"],
+    ("codes", "mode", "against"),
+    [
+        ("random", "incremental", "oneshot"),
+        ("random", "windowed 25", "oneshot"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("random", "cached", "oneshot"),
+                ("random", "windowed 72", "same mode"),
+                ("case00", "incremental", "same mode"),
+                ("case00", "windowed 25", "oneshot"),
+                ("case03", "incremental", "oneshot"),
+                ("case03", "cached", "same mode"),
+                ("case03", "windowed 25", "same mode"),
+            )
+        ),
+    ],
 )
-@pytest.mark.parametrize("codes", [*(pytest.param(c, marks=pytest.mark.slow) for c in ("case00", "case03")), "random"])
-@pytest.mark.parametrize("against", ["oneshot", pytest.param("same mode", marks=pytest.mark.slow)])
 def test_both_faults_are_named_from_the_audio(decoded: Any, codes: str, mode: str, against: str) -> None:
     whole = decoded(codes, "oneshot" if against == "oneshot" else mode, "always")
     none, first = (explained(whole, decoded(codes, mode, how)) for how in ("none", "first"))

@@ -51,7 +51,7 @@ def test_a_sample_is_named_exactly(bench: Bench, stages: Bench) -> None:
 @pytest.mark.slow
 def test_a_hundred_faults(bench: Bench, stages: Bench, record_property: Callable[[str, object], None]) -> None:
     found = [bench.blame(fault) for fault in faults(2)]
-    coarse = [stages.blame(fault) for fault in filter(None, map(at_stages, faults(1, seed=3)))]
+    coarse = [stages.blame(fault) for fault in filter(None, map(at_stages, faults(1, every=2, seed=3)))]
     report = f"level modules\n{table(found)}\nlevel stages\n{table(coarse)}"
     record_property("planted_voice_faults", report)
     print(report, *missed([*found, *coarse]), sep="\n")
@@ -131,7 +131,7 @@ def test_a_graft_cures(point: str, bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_grafts_cure_whatever_was_planted(bench: Bench) -> None:
-    for fault in filter(graftable, faults(1, every=4, seed=5)):
+    for fault in filter(graftable, faults(1, every=6, seed=5)):
         cures(bench, fault)
 
 
