@@ -18,6 +18,7 @@ from ttsctl.core.request import Request, TextMode, Voice
 from ttsctl.core.voice_prompt import VoicePrompt
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.voice.prompt_file import read_voice, write_voice
+from ttsctl.engine.voice.reference import resample_reference
 
 CLONE = ORACLE / "base_clone"
 EXPECTED: dict[str, Any] = json.loads((CLONE / "expected" / "expected.json").read_text())
@@ -182,3 +183,11 @@ def test_a_checkpoint_that_clones_no_voice_refuses_a_reference() -> None:
     engine = make_engine("equal_width")
     with pytest.raises(InputError, match="clones no voice"):
         list(engine.stream(Request("Hello.", _voice(EXPECTED["cases"][0]))))
+
+
+def test_resampling_has_the_length_of_the_public_package() -> None:
+    """librosa 0.11 makes 8001 samples of 7350 at 22,050 Hz, the last one 0: floats do not hold 24000 / 22050."""
+    pcm = np.linspace(-0.5, 0.5, 7350, dtype=np.float32)
+    found = resample_reference(pcm, 22_050, 24_000)
+    assert len(found) == 8001
+    assert found[-1] == 0

@@ -62,15 +62,16 @@ def check_reference(pcm: PcmArray, name: str) -> None:
 
 
 def resample_reference(pcm: PcmArray, from_rate: int, to_rate: int) -> PcmArray:
-    """pcm (N,) float32 at from_rate -> (ceil(N · to / from),) float32 at to_rate, with soxr's high quality.
+    """pcm (N,) float32 at from_rate -> (ceil(N · (to / from)),) float32 at to_rate, with soxr's high quality.
 
-    The public package resamples through librosa, which calls soxr so and then fits the length.
+    The public package resamples through librosa, which calls soxr so and then fits the length. It computes that length
+    in floats, so that it may be one more than the exact one: a zero then ends the audio.
     """
     if from_rate == to_rate:
         return pcm
     import soxr
 
     resampled = soxr.resample(pcm, from_rate, to_rate, quality="HQ")
-    wanted = math.ceil(len(pcm) * to_rate / from_rate)
+    wanted = math.ceil(len(pcm) * (float(to_rate) / from_rate))
     fitted = resampled[:wanted]
     return np.ascontiguousarray(np.pad(fitted, (0, wanted - len(fitted))), dtype=np.float32)
