@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import soundfile
 
 from tests.audio.audio_helpers import RATE, loud_places, speech, white
+from tests.peak_memory import needs_proc, peak_mib
 from ttsctl.audio import metrics, overview, sound, spikes
 from ttsctl.audio.bench import without_packet_ends
 from ttsctl.audio.lag.path import find_lag_path
@@ -179,15 +178,15 @@ def test_figures_of_several_channels_are_the_worst_ones() -> None:
 
 
 MEMORY = """
-import resource, sys
+import sys
 from pathlib import Path
 from ttsctl.report.pop_align import PopAlignOptions, run_pop_align
 run_pop_align(PopAlignOptions(*map(Path, sys.argv[2:])), Path(sys.argv[1]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 @pytest.mark.slow
+@needs_proc
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """Eight minutes of two channels are 92 MB as float32."""
     minute = np.round(clicked(60.0, count=5) * 20_000).astype(np.int16)
@@ -197,8 +196,5 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
         with soundfile.SoundFile(path, "w", RATE, 2, subtype="PCM_16") as file:
             for _ in range(minutes):
                 file.write(np.stack([minute, -minute // 2], axis=1))
-        done = subprocess.run(
-            [sys.executable, "-c", MEMORY, tmp_path / "out", path], capture_output=True, text=True, check=True
-        )
-        peaks.append(int(done.stdout) / 1024)
+        peaks.append(peak_mib(MEMORY, tmp_path / "out", path))
     assert peaks[1] < peaks[0] + 40 and peaks[1] < 400

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import PROVENANCE, FakeEngine
+from tests.peak_memory import needs_proc, peak_mib
 from tests.regress.regress_fakes import elsewhere, write_suite
 from ttsctl.audio.wav import read_audio, write_wav
 from ttsctl.core.config import Config
@@ -306,23 +305,20 @@ def test_a_case_more_than_the_baseline_is_said(golden: Path, tmp_path: Path) -> 
     assert ended(tmp_path / "named", FakeEngine(), golden, texts=more).status == 3
 
 
-_PEAK_MIB = """
+REFUSED = """
 import sys
 from pathlib import Path
 from ttsctl.core.errors import InputError
 from ttsctl.regress.baseline import read_baseline
-refused = False
 try:
     read_baseline(Path(sys.argv[1]))
+    sys.exit("the baseline was read")
 except InputError:
-    refused = True
-# ru_maxrss would begin with what the parent had: the peak of this program alone stands here.
-peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(refused, int(peak.split()[1]) // 1024)
+    pass
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the peak of memory from")
+@needs_proc
 @pytest.mark.parametrize(
     "change",
     [
@@ -336,9 +332,5 @@ def test_refusing_millions_of_wrong_values_takes_little_memory(
     golden: Path, change: Callable[[Document], object]
 ) -> None:
     alter(golden, change)
-    program = [sys.executable, "-c", _PEAK_MIB, str(golden)]
-    ended = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
-    refused, peak_mib = ended.stdout.split()
     # A kilobyte for each value would be over 500 MiB; the file itself, parsed, takes about 100.
-    assert refused == "True"
-    assert int(peak_mib) < 400
+    assert peak_mib(REFUSED, golden) < 400

@@ -13,13 +13,17 @@ from ttsctl.cli.progress import steps
 from ttsctl.cli.request_options import (
     InstructOption,
     LanguageOption,
+    RefAudioOption,
+    RefTextOption,
     SpeakerOption,
     TextIdOption,
     TextModeOption,
     TextOption,
     TextsOption,
+    VoiceFileOption,
     VoiceIdOption,
     VoicesOption,
+    XVectorOnlyOption,
 )
 from ttsctl.report.console import open_console
 
@@ -45,6 +49,10 @@ def command(
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
     voices: VoicesOption = None,
+    ref_audio: RefAudioOption = None,
+    ref_text: RefTextOption = None,
+    x_vector_only: XVectorOnlyOption = False,
+    voice_file: VoiceFileOption = None,
     text_mode: TextModeOption = "streaming",
     checkpoint: CheckpointOption = None,
     sets: SetOption = None,
@@ -69,7 +77,9 @@ def command(
         given=tuple(text or ()),
         text_ids=tuple(text_id or ()),
         texts=texts,
-        voice=VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode),
+        voice=VoiceChoice(
+            speaker, language, instruct, voice_id, voices, text_mode, ref_audio, ref_text, x_vector_only, voice_file
+        ),
         checkpoint=checkpoint,
         sets=tuple(sets or ()),
     )

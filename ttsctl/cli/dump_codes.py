@@ -14,14 +14,18 @@ from ttsctl.cli.request_options import (
     InstructOption,
     LanguageOption,
     PacketsOption,
+    RefAudioOption,
+    RefTextOption,
     SpeakerOption,
     TextIdOption,
     TextModeOption,
     TextOption,
     TextsOption,
     TraceOption,
+    VoiceFileOption,
     VoiceIdOption,
     VoicesOption,
+    XVectorOnlyOption,
     recording,
 )
 from ttsctl.report.console import open_console
@@ -37,6 +41,10 @@ def command(
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
     voices: VoicesOption = None,
+    ref_audio: RefAudioOption = None,
+    ref_text: RefTextOption = None,
+    x_vector_only: XVectorOnlyOption = False,
+    voice_file: VoiceFileOption = None,
     text_mode: TextModeOption = "streaming",
     trace: TraceOption = None,
     packets: PacketsOption = False,
@@ -56,7 +64,9 @@ def command(
     from ttsctl.runs.resolve_config import config_of_file
 
     config = config_of_file(config_file, checkpoint, recording(trace, packets, sets))
-    voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
+    voice = VoiceChoice(
+        speaker, language, instruct, voice_id, voices, text_mode, ref_audio, ref_text, x_vector_only, voice_file
+    )
     requests = make_requests(chosen_texts(text or [], text_id or [], texts), voice)
     with steps("runs", len(requests) * runs) as advance:
         summary, home = run_dump_codes(config, requests, runs, out, advance)

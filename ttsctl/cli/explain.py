@@ -14,10 +14,14 @@ from ttsctl.cli.request_options import (
     ConfigOption,
     InstructOption,
     LanguageOption,
+    RefAudioOption,
+    RefTextOption,
     SpeakerOption,
     TextModeOption,
+    VoiceFileOption,
     VoiceIdOption,
     VoicesOption,
+    XVectorOnlyOption,
 )
 from ttsctl.report.console import open_console
 
@@ -49,6 +53,10 @@ def command(
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
     voices: VoicesOption = None,
+    ref_audio: RefAudioOption = None,
+    ref_text: RefTextOption = None,
+    x_vector_only: XVectorOnlyOption = False,
+    voice_file: VoiceFileOption = None,
     text_mode: TextModeOption = "streaming",
     jitters: Annotated[
         int, typer.Option("--jitters", min=0, help="Runs under last-bit jitter that measure the rounding noise.")
@@ -77,7 +85,9 @@ def command(
         text=text,
         text_id=text_id,
         texts=texts,
-        voice=VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode),
+        voice=VoiceChoice(
+            speaker, language, instruct, voice_id, voices, text_mode, ref_audio, ref_text, x_vector_only, voice_file
+        ),
         jitters=jitters,
         proof=proof,
     )

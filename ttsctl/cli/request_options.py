@@ -25,6 +25,16 @@ VoicesOption = Annotated[
     Path | None,
     typer.Option("--voices", help="File of voices. Default: manifests/voices_base.json, or else the shipped one."),
 ]
+RefAudioOption = Annotated[
+    Path | None, typer.Option("--ref-audio", help="A wav or flac file whose voice a Base checkpoint clones.")
+]
+RefTextOption = Annotated[str | None, typer.Option("--ref-text", help="What --ref-audio says, word by word.")]
+XVectorOnlyOption = Annotated[
+    bool, typer.Option("--x-vector-only", help="Clone by the x-vector alone, without the reference's codes and text.")
+]
+VoiceFileOption = Annotated[
+    Path | None, typer.Option("--voice", help="A voice that 'encode' saved (*.safetensors), in place of --ref-audio.")
+]
 TextModeOption = Annotated[
     Literal["streaming", "whole"],
     typer.Option("--text-mode", help="streaming: one text token a frame; whole: all text before the first frame."),

@@ -12,7 +12,13 @@ import typer
 from ttsctl.cli.finish import finish
 from ttsctl.cli.options import DEFAULT_OUT, CheckpointOption, JsonOption, OutOption, SetOption
 from ttsctl.cli.progress import items
-from ttsctl.cli.request_options import ConfigOption
+from ttsctl.cli.request_options import (
+    ConfigOption,
+    RefAudioOption,
+    RefTextOption,
+    VoiceFileOption,
+    XVectorOnlyOption,
+)
 from ttsctl.core.errors import Interrupted
 from ttsctl.report.console import open_console
 
@@ -37,6 +43,10 @@ def command(
     voices: Annotated[
         Path | None, typer.Option("--voices", help="File of voices in place of the experiment's.")
     ] = None,
+    ref_audio: RefAudioOption = None,
+    ref_text: RefTextOption = None,
+    x_vector_only: XVectorOnlyOption = False,
+    voice_file: VoiceFileOption = None,
     codes: Annotated[
         list[Path] | None,
         typer.Option(
@@ -70,7 +80,7 @@ def command(
     Exit status: 0 every conclusion holds, 1 one fails, 2 bad input, 3 one could not be judged, or none was asked for.
     """
     # Imported here so that --help does not pay for them.
-    from ttsctl.sweep.changes import Changes
+    from ttsctl.sweep.changes import Changes, VoiceChoice
     from ttsctl.sweep.session import SweepOptions, run_sweep
     from ttsctl.sweep.tables import render
 
@@ -85,7 +95,15 @@ def command(
         config_file=config_file,
         sets=sets or (),
         changes=Changes(
-            texts, voices, text_id or (), voice_id or (), codes or (), vary or (), isolation, ("pops",) if pops else ()
+            texts,
+            voices,
+            text_id or (),
+            voice_id or (),
+            codes or (),
+            vary or (),
+            isolation,
+            ("pops",) if pops else (),
+            VoiceChoice(ref_audio=ref_audio, ref_text=ref_text, x_vector_only=x_vector_only, voice_file=voice_file),
         ),
     )
     with _told_if_interrupted() as opened, items("runs") as progress:

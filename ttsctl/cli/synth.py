@@ -14,11 +14,15 @@ from ttsctl.cli.request_options import (
     InstructOption,
     LanguageOption,
     PacketsOption,
+    RefAudioOption,
+    RefTextOption,
     SpeakerOption,
     TextModeOption,
     TraceOption,
+    VoiceFileOption,
     VoiceIdOption,
     VoicesOption,
+    XVectorOnlyOption,
     recording,
 )
 from ttsctl.report.console import open_console
@@ -31,6 +35,10 @@ def command(
     instruct: InstructOption = None,
     voice_id: VoiceIdOption = None,
     voices: VoicesOption = None,
+    ref_audio: RefAudioOption = None,
+    ref_text: RefTextOption = None,
+    x_vector_only: XVectorOnlyOption = False,
+    voice_file: VoiceFileOption = None,
     text_mode: TextModeOption = "streaming",
     trace: TraceOption = None,
     packets: PacketsOption = False,
@@ -50,7 +58,9 @@ def command(
     from ttsctl.runs.resolve_config import config_of_file
 
     config = config_of_file(config_file, checkpoint, recording(trace, packets, sets))
-    voice = VoiceChoice(speaker, language, instruct, voice_id, voices, text_mode)
+    voice = VoiceChoice(
+        speaker, language, instruct, voice_id, voices, text_mode, ref_audio, ref_text, x_vector_only, voice_file
+    )
     request = make_requests([(None, text)], voice)[0]
     with steps("frames") as advance:
         summary, home = run_synth(config, request, out, advance)

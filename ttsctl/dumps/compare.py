@@ -19,7 +19,13 @@ from ttsctl.dumps.diff import (
     equal_diff,
 )
 from ttsctl.dumps.distinct import distinct_dumps
-from ttsctl.dumps.matching import MatchedDumps, condition_differences, match_dumps, request_differences
+from ttsctl.dumps.matching import (
+    MatchedDumps,
+    condition_differences,
+    match_dumps,
+    prompt_differences,
+    request_differences,
+)
 from ttsctl.dumps.sources import Dump, load_sources
 
 # Equal to the default of StreamConfig, which a test checks: importing that class would cost time.
@@ -30,8 +36,8 @@ DEFAULT_PACKET_TOKENS = 4
 class DumpPair(CodeDiff):
     """Dump ``b`` against ``a``, the reference of its request: where their codes part, and what differs around them.
 
-    ``request_differences`` and ``condition_differences`` have one line a difference. Both are None where a meta is
-    absent; ``conditions_reason`` then says which one.
+    ``prompt_differences``, ``request_differences`` and ``condition_differences`` have one line a difference. All are
+    None where a meta is absent; ``conditions_reason`` then says which one.
     """
 
     request: str
@@ -40,6 +46,7 @@ class DumpPair(CodeDiff):
     request_differences: list[str] | None
     condition_differences: list[str] | None
     conditions_reason: str | None = None
+    prompt_differences: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,8 +155,9 @@ def _request_result(group: MatchedDumps, packet_tokens: int) -> RequestResult:
 
 
 def _pair(request: str, a: Dump, b: Dump, packet_tokens: int) -> DumpPair:
-    asked = around = reason = None
+    asked = around = prompts = reason = None
     if a.meta is not None and b.meta is not None:
+        prompts = prompt_differences(a.meta, b.meta)
         asked, around = request_differences(a.meta, b.meta), condition_differences(a.meta, b.meta)
     else:
         reason = f"no meta beside {', '.join(dump.label for dump in (a, b) if dump.meta is None)}"
@@ -173,6 +181,7 @@ def _pair(request: str, a: Dump, b: Dump, packet_tokens: int) -> DumpPair:
         request_differences=asked,
         condition_differences=around,
         conditions_reason=reason,
+        prompt_differences=prompts,
     )
 
 
@@ -208,20 +217,25 @@ def _notes(dumps: Sequence[Dump]) -> list[str]:
 
 
 def judge_comparison(comparison: DumpComparison) -> Outcome:
-    """FAILS if any pair differs; else NOT_JUDGED if a request had nothing to compare with; else HOLDS."""
+    """FAILS if any pair differs; else NOT_JUDGED if a request had nothing to compare with; else HOLDS.
+
+    The headline begins with the prompts where those differ, for nothing after them says anything of the engine.
+    """
     differing = [pair for pair in comparison.pairs if not pair.equal]
     over = counted(len(comparison.dumps), "dump")
     if len(comparison.requests) > 1:
         over += f" of {len(comparison.requests)} requests"
     unmatched = f", {counted(len(comparison.unmatched), 'request')} not compared" if comparison.unmatched else ""
+    prompts = sum(bool(pair.prompt_differences) for pair in comparison.pairs)
+    first = f"PROMPTS DIFFER in {prompts} of {counted(len(comparison.pairs), 'pair')}; " if prompts else ""
     if differing:
-        headline = f"DIFFER: {len(differing)} of {counted(len(comparison.pairs), 'pair')} over {over}"
-        if any(pair.request_differences for pair in differing):
+        headline = f"{first}DIFFER: {len(differing)} of {counted(len(comparison.pairs), 'pair')} over {over}"
+        if any(pair.request_differences or pair.prompt_differences for pair in differing):
             headline += " (not all ask for the same, so this need not be drift)"
         elif comparison.unknown_requests:
             headline += " (without metas: whether they ask for the same is not known)"
         return Outcome(ExitStatus.FAILS, headline + unmatched)
     if comparison.unmatched:
-        return Outcome(ExitStatus.NOT_JUDGED, f"NOT JUDGED: {over} equal{unmatched}")
+        return Outcome(ExitStatus.NOT_JUDGED, f"{first}NOT JUDGED: {over} equal{unmatched}")
     each = " in each" if len(comparison.requests) > 1 else ""
-    return Outcome(ExitStatus.HOLDS, f"EQUAL: {over}, hash_unique = 1{each}")
+    return Outcome(ExitStatus.HOLDS, f"{first}EQUAL: {over}, hash_unique = 1{each}")

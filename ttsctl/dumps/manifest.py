@@ -14,6 +14,8 @@ from ttsctl.dumps.meta import REDUMP, DumpMeta, checked_tag, read_meta
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = "1.0"
+# The fields of a voice that have no other name for the same thing.
+VOICE_KEYS = ("id", "speaker", "language", "instruct")
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,11 @@ class ManifestEntry:
 
 
 def request_key(meta: DumpMeta) -> tuple[object, ...]:
-    """Dumps with equal keys answer the same request: text, text id, text mode and all of the voice."""
-    return (meta.text_sha256, meta.text_id, meta.text_mode, *sorted(meta.voice.items()))
+    """Dumps with equal keys answer the same request: text, text id, text mode and voice.
+
+    Of a cloned voice its id alone: where its file lies says nothing, and another prompt is what a comparison tells.
+    """
+    return (meta.text_sha256, meta.text_id, meta.text_mode, *(meta.voice.get(name) for name in VOICE_KEYS))
 
 
 def write_manifest(folder: Path) -> Path:

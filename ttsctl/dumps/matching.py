@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ttsctl.core.plurals import listed
 from ttsctl.core.provenance import differences
-from ttsctl.dumps.manifest import request_key
+from ttsctl.dumps.manifest import VOICE_KEYS, request_key
 from ttsctl.dumps.meta import DumpMeta
 from ttsctl.dumps.sources import Dump
+
+# The parts of a prompt in the order in which they come about.
+PROMPT_PARTS = {"reference": "reference", "ref_text": "text", "x_vector": "x-vector", "codes": "codes"}
 
 
 @dataclass(frozen=True)
@@ -90,15 +93,40 @@ def _shared_name(dumps: Sequence[Dump]) -> str:
 
 
 def request_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
-    """Differences of the requests, one line each. If there are any, different codes are not drift."""
+    """Differences of the requests but their prompts, one line each. If there are any, other codes are not drift."""
     lines = []
     if a.text_sha256 != b.text_sha256:
         lines.append(f"text sha256: {a.text_sha256[:12]} against {b.text_sha256[:12]}")
     lines += _differs("text_id", a.text_id, b.text_id)
     lines += _differs("text_mode", a.text_mode, b.text_mode)
-    for name in sorted(set(a.voice) | set(b.voice)):
+    # Hashes tell two prompts apart: a saved voice has another file and no text, and may be the very same prompt.
+    hashed = a.prompt is not None and b.prompt is not None
+    for name in VOICE_KEYS if hashed else (*VOICE_KEYS, "ref_sha256", "ref_text", "x_vector_only"):
         lines += _differs(f"voice {name}", a.voice.get(name), b.voice.get(name))
     return lines
+
+
+def prompt_differences(a: DumpMeta, b: DumpMeta) -> list[str]:
+    """Differences of what cloned voices were made of, one line each; codes that follow other prompts are not drift."""
+    if a.prompt is None or b.prompt is None:
+        return [] if a.prompt is b.prompt else [f"prompt: {_cloned(a)} against {_cloned(b)}"]
+    left, right = asdict(a.prompt.hashes), asdict(b.prompt.hashes)
+    lines = [
+        f"prompt {PROMPT_PARTS[name]} sha256: {_short(left[name])} against {_short(right[name])}"
+        for name in PROMPT_PARTS
+        if left[name] != right[name]
+    ]
+    if lines and left["reference"] == right["reference"] and left["ref_text"] == right["ref_text"]:
+        lines.append("the same reference: the encoders gave other values")
+    return lines
+
+
+def _cloned(meta: DumpMeta) -> str:
+    return "none" if meta.prompt is None else f"reference {_short(meta.prompt.hashes.reference)}"
+
+
+def _short(sha256: str | None) -> str:
+    return "none" if sha256 is None else sha256[:12]
 
 
 def condition_differences(a: DumpMeta, b: DumpMeta) -> list[str]:

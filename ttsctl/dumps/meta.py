@@ -168,6 +168,9 @@ def _check_consistent(path: Path, meta: DumpMeta) -> None:
     for name in ("text_sha256", "config_sha256", "sha256", "first_packet_sha256"):
         if not _SHA256.fullmatch(getattr(meta, name)):
             raise InputError(f"meta {path}: {name}: expected 64 hex digits, got {getattr(meta, name)!r}", REDUMP)
+    for name, value in asdict(meta.prompt.hashes).items() if meta.prompt is not None else ():
+        if value is not None and not _SHA256.fullmatch(value):
+            raise InputError(f"meta {path}: prompt.hashes.{name}: expected 64 hex digits, got {value!r}", REDUMP)
     try:
         Voice.from_dict(meta.voice)
     except ValueError as error:

@@ -91,9 +91,8 @@ def _check_recorded(options: ExplainOptions) -> None:
     """InputError unless there are two recorded runs, without options for what their metas say."""
     if len(options.sources) != 2:
         raise InputError(f"explain: expected two recorded runs, got {len(options.sources)}", "name A and B")
-    voice = options.voice
     settings = (options.config_file, options.against, options.sets, options.sets_b, options.runs)
-    if any(settings) or any((voice.speaker, voice.language, voice.instruct, voice.voice_id)):
+    if any(settings) or options.voice.given:
         raise InputError(
             "explain: recorded runs bring their own configurations and voice",
             "leave out --config, --against, --set, --set-b, --runs and the options of the voice",

@@ -20,14 +20,16 @@ FED = "text_mode"
 
 
 def request_conditions(request: Request) -> Conditions:
-    """What must be equal for two requests to be the same request."""
+    """What must be equal for two requests to be the same request; of a cloned voice its file, by its bytes."""
     voice = request.voice
+    cloned = ("ref_sha256", "ref_text", "x_vector_only") if voice.is_cloned else ()
     return {
         "text_sha256": text_sha256(request.text),
         "text_mode": request.text_mode,
         "speaker": voice.speaker,
         "language": voice.language,
         "instruct": voice.instruct,
+        **{name: getattr(voice, name) for name in cloned},
     }
 
 

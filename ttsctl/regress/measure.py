@@ -11,6 +11,7 @@ from ttsctl.core.codes import CodeArray, code_range, codes_sha256, packet_chain_
 from ttsctl.core.metric import Observation, Value, observed
 from ttsctl.core.run import Run
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
+from ttsctl.core.voice_prompt import PromptUse
 from ttsctl.dumps.diff import diff_codes, earliest_difference
 from ttsctl.regress.case_runs import CaseRuns
 from ttsctl.regress.reference import BaselineTarget
@@ -32,7 +33,8 @@ class RunFacts:
     """One run of a case. ``run`` is "stream", "offline", or "repeat_1", "repeat_2", ... in the order they ran.
 
     "offline_from_codes" decoded the codes of "stream": those are its hash and frames, and nothing of it was truncated.
-    ``clamped``: ids that ``determinism.clamp_codes`` moved into range.
+    ``clamped``: ids that ``determinism.clamp_codes`` moved into range. ``prompt``: what a cloned voice was made of and
+    cost, inside ``ttfa_ms``; null for other voices.
     """
 
     run: str
@@ -46,6 +48,7 @@ class RunFacts:
     total_s: float | None
     wall_rtf: float | None
     pops: RunPops
+    prompt: PromptUse | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def _facts(name: str, run: Run, given: CodeArray, pops: RunPops) -> RunFacts:
         total_s=run.timing.total_s,
         wall_rtf=run.timing.wall_rtf,
         pops=pops,
+        prompt=run.prompt,
     )
 
 

@@ -19,7 +19,8 @@ MAX_ROWS = 20
 
 
 def render(summary: CompareSummary, console: Console) -> None:
-    """For each request its groups of equal dumps, its pairs, its hashes and what differs around the codes; then notes.
+    """The prompts that differ; for each request its groups of equal dumps, its pairs, its hashes and what differs
+    around the codes; then notes.
 
     Of more than ``MAX_ROWS`` requests or pairs only so many are shown, those that differ first.
     """
@@ -27,6 +28,7 @@ def render(summary: CompareSummary, console: Console) -> None:
     for pair in summary.pairs:
         pairs.setdefault(pair.request, []).append(pair)
     hashes = {dump.label: dump.sha256 for dump in summary.dumps}
+    _render_prompts(summary.pairs, console)
     if len(summary.requests) > MAX_ROWS:
         _render_requests(summary.requests, pairs, console)
     else:
@@ -35,6 +37,15 @@ def render(summary: CompareSummary, console: Console) -> None:
     notes = [*summary.unmatched, *summary.notes]
     print_notes(console, notes[:MAX_ROWS])
     _say_more(console, len(notes), "notes")
+
+
+def _render_prompts(pairs: list[DumpPair], console: Console) -> None:
+    """Before anything else, whose cloned voices were made of something else."""
+    other = [pair for pair in pairs if pair.prompt_differences]
+    for pair in other[:MAX_ROWS]:
+        differ = "; ".join(pair.prompt_differences or ())
+        say(console, f"warning: {pair.b} speaks from another prompt than {pair.a}: {differ}")
+    _say_more(console, len(other), "pairs with other prompts")
 
 
 def _render_request(request: RequestResult, pairs: list[DumpPair], hashes: dict[str, str], console: Console) -> None:

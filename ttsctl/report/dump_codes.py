@@ -16,9 +16,11 @@ from ttsctl.core.outcome import ExitStatus, Outcome
 from ttsctl.core.plurals import counted
 from ttsctl.core.request import Request
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
+from ttsctl.core.voice_prompt import PromptUse
 from ttsctl.dumps.diff import DiffKind, earliest_difference
 from ttsctl.dumps.manifest import write_manifest
-from ttsctl.report.console import number, print_notes, table
+from ttsctl.report.console import number, print_notes, say, table
+from ttsctl.report.prompt_lines import PROMPT, PROMPT_TIMES, prompt_cells
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Model, Summary, write_summary
 from ttsctl.report.time_spread import TimeSpread, spread_words, time_spread
@@ -39,6 +41,8 @@ _DEFINED = (
     "max_code",
     "min_code",
     "out_of_range_count",
+    "prime_ms",
+    "prompt_ms",
     "rtf",
     "sha256",
     "stalls",
@@ -69,6 +73,7 @@ class RequestDumps(Model):
     clamped: Annotated[int, Field(description="most ids of a run that determinism.clamp_codes moved into range")]
     tags: list[str]
     sha256: list[str]
+    prompt: Annotated[PromptUse | None, Field(description=f"of the first run: {PROMPT}")]
     times: Annotated[dict[str, TimeSpread], Field(description="over the runs")]
     stalls: int | None
     stalls_reason: str | None
@@ -150,6 +155,8 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
     timings = [run.timing for run in runs]
     stalls = stalls_of_runs({meta.tag: run for meta, run in zip(metas, runs, strict=True)})
     spreads = {name: time_spread(getattr(timing, name) for timing in timings) for name in _TIMES}
+    prompts = [run.prompt for run in runs if run.prompt is not None]
+    spreads |= {name: time_spread(getattr(prompt, name) for prompt in prompts) for name in PROMPT_TIMES}
     return RequestDumps(
         text_id=metas[0].text_id,
         text_sha256=metas[0].text_sha256,
@@ -169,6 +176,7 @@ def _request(dumps: Sequence[WrittenDump]) -> RequestDumps:
         out_of_range_count=sum(m.out_of_range_count for m in metas),
         tags=[m.tag for m in metas],
         sha256=[m.sha256 for m in metas],
+        prompt=runs[0].prompt,
         times={name: spread for name, spread in spreads.items() if spread is not None},
         stalls=None if stalls is None else len(stalls),
         stalls_reason=f"fewer than {LEAST_SIBLINGS} runs, and of packets in each" if stalls is None else None,
@@ -191,5 +199,8 @@ def render(summary: DumpSummary, console: Console) -> None:
         texts.add_row(name, *(str(cell) for cell in cells), request.sha256[0][:16] + "…")
         times.add_row(name, *(spread_words(request.times.get(time)) for time in _SHOWN), number(request.stalls))
     console.print(texts)
+    for request in summary.requests:
+        for line in prompt_cells(request.prompt):
+            say(console, f"{request.text_id or request.text_sha256[:8]}: {' '.join(line)}")
     console.print(times)
     print_notes(console, summary.notes)

@@ -16,7 +16,9 @@ from ttsctl.core.outcome import ExitStatus
 from ttsctl.core.request import Request
 from ttsctl.core.stalls import LEAST_SIBLINGS, StalledRun
 from ttsctl.core.timing import PacketStats, PacketTiming, packet_stats
+from ttsctl.core.voice_prompt import PromptUse
 from ttsctl.report.console import number, print_notes, table
+from ttsctl.report.prompt_lines import PROMPT, prompt_cells
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Summary, write_summary
 from ttsctl.report.time_spread import TimeSpread, time_spread
@@ -36,6 +38,8 @@ _DEFINED = (
     "frames",
     "offline_codes_equal",
     "pcm_sha256",
+    "prime_ms",
+    "prompt_ms",
     "queue_wait_ms",
     "rtf",
     "samples",
@@ -78,6 +82,7 @@ class SynthSummary(Summary):
     packet_times: Annotated[
         dict[str, TimeSpread], Field(description="over the packets of the stream; empty where it had none")
     ]
+    prompt: Annotated[PromptUse | None, Field(description=PROMPT)]
     stalls: int | None
     stalls_reason: str | None
     stalled: list[StalledRun]
@@ -132,6 +137,7 @@ def summarise(spoken: SpokenRequest, files: tuple[str, ...]) -> SynthSummary:
         offline_codes_equal=equal,
         offline_reason=None if equal is not None else "policy free draws other codes in every run",
         timings=stream.times,
+        prompt=stream.prompt,
         packets=packet_stats(stream.packets, info.frame_samples),
         packet_times=packet_times(stream.packets),
         stalls=None if stalls is None else len(stalls),
@@ -161,6 +167,8 @@ def render(summary: SynthSummary, console: Console) -> None:
     figures.add_row("sha256", f"{summary.sha256[:16]}…")
     for name, value in summary.timings.items():
         figures.add_row(name, "none" if value is None else number(value, ".4g"))
+    for name, cell in prompt_cells(summary.prompt):
+        figures.add_row(name, cell)
     figures.add_row("stalls", number(summary.stalls))
     console.print(figures)
     if summary.packet_times:

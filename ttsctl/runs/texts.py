@@ -15,6 +15,7 @@ from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import read_json
 from ttsctl.core.request import Request, TextMode, Voice
 from ttsctl.core.validation import input_error
+from ttsctl.runs.references import with_references
 
 # Ids become parts of file names and, joined by "__", ids of cases.
 _ID = re.compile(r"[A-Za-z0-9](_?[A-Za-z0-9.-])*")
@@ -73,6 +74,10 @@ class _VoiceEntry(_Closed):
     speaker: Words | None = None
     language: Words = "Auto"
     instruct: Words | None = None
+    ref_audio: Words | None = None
+    ref_text: Words | None = None
+    x_vector_only: bool = False
+    voice_file: Words | None = None
 
 
 class _TextsFile(_Closed):
@@ -95,9 +100,18 @@ def load_texts(path: Path) -> list[Text]:
 
 
 def load_voices(path: Path) -> list[Voice]:
-    """The voices of a file such as ``manifests/voices_base.json``; errors as for ``load_texts``."""
+    """The voices of a file such as ``manifests/voices_base.json``; errors as for ``load_texts``.
+
+    The paths of references are relative to the file. Nobody opens them here: see ``references.with_references``.
+    """
     entries = _read(path, "voices file", _VoicesFile).voices
-    return _distinct([Voice(e.id, e.speaker, e.language, e.instruct) for e in entries], path, "voices")
+    return _distinct([_voice(entry, path.parent) for entry in entries], path, "voices")
+
+
+def _voice(entry: _VoiceEntry, folder: Path) -> Voice:
+    fields = entry.model_dump()
+    paths = {name: str(folder / fields[name]) for name in ("ref_audio", "voice_file") if fields[name] is not None}
+    return Voice(**{**fields, **paths})
 
 
 def choose(items: Sequence[Item], ids: Sequence[str] | None, path: Path) -> list[Item]:
@@ -161,19 +175,24 @@ def load_cases(
 ) -> tuple[Case, ...]:
     """Every text of ``texts`` by every voice of ``voices``, all of a file or those with the given ids.
 
-    InputError for a file that cannot be read, an unknown id, with the nearest known one, and more than MAX_CASES.
+    InputError for a file that cannot be read, an unknown id, with the nearest known one, more than MAX_CASES, and a
+    bad reference of a chosen voice.
     """
     chosen_voices = choose(load_voices(voices), voice_ids, voices)
-    chosen_texts = choose(load_texts(texts), text_ids, texts)
-    count = len(chosen_texts) * len(chosen_voices)
+    return cross_cases(choose(load_texts(texts), text_ids, texts), chosen_voices, text_mode, texts)
+
+
+def cross_cases(texts: Sequence[Text], voices: Sequence[Voice], text_mode: TextMode, where: Path) -> tuple[Case, ...]:
+    """Every text by every voice. InputError for more than MAX_CASES, and for a bad reference; ``where``: the texts'."""
+    count = len(texts) * len(voices)
     if count > MAX_CASES:
         raise InputError(
-            f"{texts}: expected at most {MAX_CASES:,} cases, got {len(chosen_texts):,} texts by "
-            f"{len(chosen_voices):,} voices",
+            f"{where}: expected at most {MAX_CASES:,} cases, got {len(texts):,} texts by {len(voices):,} voices",
             "choose some by id",
         )
+    ready = with_references(voices)
     return tuple(
         Case(f"{text.id}__{voice.id}", Request(text.text, voice, text.id, text_mode))
-        for text in chosen_texts
-        for voice in chosen_voices
+        for text in texts
+        for voice in ready
     )

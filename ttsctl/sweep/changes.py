@@ -9,7 +9,11 @@ from typing import Any
 
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import toml_value
+from ttsctl.core.request import Voice
 from ttsctl.runs.job import Isolation, Measure
+from ttsctl.runs.requests import NO_CHOICE, VoiceChoice, cloned_voice
+
+__all__ = ["NO_CHANGES", "Changes", "VoiceChoice", "parse_vary"]
 
 
 @dataclass(frozen=True)
@@ -18,9 +22,10 @@ class Changes:
 
     ``texts`` and ``voices``: files. ``text_ids`` and ``voice_ids``: which of theirs. ``codes``: code files, metas,
     manifests or folders, whose codes the decode runs get; nothing is then spoken. ``vary``: ``KEY=VALUE,VALUE,…``.
-    ``isolation`` None: the file's. ``measure``: what is measured besides what the file names.
+    ``isolation`` None: the file's. ``measure``: what is measured besides what the file names. ``cloned``: a reference
+    or a saved voice in place of the file's voices.
 
-    InputError for codes beside texts or voices.
+    InputError for codes beside texts or voices, and for a cloned voice beside others.
     """
 
     texts: Path | None = None
@@ -31,13 +36,21 @@ class Changes:
     vary: Sequence[str] = ()
     isolation: Isolation | None = None
     measure: Sequence[Measure] = ()
+    cloned: VoiceChoice = NO_CHOICE
 
     def __post_init__(self) -> None:
-        if self.codes and (self.texts or self.voices or self.text_ids or self.voice_ids):
+        if self.codes and (self.texts or self.voices or self.text_ids or self.voice_ids or self.cloned.given):
             raise InputError(
                 "--codes: given codes are decoded and no text is spoken",
-                "leave out --texts, --voices, --text-id and --voice-id",
+                "leave out --texts, --voices, --text-id, --voice-id and the options of a reference",
             )
+        if self.cloned.given and (self.voices or self.voice_ids):
+            what = "--ref-audio or --voice: the voice in place of the experiment's, beside --voices or --voice-id"
+            raise InputError(what, "leave one out")
+
+    def voice(self) -> Voice | None:
+        """The cloned voice; None for the file's voices. InputError as of ``requests.cloned_voice``."""
+        return cloned_voice(self.cloned) if self.cloned.given else None
 
     def as_told(self) -> dict[str, Any]:
         """What was asked for by its name, for the summary; nothing for what the file decides."""
@@ -50,6 +63,10 @@ class Changes:
             "vary": list(self.vary),
             "isolation": self.isolation,
             "measure": list(self.measure),
+            "ref_audio": None if self.cloned.ref_audio is None else str(self.cloned.ref_audio),
+            "ref_text": self.cloned.ref_text,
+            "x_vector_only": self.cloned.x_vector_only,
+            "voice": None if self.cloned.voice_file is None else str(self.cloned.voice_file),
         }
         return {name: value for name, value in told.items() if value}
 

@@ -60,12 +60,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ttsctl.core.config import CONFIG_TABLES, Config
 from ttsctl.core.errors import InputError, nearest
 from ttsctl.core.files import Table, read_toml_bytes
-from ttsctl.core.request import TextMode
+from ttsctl.core.request import TextMode, Voice
 from ttsctl.core.run import DECODES, RunKind
 from ttsctl.core.validation import Location, input_error
 from ttsctl.runs.job import Isolation, Measure
 from ttsctl.runs.requirement import parse_requirement
-from ttsctl.runs.texts import MAX_TIMEOUT_S, MAX_WARMUP, Case, Id, Words, load_cases
+from ttsctl.runs.texts import (
+    MAX_TIMEOUT_S,
+    MAX_WARMUP,
+    Case,
+    Id,
+    Words,
+    choose,
+    cross_cases,
+    load_cases,
+    load_texts,
+)
 from ttsctl.sweep.changes import NO_CHANGES, Changes, parse_vary
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
 from ttsctl.sweep.conditions import MAX_CONDITIONS, Condition, Settings, check_sources, cross, flat
@@ -183,7 +193,7 @@ def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
     codes = read_given_codes([path.parent / name for name in _listed(read.codes)]) if read.codes else NO_CODES
     conditions = _conditions(read, where)
     names = [condition.name for condition in conditions]
-    cases = codes.cases() or _cases(read, path.parent, where)
+    cases = codes.cases() or _cases(read, path.parent, where, changes.voice())
     if not cases:
         raise InputError(f"{where}: expected at least one text and one voice, got none", "name some by id")
     experiment = Experiment(
@@ -289,10 +299,12 @@ def _settings(table: Table, where: str) -> Settings:
     return settings
 
 
-def _cases(read: _ExperimentTable, folder: Path, where: str) -> tuple[Case, ...]:
-    """Every chosen text by every chosen voice. InputError without a file of texts or voices."""
-    for key, value in (("texts", read.texts), ("voices", read.voices)):
+def _cases(read: _ExperimentTable, folder: Path, where: str, voice: Voice | None) -> tuple[Case, ...]:
+    """Every chosen text by ``voice`` or else every chosen voice. InputError without a file of texts or voices."""
+    for key, value in (("texts", read.texts), ("voices", read.voices or voice)):
         if value is None:
             raise InputError(f"{where}: {key}: expected a value, got none", "add the key, or give codes")
     texts, voices = folder / str(read.texts), folder / str(read.voices)
+    if voice is not None:
+        return cross_cases(choose(load_texts(texts), read.text_ids, texts), [voice], read.text_mode, texts)
     return load_cases(texts, voices, read.text_ids, read.voice_ids, read.text_mode)

@@ -10,7 +10,7 @@ from typing import Any
 from ttsctl.core.codes import codes_sha256
 from ttsctl.core.files import written_whole
 from ttsctl.core.request import Request
-from ttsctl.core.run import SPEAKS
+from ttsctl.core.run import SPEAKS, Run
 from ttsctl.core.timing import RunTiming
 from ttsctl.dumps.diff import diff_codes
 from ttsctl.dumps.write import codes_path
@@ -73,9 +73,25 @@ def _row(result: JobResult, request: Request, first: JobResult | None, reference
         **_first_diff(reference, result, "reference_"),
         "pops": None if result.pops is None else len(result.pops),
         **{field.name: None if run is None else getattr(run.timing, field.name) for field in fields(RunTiming)},
+        **_prompt(run),
         **_dump(result),
         "host": result.host,
         "pid": result.pid,
+    }
+
+
+def _prompt(run: Run | None) -> dict[str, Any]:
+    """What a cloned voice was made of and what it cost; all None for other voices."""
+    use = None if run is None else run.prompt
+    hashes = None if use is None else use.hashes
+    return {
+        "ref_sha256": None if hashes is None else hashes.reference,
+        "ref_codes_sha256": None if hashes is None else hashes.codes,
+        "x_vector_sha256": None if hashes is None else hashes.x_vector,
+        **{
+            name: None if use is None else getattr(use, name)
+            for name in ("prompt_ms", "prime_ms", "prompt_kept", "state_kept")
+        },
     }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ttsctl.core.errors import InputError
+from ttsctl.core.files import MAX_BYTES, file_sha256, open_regular
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.voice_prompt import VoicePrompt
 from ttsctl.engine.model.checkpoint import Checkpoint
@@ -64,14 +65,13 @@ class Voices:
     @torch.inference_mode()
     def _made(self, voice: Voice, probes: CodegenProbes) -> VoicePrompt:
         if voice.voice_file is not None:
-            return self._checked(replace_mode(read_voice(Path(voice.voice_file)), voice), voice)
+            path = Path(voice.voice_file)
+            with open_regular(path, "voice file", MAX_BYTES["json"]) as file:
+                _refuse_changed(voice, voice.voice_file, file_sha256(file))
+            return self._checked(replace_mode(read_voice(path), voice), voice)
         assert voice.ref_audio is not None, "check_voice has seen that there is one of both"
         reference = read_reference(Path(voice.ref_audio))
-        if voice.ref_sha256 is not None and reference.sha256 != voice.ref_sha256:
-            what = (
-                f"reference {voice.ref_audio}: expected sha256 {voice.ref_sha256[:12]}…, got {reference.sha256[:12]}…"
-            )
-            raise InputError(what, "it has changed since the voice was chosen; start again")
+        _refuse_changed(voice, voice.ref_audio, reference.sha256)
         with self._in_force, probes.attached():
             x_vector = self.encoder.x_vector(reference, probes).cpu().numpy()
             codes = None if voice.x_vector_only else self.encoder.codes(reference, probes).cpu().numpy()
@@ -117,6 +117,13 @@ def check_voice(voice: Voice, model_type: str) -> None:
     if voice.voice_file is None and not voice.x_vector_only and not (voice.ref_text or "").strip():
         what = f"voice {voice.id!r}: no text of the reference"
         raise InputError(what, "give --ref-text, what it says, or --x-vector-only")
+
+
+def _refuse_changed(voice: Voice, file: str, sha256: str) -> None:
+    """InputError if the file is not the one that the voice was chosen with."""
+    if voice.ref_sha256 is not None and sha256 != voice.ref_sha256:
+        what = f"voice {voice.id!r}: {file}: expected sha256 {voice.ref_sha256[:12]}…, got {sha256[:12]}…"
+        raise InputError(what, "it has changed since the voice was chosen; start again")
 
 
 def _key(voice: Voice) -> tuple[object, ...]:
