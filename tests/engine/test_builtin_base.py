@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.engine_help import make_engine
+from ttsctl.core.codes import codes_sha256
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.voice_prompt import VoicePrompt
@@ -20,6 +21,7 @@ from ttsctl.engine.model.build_builtin import build_base
 from ttsctl.engine.model.checkpoint import BUILTINS
 from ttsctl.engine.model.random_references import SPEAKERS, write_references
 from ttsctl.engine.voice.reference import read_reference
+from ttsctl.regress.baseline import read_baseline
 from ttsctl.runs.run_stream import run_stream
 from ttsctl.runs.texts import load_cases, load_voices
 
@@ -133,16 +135,28 @@ def test_every_reference_code_is_clearly_the_nearest(engine: LocalEngine) -> Non
 
 @pytest.mark.slow
 def test_it_speaks_and_ends_with_clear_winners_and_healthy_audio(engine: LocalEngine) -> None:
+    baseline = read_baseline(MANIFESTS / "base_clone_golden")
     for case in CASES:
+        golden = baseline.case(case.id)
         run = run_stream(engine, case.request, threading.Event())
         assert run.trace is not None and run.truncated is False
         draws = run.trace.draws
         assert float(draws.gap[draws.codebook == 0].min()) >= GROUP0_GAP, case.id
         assert float(draws.gap[draws.codebook > 0].min()) >= OTHER_GAP, case.id
+        assert golden is not None and codes_sha256(run.require_codes()) == golden.codes_sha256, case.id
         pcm = run.require_pcm()
         level = 20 * np.log10(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))
         assert len(run.require_codes()) >= LEAST_FRAMES and -30 <= level <= -12
         assert np.abs(pcm).max() < 0.99 and abs(pcm.mean()) < 1e-3
+
+
+def test_one_stream_for_every_packet_size() -> None:
+    request = next(case.request for case in CASES if case.id == "short_01__low")
+    sums = set()
+    for packet in (1, 2, 3, 4, 8):
+        run = run_stream(make_engine("builtin-base", f"stream.packet_tokens={packet}"), request, threading.Event())
+        sums.add(run.require_pcm().tobytes())
+    assert len(sums) == 1
 
 
 @pytest.mark.slow
