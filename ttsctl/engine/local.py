@@ -205,9 +205,12 @@ class LocalEngine:
         timing = whole_timing(code_ms, clock.now_ms() - code_ms, len(pcm), self.info.sample_rate)
         return Run("offline", codes, pcm, end.truncated, end.seed, timing, notes=notes, clamped=clamped, prompt=use)
 
-    def decode(self, codes: CodeArray, config: Config) -> Run:
-        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``."""
-        return decode_variant(self.decode_stage, codes, config, self.info.sample_rate)
+    def decode(self, codes: CodeArray, config: Config, reference: CodeArray | None = None) -> Run:
+        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``.
+
+        ``reference``: codes (R, Q) of a cloned voice's reference, decoded before them as ``decoder.reference`` says.
+        """
+        return decode_variant(self.decode_stage, codes, config, self.info.sample_rate, reference)
 
     @torch.inference_mode()
     def decode_offline(self, codes: CodeArray, reference: CodeArray | None = None) -> PcmArray:
