@@ -14,6 +14,7 @@ torch.set_num_threads(1)
 
 from ttsctl.core.request import Chunk, End, Event, Packet  # noqa: E402
 from ttsctl.engine.local import LocalEngine, load_engine  # noqa: E402
+from ttsctl.engine.model.checkpoint import BUILTINS  # noqa: E402
 from ttsctl.runs.resolve_config import resolve_config  # noqa: E402  after the thread count
 
 ORACLE = Path(__file__).parent / "data" / "oracle"
@@ -29,7 +30,7 @@ def oracle_cases() -> list[Any]:
 
 
 def make_engine(checkpoint: str = "builtin", *sets: str) -> LocalEngine:
-    name = checkpoint if checkpoint == "builtin" else str(ORACLE / checkpoint)
+    name = checkpoint if checkpoint in BUILTINS else str(ORACLE / checkpoint)
     return load_engine(resolve_config({"engine": {"checkpoint": name, "device": "cpu"}}, None, list(sets)))
 
 

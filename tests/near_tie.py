@@ -13,8 +13,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from ttsctl.engine.model.build_builtin import CODEBOOK, SEED
+from ttsctl.engine.model.build_builtin import SEED
 from ttsctl.engine.model.checkpoint import BUILTIN
+from ttsctl.engine.model.random_configs import CODEBOOK
 from ttsctl.engine.model.random_weights import uniform
 
 TIED = (0, 4, 9, 15)

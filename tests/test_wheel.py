@@ -117,10 +117,18 @@ def test_dump_codes_of_a_shipped_text(elsewhere: Elsewhere) -> None:
     assert [request["text_id"] for request in summary["requests"]] == ["short_01"]
 
 
+def test_a_shipped_voice_is_cloned_from_its_reference(elsewhere: Elsewhere) -> None:
+    voices = elsewhere.target / "ttsctl" / "manifests" / "voices_clone.json"
+    chosen = ("--checkpoint", "builtin-base", "--voices", str(voices), "--voice-id", "low", "--text-id", "short_01")
+    summary = elsewhere.summary("dump-codes", *chosen, *SHORT)
+    assert [request["voice"]["id"] for request in summary["requests"]] == ["low"]
+
+
 def test_an_unknown_suite_is_refused_with_the_nearest(elsewhere: Elsewhere) -> None:
     done = elsewhere.python("-m", "ttsctl", "regress", "bass")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "ttsctl: no file and no shipped suite has the name 'bass'; did you mean 'base'? known: base\n"
+    said = "ttsctl: no file and no shipped suite has the name 'bass'; did you mean 'base'? "
+    assert done.stderr == said + "known: base, base_clone\n"
     unlike = elsewhere.python("-m", "ttsctl", "regress", "nosuch")
-    assert unlike.returncode == 2 and unlike.stderr.endswith("'nosuch'; known: base\n")
+    assert unlike.returncode == 2 and unlike.stderr.endswith("'nosuch'; known: base, base_clone\n")
     assert list(elsewhere.folder.iterdir()) == []

@@ -165,7 +165,9 @@ def test_model_types_that_do_not_speak(
 
 
 def test_checkpoint_that_is_not_there(cli: Callable[..., Done], tmp_path: Path) -> None:
-    cli("synth", "hi", "--checkpoint", tmp_path / "nowhere").refused("no such folder", "give 'builtin', a folder, or")
+    cli("synth", "hi", "--checkpoint", tmp_path / "nowhere").refused(
+        "no such folder", "give 'builtin', 'builtin-base', a folder, or"
+    )
     (tmp_path / "file").write_text("")
     cli("synth", "hi", "--checkpoint", tmp_path / "file").refused("is a file", "the folder that holds config.json")
     (tmp_path / "folder").mkdir()

@@ -27,6 +27,17 @@ def test_the_shipped_base_suite() -> None:
     assert {s.gate.name for s in suite.gates if s.required} == {"codes_baseline"}
 
 
+def test_the_shipped_suite_of_cloned_voices() -> None:
+    suite = load_suite(ROOT / "suites" / "base_clone.toml")
+    texts = ("long_01", "medium_01", "medium_02", "short_01")
+    assert [case.id for case in suite.cases] == [f"{text}__{v}" for text in texts for v in ("low", "low_x_vector")]
+    assert {case.request.voice.x_vector_only for case in suite.cases} == {False, True}
+    assert suite.baseline is not None
+    assert suite.baseline.resolve() == ROOT / "manifests" / "base_clone_golden"
+    assert [s.gate.name for s in suite.gates] == [s.gate.name for s in load_suite(ROOT / "suites" / "base.toml").gates]
+    assert {s.gate.name for s in suite.gates if s.required} == {"codes_baseline"}
+
+
 def test_the_shipped_texts_are_the_five_that_were_asked_for() -> None:
     texts = {text.id: text.text for text in load_texts(ROOT / "manifests" / "texts_base.json")}
     chinese = {name for name, text in texts.items() if any("\u4e00" <= c <= "\u9fff" for c in text)}

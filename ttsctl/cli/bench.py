@@ -23,7 +23,9 @@ app = typer.Typer(help="Time decode modes, pops, or recording.", no_args_is_help
 def decode(
     checkpoint: Annotated[
         str | None,
-        typer.Option("--checkpoint", help="builtin, a folder or a hub id; default: released size, random weights."),
+        typer.Option(
+            "--checkpoint", help="builtin, builtin-base, a folder or a hub id; default: released size, random weights."
+        ),
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of random codes.")] = 48,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; the fastest of each counts.")] = 2,
@@ -69,7 +71,9 @@ def pops(
 def trace(
     checkpoint: Annotated[
         str | None,
-        typer.Option("--checkpoint", help="builtin, a folder or a hub id; default: released size, random weights."),
+        typer.Option(
+            "--checkpoint", help="builtin, builtin-base, a folder or a hub id; default: released size, random weights."
+        ),
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to speak in every run.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; medians count.")] = 6,

@@ -10,7 +10,8 @@ import typer
 OutOption = Annotated[Path, typer.Option("--out", help="Root of the run folders.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary, and nothing else, on stdout.")]
 CheckpointOption = Annotated[
-    str | None, typer.Option("--checkpoint", help="builtin, a folder or a hub id; as --set engine.checkpoint=…")
+    str | None,
+    typer.Option("--checkpoint", help="builtin, builtin-base, a folder or a hub id; as --set engine.checkpoint=…"),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")

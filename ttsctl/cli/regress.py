@@ -15,7 +15,7 @@ from ttsctl.report.console import open_console, say
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one: base.")],
+    name: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or a shipped one: base, base_clone.")],
     baseline: Annotated[
         Path | None, typer.Option("--baseline", help="Folder of an earlier run; default: the suite's baseline.")
     ] = None,

@@ -1,164 +1,50 @@
-"""Builds ``builtin``: ``python -m ttsctl.engine.model.build_builtin FOLDER`` gives the same bytes on any machine.
+"""Builds the built-in checkpoints and the references to clone; the same bytes on any machine.
 
-The network is the released one at a small size with random weights (see ``random_weights``).
+``python -m ttsctl.engine.model.build_builtin FOLDER [builtin|builtin-base|references]``. The networks are the released
+ones at a small size with random weights (see ``random_weights``).
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-from ttsctl.core.files import write_json
-from ttsctl.engine.model.random_tokenizer import SPECIALS, write_tokenizer
-from ttsctl.engine.model.random_weights import write_weights
+from ttsctl.core.errors import InputError, nearest
+from ttsctl.engine.model.random_base_configs import base_codec_config, base_config
+from ttsctl.engine.model.random_checkpoint import write_checkpoint
+from ttsctl.engine.model.random_configs import GENERATION, codec_config_json, talker_config
+from ttsctl.engine.model.random_references import write_references
+from ttsctl.engine.model.random_tokenizer import write_tokenizer
 
 # Chosen among small integers so that every draw on the base texts has a clear winner (tests hold the gaps).
 SEED = 21
-CODEBOOK = 128
-HIDDEN = 128
 END_HEAD = 5.75
-# The ids of speakers, languages and marks lie as far above the codebook as in the released vocabulary (2048 + 1024).
-RELEASED_CODEBOOK = 2048
-SPEAKERS = {
-    "serena": 3066,
-    "vivian": 3065,
-    "uncle_fu": 3010,
-    "ryan": 3061,
-    "aiden": 2861,
-    "ono_anna": 2873,
-    "sohee": 2864,
-    "eric": 2875,
-    "dylan": 2878,
-}
-DIALECTS = {"eric": "sichuan_dialect", "dylan": "beijing_dialect"}
-LANGUAGES = {
-    "chinese": 2055,
-    "english": 2050,
-    "german": 2053,
-    "italian": 2070,
-    "portuguese": 2071,
-    "spanish": 2054,
-    "japanese": 2058,
-    "korean": 2064,
-    "french": 2061,
-    "russian": 2069,
-    "beijing_dialect": 2074,
-    "sichuan_dialect": 2062,
-}
-CODEC_IDS = {
-    "codec_bos_id": 2149,
-    "codec_eos_token_id": 2150,
-    "codec_pad_id": 2148,
-    "codec_think_id": 2154,
-    "codec_nothink_id": 2155,
-    "codec_think_bos_id": 2156,
-    "codec_think_eos_id": 2157,
-}
-GENERATION = {
-    "do_sample": True,
-    "repetition_penalty": 1.05,
-    "temperature": 0.9,
-    "top_p": 1.0,
-    "top_k": 50,
-    "subtalker_dosample": True,
-    "subtalker_temperature": 0.9,
-    "subtalker_top_p": 1.0,
-    "subtalker_top_k": 50,
-    "max_new_tokens": 512,
-}
+BASE_SEED = 2
+BASE_END_HEAD = 5.75
 
 
 def build(folder: Path) -> None:
-    """Write the whole checkpoint into ``folder``: about 4 MB in the official layout."""
-    vocab_size = write_tokenizer(folder)
-    config, codec_config = talker_config(vocab_size), codec_config_json()
-    write_json(folder / "config.json", config)
-    write_json(folder / "generation_config.json", GENERATION)
-    write_json(folder / "speech_tokenizer" / "config.json", codec_config)
-    write_weights(folder, SEED, END_HEAD)
+    """Write ``builtin`` into ``folder``: about 4 MB in the official layout."""
+    config = talker_config(write_tokenizer(folder))
+    write_checkpoint(folder, config, codec_config_json(), GENERATION, SEED, END_HEAD)
 
 
-def talker_config(vocab_size: int, codebook: int = CODEBOOK) -> dict[str, Any]:
-    """config.json in the released form, at the built-in's sizes; its special ids lie above ``codebook`` ids."""
-    shift = codebook - RELEASED_CODEBOOK
-    transformer = {
-        "hidden_size": HIDDEN,
-        "intermediate_size": 2 * HIDDEN,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
-        "hidden_act": "silu",
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 1_000_000,
-        "attention_bias": False,
-        "num_code_groups": 16,
-    }
-    first = vocab_size - len(SPECIALS)
-    return {
-        "architectures": ["Qwen3TTSForConditionalGeneration"],
-        "model_type": "qwen3_tts",
-        "tokenizer_type": "qwen3_tts_tokenizer_12hz",
-        "tts_model_size": "builtin",
-        "tts_model_type": "custom_voice",
-        "im_start_token_id": first + 1,
-        "im_end_token_id": first + 2,
-        "tts_pad_token_id": first + 3,
-        "tts_bos_token_id": first + 4,
-        "tts_eos_token_id": first + 5,
-        "talker_config": {
-            **transformer,
-            **{name: number + shift for name, number in CODEC_IDS.items()},
-            "num_hidden_layers": 3,
-            "max_position_embeddings": 4096,
-            "vocab_size": codebook + 1024,
-            "text_vocab_size": vocab_size,
-            "text_hidden_size": HIDDEN,
-            "spk_id": {name: number + shift for name, number in SPEAKERS.items()},
-            "spk_is_dialect": {name: DIALECTS.get(name, False) for name in SPEAKERS},
-            "codec_language_id": {name: number + shift for name, number in LANGUAGES.items()},
-            "code_predictor_config": {
-                **transformer,
-                "num_hidden_layers": 2,
-                "max_position_embeddings": 4096,
-                "vocab_size": codebook,
-            },
-        },
-    }
+def build_base(folder: Path) -> None:
+    """Write ``builtin-base`` into ``folder``: about 2 MB, a Base checkpoint with both encoders."""
+    config = base_config(write_tokenizer(folder))
+    write_checkpoint(folder, config, base_codec_config(), GENERATION, BASE_SEED, BASE_END_HEAD)
 
 
-def codec_config_json() -> dict[str, Any]:
-    """speech_tokenizer/config.json in the released form, at the built-in's sizes."""
-    return {
-        "architectures": ["Qwen3TTSTokenizerV2Model"],
-        "model_type": "qwen3_tts_tokenizer_12hz",
-        "input_sample_rate": 24000,
-        "output_sample_rate": 24000,
-        "decode_upsample_rate": 1920,
-        "encode_downsample_rate": 1920,
-        "decoder_config": {
-            "codebook_size": CODEBOOK,
-            "codebook_dim": 64,
-            "latent_dim": 64,
-            "decoder_dim": 96,
-            "hidden_act": "silu",
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "head_dim": 16,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 4,
-            "num_hidden_layers": 2,
-            "num_quantizers": 16,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 10000,
-            "sliding_window": 24,
-            "max_position_embeddings": 8000,
-            "attention_bias": False,
-            "upsample_rates": [8, 5, 4, 3],
-            "upsampling_ratios": [2, 2],
-        },
-    }
+BUILDERS = MappingProxyType({"builtin": build, "builtin-base": build_base, "references": write_references})
+
+
+def main(folder: str, what: str = "builtin") -> None:
+    """Write one of BUILDERS into a folder. InputError for another name."""
+    if what not in BUILDERS:
+        raise InputError(f"{what!r}: not what this builds", nearest(what, list(BUILDERS)))
+    BUILDERS[what](Path(folder))
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "builtin")
+    main(*sys.argv[1:])

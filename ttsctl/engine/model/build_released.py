@@ -1,6 +1,7 @@
 """A checkpoint of a released size with random weights: the same work as the released one, without its files.
 
-``python -m ttsctl.engine.model.build_released FOLDER [0.6B|1.7B]`` writes 1.4 or 3.6 GB in the official layout.
+``python -m ttsctl.engine.model.build_released FOLDER [0.6B|1.7B] [--base]`` writes 1.4 or 3.6 GB in the official
+layout; with ``--base`` a Base checkpoint, with both encoders.
 Every tensor has the released shape except the text embedding, which has as many rows as the built-in's tokenizer has
 ids; the number of rows does not change the computation. It speaks noise and may never draw the end token: set
 ``sampling.max_new_tokens``.
@@ -14,10 +15,10 @@ from types import MappingProxyType
 from typing import Any
 
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.core.files import write_json
-from ttsctl.engine.model.build_builtin import GENERATION, RELEASED_CODEBOOK, codec_config_json, talker_config
+from ttsctl.engine.model.random_base_configs import ENCODER, without_speakers
+from ttsctl.engine.model.random_checkpoint import write_checkpoint
+from ttsctl.engine.model.random_configs import GENERATION, RELEASED_CODEBOOK, codec_config_json, talker_config
 from ttsctl.engine.model.random_tokenizer import write_tokenizer
-from ttsctl.engine.model.random_weights import write_weights
 
 SEED = 1
 # The end token's logit at these widths (see ``random_weights``): high enough to be drawn, low enough not to be always.
@@ -40,16 +41,30 @@ _CODEC = MappingProxyType(
         "sliding_window": 72,
     }
 )
+_ENCODER = MappingProxyType(
+    {
+        "codebook_dim": 256,
+        "codebook_size": RELEASED_CODEBOOK,
+        "hidden_size": 512,
+        "intermediate_size": 2048,
+        "head_dim": 64,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+        "num_hidden_layers": 8,
+        "num_filters": 64,
+        "num_quantizers": 32,
+    }
+)
 
 
-def build(folder: Path, size: str = "0.6B") -> None:
+def build(folder: Path, size: str = "0.6B", base: bool = False) -> None:
     """Write the whole checkpoint into ``folder``. InputError for a size that was not released."""
     if size not in SIZES:
         raise InputError(f"size {size!r}: not a released one", nearest(size, list(SIZES)))
-    write_json(folder / "config.json", released_config(write_tokenizer(folder), size))
-    write_json(folder / "generation_config.json", {**GENERATION, "max_new_tokens": 8192})
-    write_json(folder / "speech_tokenizer" / "config.json", released_codec())
-    write_weights(folder, SEED, END_HEAD)
+    config, codec = released_config(write_tokenizer(folder), size), released_codec()
+    if base:
+        config, codec = with_speaker_encoder(config), with_codec_encoder(codec)
+    write_checkpoint(folder, config, codec, {**GENERATION, "max_new_tokens": 8192}, SEED, END_HEAD)
 
 
 def released_config(vocab_size: int, size: str) -> dict[str, Any]:
@@ -73,5 +88,17 @@ def released_codec() -> dict[str, Any]:
     return config
 
 
+def with_speaker_encoder(config: dict[str, Any]) -> dict[str, Any]:
+    """config.json of the Base checkpoint of the same size; what ``speaker_encoder_config`` leaves out is released."""
+    width = config["talker_config"]["hidden_size"]
+    return {**without_speakers(config), "speaker_encoder_config": {"enc_dim": width, "sample_rate": 24000}}
+
+
+def with_codec_encoder(config: dict[str, Any]) -> dict[str, Any]:
+    """speech_tokenizer/config.json with the released codec's encoder."""
+    return {**config, "encoder_valid_num_quantizers": 16, "encoder_config": {**ENCODER, **_ENCODER}}
+
+
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), *sys.argv[2:3])
+    sized = [argument for argument in sys.argv[1:] if argument != "--base"]
+    build(Path(sized[0]), sized[1] if len(sized) > 1 else "0.6B", "--base" in sys.argv)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from ttsctl.engine.model.config_files import DAMAGED, read_generation, read_obje
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
 
 BUILTIN = Path(__file__).parent / "builtin"
+BUILTINS = MappingProxyType({"builtin": BUILTIN, "builtin-base": Path(__file__).parent / "builtin_base"})
 # Parts of the released checkpoints that speaking does not need: the encoders, and the quantiser's encoder side.
 SKIPPED = re.compile(r"^(speaker_encoder\.|encoder\.|decoder\.quantizer\.rvq_(first|rest)\.input_proj\.)")
 SHOWN = 4
@@ -37,7 +39,10 @@ class Checkpoint:
 
 
 def open_checkpoint(name: str) -> Checkpoint:
-    """``builtin``, a folder, or a hub id -> Checkpoint. InputError if its files are not those of Qwen3-TTS-12Hz."""
+    """``builtin``, ``builtin-base``, a folder, or a hub id -> Checkpoint.
+
+    InputError if its files are not those of Qwen3-TTS-12Hz.
+    """
     folder = _locate(name)
     config_path, codec_path = folder / "config.json", folder / "speech_tokenizer" / "config.json"
     config, codec = read_object(config_path), read_object(codec_path)
@@ -61,8 +66,8 @@ def _check_fit(sizes: TalkerSizes, codec: CodecSizes, where: Path) -> None:
 
 
 def _locate(name: str) -> Path:
-    if name == "builtin":
-        return BUILTIN
+    if name in BUILTINS:
+        return BUILTINS[name]
     try:
         folder = Path(name).expanduser()
     except RuntimeError as error:
@@ -73,7 +78,9 @@ def _locate(name: str) -> Path:
         raise InputError(f"checkpoint {name}: is a file", "give the folder that holds config.json")
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
         return _from_hub(name)
-    raise InputError(f"checkpoint {name}: no such folder", "give 'builtin', a folder, or a hub id like Qwen/NAME")
+    raise InputError(
+        f"checkpoint {name}: no such folder", "give 'builtin', 'builtin-base', a folder, or a hub id like Qwen/NAME"
+    )
 
 
 def _from_hub(name: str) -> Path:

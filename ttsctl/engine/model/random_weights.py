@@ -18,10 +18,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ttsctl.core.files import read_json, written_whole
+from ttsctl.core.files import written_whole
 from ttsctl.engine.model.codec import SpeechTokenizer
-from ttsctl.engine.model.meta_init import build_on_meta
-from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
+from ttsctl.engine.model.sizes import TalkerSizes
 from ttsctl.engine.model.talker import Codegen
 
 END_CHANNEL = 0
@@ -29,17 +28,6 @@ END_PAD = 8.0
 LOGIT_SCALE = 5.0
 OUTPUT_GAIN = 0.05
 RESIDUAL_GAIN = 0.5
-
-
-def write_weights(folder: Path, seed: int, end_head: float) -> None:
-    """Write the weights of both networks, at the sizes of the two config.json in ``folder``."""
-    own, codec = folder / "config.json", folder / "speech_tokenizer" / "config.json"
-    sizes = TalkerSizes.read(read_json(own), str(own))
-    codec_sizes = CodecSizes.read(read_json(codec), str(codec))
-    codegen = build_on_meta(lambda: Codegen(sizes))
-    write_tensors(folder / "model.safetensors", codegen_weights(codegen, sizes, seed, end_head))
-    tokenizer = build_on_meta(lambda: SpeechTokenizer(codec_sizes))
-    write_tensors(folder / "speech_tokenizer" / "model.safetensors", codec_weights(tokenizer, seed))
 
 
 def uniform(name: str, shape: tuple[int, ...], deviation: float, seed: int) -> Tensor:
