@@ -23,10 +23,18 @@ from ttsctl.core.trace import Trace, no_draws, no_prints
 BUILTIN = Path(__file__).parents[2] / "ttsctl" / "engine" / "model" / "builtin"
 CODES = np.random.default_rng(1).integers(0, 2048, (6, 16))
 TEXTS = {"schema_version": "1.0", "texts": [{"id": f"t{n}", "text": f"Text number {n}."} for n in range(3)]}
-VOICES = {"schema_version": "1.0", "voices": [{"id": "v", "speaker": "ryan", "language": "English"}]}
+VOICES = {
+    "schema_version": "1.0",
+    "voices": [
+        {"id": "v", "speaker": "ryan", "language": "English"},
+        {"id": "w", "ref_audio": "w.wav", "ref_text": "Hello.", "x_vector_only": False},
+        {"id": "x", "voice_file": "x.safetensors", "x_vector_only": True},
+    ],
+}
 SUITE = """texts = "t.json"
 voices = "v.json"
 text_ids = ["t0", "t1"]
+voice_ids = ["v"]
 runs = 3
 timeout_s = 60.5
 [stream]
@@ -41,6 +49,7 @@ mae_waveform = { operator = "<=", threshold = 1e-3, required = true }
 EXPERIMENT = """question = "q"
 texts = "t.json"
 voices = "v.json"
+voice_ids = ["v"]
 repeats = 3
 [sampling]
 policy = "greedy"
@@ -169,6 +178,28 @@ def _read_voices(path: Path) -> object:
     return load_voices(path)
 
 
+def _voice() -> bytes:
+    from ttsctl.core.voice_prompt import VoicePrompt
+    from ttsctl.engine.voice.prompt_file import write_voice
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.safetensors"
+        write_voice(path, VoicePrompt(CODES, np.ones(8, np.float32), "Hello.", "a" * 64), {"made": "here"})
+        return path.read_bytes()
+
+
+def _read_voice(path: Path) -> object:
+    from ttsctl.engine.voice.prompt_file import read_voice
+
+    return read_voice(path)
+
+
+def _read_reference(path: Path) -> object:
+    from ttsctl.engine.voice.reference import read_reference
+
+    return read_reference(path)
+
+
 def _with_texts(path: Path) -> None:
     (path.parent / "t.json").write_bytes(_json(TEXTS))
     (path.parent / "v.json").write_bytes(_json(VOICES))
@@ -244,6 +275,8 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "manifest": Reader("manifest.json", _manifest, _read_manifest),
         "baseline": Reader("baseline.json", _baseline, _read_baseline),
         "trace": Reader("trace_a.npz", partial(_saved, ".trace.npz"), _read_trace),
+        "voice": Reader("x.safetensors", _voice, _read_voice),
+        "reference": Reader("x.wav", partial(_saved, ".wav"), _read_reference),
         "wav": Reader("x.wav", partial(_saved, ".wav"), _read_audio),
         **{s: Reader(f"x{s}", partial(_saved, s), _read_codes) for s in (".npy", ".npz", ".safetensors", ".pt")},
         "checkpoint config": _checkpoint("config.json"),

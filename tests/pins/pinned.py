@@ -77,6 +77,8 @@ def summaries(folder: Path) -> Iterator[tuple[str, Any]]:
     manifests = ("--texts", named["texts"], "--voices", named["voices"])
     yield "synth", _run(folder, "synth", "Good morning.", "--speaker", "vivian", *FEW)
     yield "dump-codes", _run(folder, "dump-codes", *spoken, *manifests, "--runs", "2", "--packets", *FEW)
+    reference = (str(folder / "manifests" / "references" / "low.wav"), "--ref-text", "Hello.", "--roundtrip")
+    yield "encode", _run(folder, "encode", *reference, "--checkpoint", "builtin-base", *ONE_THREAD)
     codes = folder / "out" / "dump-codes" / "latest" / "codes_short_01_run1.npy"
     yield "compare-hash", _run(folder, "compare-hash", str(codes), str(_altered(codes, folder)))
     legacy = "old:decoder.mode=windowed,stream.left_context=25,decoder.padding=legacy"

@@ -47,6 +47,7 @@ class Command:
 COMMANDS = (
     Command("synth", "ttsctl.cli.synth", "ttsctl.report.synth:SynthSummary"),
     Command("dump-codes", "ttsctl.cli.dump_codes", "ttsctl.report.dump_codes:DumpSummary"),
+    Command("encode", "ttsctl.cli.encode", "ttsctl.report.encode:EncodeSummary"),
     Command("compare-hash", "ttsctl.cli.compare_hash", "ttsctl.report.compare_hash:CompareSummary"),
     Command("decode-ablate", "ttsctl.cli.decode_ablate", "ttsctl.ablate.summary:AblateSummary"),
     Command("pop-align", "ttsctl.cli.pop_align", "ttsctl.report.pop_align:PopAlignSummary"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ttsctl.core.engine import DecodesCodes, Engine, GeneratesCodes, SpeaksOffline
+from ttsctl.core.engine import DecodesCodes, EncodesAudio, Engine, GeneratesCodes, SpeaksOffline
 from ttsctl.core.errors import InputError
 from ttsctl.core.forensic import Forensic
 
@@ -26,6 +26,13 @@ def decoder_of(engine: Engine) -> DecodesCodes:
     if engine.capabilities.decoding and isinstance(engine, DecodesCodes):
         return engine
     raise _cannot(engine, "decode given codes")
+
+
+def encoder_of(engine: Engine) -> EncodesAudio:
+    """The engine, as one that encodes audio. InputError if it cannot."""
+    if engine.capabilities.encoding and isinstance(engine, EncodesAudio):
+        return engine
+    raise _cannot(engine, "encode audio")
 
 
 def forensic_of(engine: Engine) -> Forensic:

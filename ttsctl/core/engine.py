@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
+from ttsctl.core.encoded_audio import EncodedAudio
 from ttsctl.core.provenance import Provenance
 from ttsctl.core.request import End, Event, Packet, Request
 from ttsctl.core.run import Run
@@ -35,7 +37,7 @@ class Capabilities:
 
     codes: packets hold codes, and it is ``GeneratesCodes``. decoding: it is ``DecodesCodes``. offline: it is
     ``SpeaksOffline``. traces: it is ``core.forensic.Forensic``. seeds: a request's seed decides what it draws.
-    concurrency: how many requests it serves at once.
+    concurrency: how many requests it serves at once. encoding: it is ``EncodesAudio``.
     """
 
     codes: bool
@@ -44,6 +46,7 @@ class Capabilities:
     traces: bool
     seeds: bool
     concurrency: int = 1
+    encoding: bool = False
 
 
 class Engine(Protocol):
@@ -102,4 +105,15 @@ class DecodesCodes(Protocol):
 
     def decode_offline(self, codes: CodeArray, reference: CodeArray | None = None) -> PcmArray:
         """codes (T, Q) int64 -> pcm (frame_samples * T,) float32 in one call, always after ``reference`` if given."""
+        ...
+
+
+@runtime_checkable
+class EncodesAudio(Protocol):
+    """An engine that encodes audio, as it does the reference of a cloned voice."""
+
+    def encode(self, audio: Path) -> EncodedAudio:
+        """A wav or flac file to codes. InputError for a checkpoint without an encoder, and for audio as of
+        ``engine.voice.reference.read_reference``.
+        """
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray, clamp_notes
 from ttsctl.core.config import Config
 from ttsctl.core.delivery import chunk_samples
+from ttsctl.core.encoded_audio import EncodedAudio
 from ttsctl.core.engine import Capabilities
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.forensic import Site, Value, Values
@@ -46,6 +48,7 @@ from ttsctl.engine.switches import (
     snapshot,
 )
 from ttsctl.engine.voice.cloned import ClonedVoices
+from ttsctl.engine.voice.encode import encode_audio
 from ttsctl.engine.voice.voices import Voices
 
 
@@ -100,7 +103,7 @@ class LocalEngine:
     @property
     def capabilities(self) -> Capabilities:
         """All of them, with one request at a time."""
-        return Capabilities(codes=True, decoding=True, offline=True, traces=True, seeds=True)
+        return Capabilities(codes=True, decoding=True, offline=True, traces=True, seeds=True, encoding=True)
 
     @property
     def codegen_stage(self) -> CodegenStage:
@@ -217,6 +220,10 @@ class LocalEngine:
         ``reference``: codes (R, Q) of a cloned voice's reference to decode before them, whose audio is cut off.
         """
         return self.decode_stage.offline(codes, reference)[0]
+
+    def encode(self, audio: Path) -> EncodedAudio:
+        """See ``core.engine.EncodesAudio``."""
+        return encode_audio(self.cloned.voices, audio)
 
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         """See ``core.forensic.Forensic.record``."""

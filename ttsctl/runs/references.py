@@ -32,6 +32,8 @@ def with_references(voices: Iterable[Voice]) -> list[Voice]:
             continue
         if file not in known:
             known[file] = _audio_sha256(file) if voice.ref_audio is not None else _prompt_sha256(file)
+        if voice.voice_file is not None and not voice.x_vector_only:
+            _require_codes(voice.voice_file)
         found.append(replace(voice, ref_sha256=known[file]))
     return found
 
@@ -50,6 +52,12 @@ def check_reference_fields(voice: Voice) -> None:
     if voice.ref_audio is not None and not voice.x_vector_only and not (voice.ref_text or "").strip():
         what = f"{name}: no text of the reference, which speaking in context needs"
         raise InputError(what, "give ref_text (--ref-text), what it says, or x_vector_only (--x-vector-only)")
+
+
+def _require_codes(file: str) -> None:
+    if read_voice(Path(file)).codes is None:
+        what = f"voice file {file}: it holds an x-vector alone, without the reference's codes and text"
+        raise InputError(what, "say x_vector_only (--x-vector-only), or encode the reference again with --ref-text")
 
 
 def _audio_sha256(file: str) -> str:

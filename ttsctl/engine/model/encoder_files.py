@@ -11,6 +11,11 @@ from ttsctl.engine.model.encoder_sizes import CodecEncoderSizes, SpeakerSizes
 OTHER = "use a Base checkpoint"
 
 
+def has_speaker_encoder(path: Path) -> bool:
+    """Whether config.json describes a speaker encoder. InputError as of ``read_object``."""
+    return bool(read_object(path).get("speaker_encoder_config"))
+
+
 def read_speaker_sizes(path: Path) -> SpeakerSizes:
     """From config.json. InputError if the checkpoint has no speaker encoder, or one that this network is not."""
     config = read_object(path)

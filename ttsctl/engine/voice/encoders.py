@@ -65,17 +65,19 @@ def refuse_untrained(module: nn.Module, where: str) -> None:
 
 @dataclass(frozen=True)
 class VoiceEncoder:
-    """Both encoders; holds no voice."""
+    """Both encoders, or the codec's alone; holds no voice."""
 
-    speaker: SpeakerEncoder
+    speaker: SpeakerEncoder | None
     codec: CodecEncoder
     placement: Placement
 
     def x_vector(self, reference: ReferenceAudio, probes: CodegenProbes) -> Tensor:
-        """The x-vector (D,) float32 of a reference."""
+        """The x-vector (D,) float32 of a reference. InputError for one that is too short."""
+        speaker = self.speaker
+        assert speaker is not None, "a checkpoint without a speaker encoder clones no voice"
         probes.at("reference", 0)
         pcm = probes.value("reference.audio", self._on_device(reference))
-        sizes = self.speaker.sizes
+        sizes = speaker.sizes
         probes.at("resampling", 0)
         pcm = probes.value("reference.speaker_pcm", self._resampled(pcm, reference.sample_rate, sizes.sample_rate))
         if len(pcm) < sizes.least_samples:
@@ -83,9 +85,9 @@ class VoiceEncoder:
         probes.at("mel", 0)
         mel = probes.value("mel", log_mel(pcm, sizes.sample_rate))
         probes.at("speaker_encoder", 0)
-        weight = next(self.speaker.parameters())
-        with probes.inside("speaker_encoder", self.speaker):
-            x_vector = self.speaker(mel.to(weight.dtype)).float()
+        weight = next(speaker.parameters())
+        with probes.inside("speaker_encoder", speaker):
+            x_vector = speaker(mel.to(weight.dtype)).float()
         return probes.value("x_vector", x_vector)
 
     def codes(self, reference: ReferenceAudio, probes: CodegenProbes) -> Tensor:
@@ -102,6 +104,10 @@ class VoiceEncoder:
             latents = probes.value("codec_latents", self.codec.latents(pcm.to(weight.dtype)))
             codes = self.codec.quantizer.encode(latents, count)
         return probes.value("reference.codes", codes)
+
+    def codec_pcm(self, reference: ReferenceAudio) -> Tensor:
+        """The audio (N,) float32 of a reference at the codec's rate: what ``codes`` encodes."""
+        return self._resampled(self._on_device(reference), reference.sample_rate, self.codec.sizes.sample_rate)
 
     def _on_device(self, reference: ReferenceAudio) -> Tensor:
         return torch.from_numpy(reference.pcm).to(self.placement.codegen_device)

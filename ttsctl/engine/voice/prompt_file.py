@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,10 +37,21 @@ class VoiceHeader(BaseModel):
     provenance: dict[str, Any]
 
 
-def write_voice(path: Path, prompt: VoicePrompt, provenance: dict[str, Any]) -> None:
-    """Write a prompt with its hashes and how it was made. InputError for a name that is not ``*.safetensors``."""
+def check_voice_path(path: Path) -> None:
+    """InputError for a name that is not ``*.safetensors``, and for a file that is there and is no voice."""
     if path.suffix != SUFFIX:
         raise InputError(f"voice file {path}: expected a name ending in {SUFFIX}", f"call it {path.stem}{SUFFIX}")
+    if not os.path.lexists(path):
+        return
+    try:
+        read_voice(path)
+    except InputError as error:
+        raise InputError(f"voice file {path}: there is a file that is no voice", "choose another name") from error
+
+
+def write_voice(path: Path, prompt: VoicePrompt, provenance: dict[str, Any]) -> None:
+    """Write a prompt with its hashes and how it was made, over an earlier voice; errors as of ``check_voice_path``."""
+    check_voice_path(path)
     header = VoiceHeader(
         ref_text=prompt.ref_text,
         reference_sha256=prompt.reference_sha256,

@@ -13,6 +13,7 @@ from ttsctl.core.files import MAX_BYTES, file_sha256, open_regular
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.voice_prompt import VoicePrompt
 from ttsctl.engine.model.checkpoint import Checkpoint
+from ttsctl.engine.model.encoder_files import has_speaker_encoder
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.switches import InForce
@@ -27,8 +28,9 @@ class Voices:
     def __init__(self, checkpoint: Checkpoint, placement: Placement, in_force: InForce) -> None:
         self.checkpoint = checkpoint
         self._placement = placement
-        self._in_force = in_force
+        self.in_force = in_force
         self._encoder: VoiceEncoder | None = None
+        self._codec_alone: VoiceEncoder | None = None
         self._prompts: dict[tuple[object, ...], VoicePrompt] = {}
 
     @property
@@ -38,6 +40,16 @@ class Voices:
             codec = open_codec_encoder(self.checkpoint, self._placement)
             self._encoder = VoiceEncoder(open_speaker_encoder(self.checkpoint, self._placement), codec, self._placement)
         return self._encoder
+
+    @property
+    def codec_encoder(self) -> VoiceEncoder:
+        """The codec encoder, with the speaker encoder if the checkpoint has one. InputError without a codec encoder."""
+        if has_speaker_encoder(self.checkpoint.folder / "config.json"):
+            return self.encoder
+        if self._codec_alone is None:
+            codec = open_codec_encoder(self.checkpoint, self._placement)
+            self._codec_alone = VoiceEncoder(None, codec, self._placement)
+        return self._codec_alone
 
     def prompted(self, request: Request, probes: CodegenProbes | None = None) -> Request:
         """The request with its voice's prompt; as it is for a checkpoint that clones no voice.
@@ -72,7 +84,7 @@ class Voices:
         assert voice.ref_audio is not None, "check_voice has seen that there is one of both"
         reference = read_reference(Path(voice.ref_audio))
         _refuse_changed(voice, voice.ref_audio, reference.sha256)
-        with self._in_force, probes.attached():
+        with self.in_force, probes.attached():
             x_vector = self.encoder.x_vector(reference, probes).cpu().numpy()
             codes = None if voice.x_vector_only else self.encoder.codes(reference, probes).cpu().numpy()
             probes.pause()
