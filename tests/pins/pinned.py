@@ -97,6 +97,8 @@ def summaries(folder: Path) -> Iterator[tuple[str, Any]]:
     small = ("--checkpoint", "builtin", "--rounds", "1", *ONE_THREAD)
     yield "bench-decode", _run(folder, "bench", "decode", "--frames", "12", *small)
     yield "bench-trace", _run(folder, "bench", "trace", "--frames", "2", *small)
+    cloning = ("--checkpoint", "builtin-base", "--rounds", "1", "--seconds", "1", *ONE_THREAD)
+    yield "bench-voice", _run(folder, "bench", "voice", *cloning)
     yield "bench-pops", _run(folder, "bench", "pops", "--seconds", "1", "--align-seconds", "2")
 
 
