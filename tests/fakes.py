@@ -173,7 +173,7 @@ class FakeEngine:
         pcm = self._pcm(request, codes, streamed=False)
         return Run("offline", codes, pcm, False, None, whole_timing(100.0, 50.0, len(pcm), SAMPLE_RATE))
 
-    def decode(self, codes: CodeArray, config: Config) -> Run:
+    def decode(self, codes: CodeArray, config: Config, reference: CodeArray | None = None) -> Run:
         step, packets, at_ms = config.stream.packet_tokens, [], 0.0
         for index, start in enumerate(range(0, len(codes), step)):
             frames = len(codes[start : start + step])
@@ -183,7 +183,7 @@ class FakeEngine:
         timing = decode_timing(packets, len(packets), SAMPLE_RATE)
         return Run("decode", None, pcm_of(codes), None, None, timing, tuple(packets))
 
-    def decode_offline(self, codes: CodeArray) -> PcmArray:
+    def decode_offline(self, codes: CodeArray, reference: CodeArray | None = None) -> PcmArray:
         return pcm_of(codes)
 
     def close(self) -> None:

@@ -307,8 +307,8 @@ class DropsTheSeed(FakeEngine):
 class DecodesOther(FakeEngine):
     """Decodes other codes than it is given."""
 
-    def decode(self, codes: Any, config: Any) -> Any:
-        return super().decode(np.roll(codes, 1), config)
+    def decode(self, codes: Any, config: Any, reference: Any = None) -> Any:
+        return super().decode(np.roll(codes, 1), config, reference)
 
 
 class SpeaksWhileGenerating(FakeEngine):

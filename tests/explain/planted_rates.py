@@ -79,6 +79,7 @@ class Bench:
     engine: LocalEngine
     level: TraceLevel
     clean: Run
+    request: Request = REQUEST
 
     @classmethod
     def of(cls, frames: int, level: TraceLevel, *sets: str) -> Bench:
@@ -90,7 +91,7 @@ class Bench:
         return Side("clean", self.clean.require_codes(), self.clean.trace)
 
     def blame(self, fault: Fault) -> Outcome:
-        run = Faulty(self.engine, fault).record(REQUEST, self.level)
+        run = Faulty(self.engine, fault).record(self.request, self.level)
         return Outcome(fault, compare_traces(self.side, Side("faulty", run.require_codes(), run.trace)).first)
 
     def converges(self, outcome: Outcome) -> bool:
@@ -102,14 +103,14 @@ class Bench:
         faulty = Faulty(self.engine, outcome.fault)
         assert found is not None
         if found.is_input or not outcome.fault.once:
-            trials = graft_trials(found, self.side, lambda: clean, lambda: faulty, REQUEST)
+            trials = graft_trials(found, self.side, lambda: clean, lambda: faulty, self.request)
             if any(trial.proven for trial in trials):
                 return True
             # A last bit may be lost in rounding before it leaves its stage: then there is nothing to cure.
-            return trials[-1].proven is None and self._is_clean(faulty.record(REQUEST, self.level))
+            return trials[-1].proven is None and self._is_clean(faulty.record(self.request, self.level))
         site = Site(found.point, found.frame, found.codebook or 0, found.call)
-        value = clean.capture(REQUEST, found.point, found.frame)[site]
-        run = faulty.record(REQUEST, self.level, {site: value})
+        value = clean.capture(self.request, found.point, found.frame)[site]
+        run = faulty.record(self.request, self.level, {site: value})
         if not self._is_clean(run):
             return False
         still = compare_traces(self.side, Side("grafted", run.require_codes(), run.trace)).first

@@ -164,6 +164,23 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, value: Any, said: str
         read_trace(path)
 
 
+def test_a_trace_of_before_the_stages_of_a_voice_is_read(tmp_path: Path) -> None:
+    """Stages are known by name: what was stage 1 of 7 then is another number now."""
+    trace = some_trace()
+    path = write_trace(tmp_path, "a", trace)
+    older = ("text", "prompt", "talker", "draw", "predictor", "codec", "packetiser")
+    arrays = arrays_of(path) | {"stages": np.array(older)}
+    for side in ("codegen", "decode"):
+        arrays[f"{side}_stage"] = np.arange(7, dtype=np.uint8)
+    np.savez_compressed(path, **arrays)
+    again = read_trace(path)
+    assert [STAGES[number] for number in again.codegen.stage] == list(older)
+    assert again.codegen.stage.dtype == np.uint8
+    np.savez_compressed(path, **(arrays | {"stages": np.array((*older[:-1], "singing"))}))
+    with pytest.raises(InputError, match="stages: expected reference"):
+        read_trace(path)
+
+
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_a_damaged_file_is_an_input_error_or_reads(

@@ -94,6 +94,13 @@ def test_decode_variants_share_the_file_and_keep_what_they_vary(
         ablate_codes(tmp_path / "codes.npy", [], [], only, several)
 
 
+def test_a_baseline_that_is_older_than_a_key_has_its_default(tmp_path: Path) -> None:
+    record = json.loads((SHIPPED / "baseline.json").read_text())
+    assert record["config"]["decoder"].pop("reference") == "always"
+    (tmp_path / "baseline.json").write_text(json.dumps(record))
+    assert config_of_file(tmp_path, None, []) == config_of_file(SHIPPED, None, [])
+
+
 @pytest.mark.parametrize("source", [SHIPPED, SHIPPED / "baseline.json"])
 def test_the_shipped_baseline_is_a_config_file(source: Path) -> None:
     suite = load_suite(REPO / "suites" / "base.toml")

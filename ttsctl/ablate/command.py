@@ -24,14 +24,15 @@ def run_decode_ablate(
     config_file: Path | None,
     sets: Sequence[str],
     out: Path,
+    ref_codes: Path | None = None,
 ) -> tuple[AblateSummary, Path]:
     """Decode the codes at ``codes`` in every variant and write the run folder under ``out``.
 
     Returns the summary and the folder. ``added``: further variants. ``only``: the variants to keep. ``checkpoint``,
-    ``config_file`` and ``sets`` change all variants. Errors as of ``ablate_codes``, and InputError for an unwritable
-    folder.
+    ``config_file`` and ``sets`` change all variants. ``ref_codes``: those of a cloned voice's
+    reference. Errors as of ``ablate_codes``, and InputError for an unwritable folder.
     """
-    found = ablate_codes(codes, chosen_sets(checkpoint, sets), list(added), list(only), config_file)
+    found = ablate_codes(codes, chosen_sets(checkpoint, sets), list(added), list(only), config_file, ref_codes)
     summary = summarise(found)
     with run_folder(out, AblateSummary) as run:
         write_ablation_files(found, run.path)

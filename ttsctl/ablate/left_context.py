@@ -46,8 +46,12 @@ class _Packets:
         return int(found[0]) if len(found) else None
 
 
-def left_context_too_short(reference: Side, test: Side, residual: Residual) -> Finding:
-    """Whether the aligned residual looks, packet by packet of ``test``, as it does when the left context is cut."""
+def left_context_too_short(reference: Side, test: Side, residual: Residual, first_has_past: bool = False) -> Finding:
+    """Whether the aligned residual looks, packet by packet of ``test``, as it does when the left context is cut.
+
+    ``first_has_past``: the reference of a cloned voice comes before the first packet, and every packet begins anew to
+    differ, so that the first can lack its past too.
+    """
     if len(test.seams) == 0:
         return Finding(NAME, False, "no seams", {"seams": 0})
     found = _packets(reference.pcm, test, residual)
@@ -67,8 +71,9 @@ def left_context_too_short(reference: Side, test: Side, residual: Residual) -> F
         "late_over_early": decay.late_over_early,
         "decay_samples": decay.samples,
     }
-    # The first packet has no left context, so it cannot lack any.
-    holds = first > 0 and bool(at_start[first]) and share >= MIN_SHARE
+    # Without a reference the first packet has no left context, so it cannot lack any.
+    lacks = first > 0 or first_has_past
+    holds = lacks and bool(at_start[first]) and share >= MIN_SHARE
     return Finding(
         NAME, holds, _words(test, residual, first, later, decay) if holds else _why_not(first, share), evidence
     )
@@ -141,17 +146,25 @@ def _folded(test: Side, residual: Residual, packets: Index) -> Float:
 
 def _words(test: Side, residual: Residual, first: int, later: np.ndarray, decay: _Decay) -> str:
     seam_s = test.starts[first] / SAMPLE_RATE
-    enough, less = (_frame(test, residual, packet) for packet in (first - 1, first))
+    enough = _frame(test, residual, first - 1) if first else 0
+    less = _frame(test, residual, first)
     start = (
         f"left context too short: the first {first} of {len(test.starts)} packets agree, and from the seam at "
         f"{seam_s:.3f} s on {int(later.sum())} of {len(later)} differ from their first samples on"
     )
+    if first == 0:
+        start = (
+            f"left context too short: {int(later.sum())} of {len(later)} packets differ from their first samples on, "
+            "the first too, whose past is the reference"
+        )
     if decay.samples is not None:
         tail = f"; the difference decays to a tenth within {1000 * decay.samples / SAMPLE_RATE:.0f} ms after each seam"
     elif decay.decays:
         tail = f"; the difference decays after each seam, to {decay.late_over_early:.0%} by the packet's end"
     else:
         tail = "; it does not fall within a packet"
+    if first == 0:
+        return f"{start}{tail}"
     return f"{start}{tail} (the context had at least {enough} and fewer than {less} frames)"
 
 

@@ -49,12 +49,15 @@ class ComparedPair:
     residual: Residual | None
 
 
-def compare_pairs(decodes: Sequence[MeasuredDecode]) -> tuple[ComparedPair, ...]:
-    """Compare all pairs, in the order of the decodes; in a pair, a decode of a single packet is ``a``."""
-    return tuple(_compare(a, b) for a, b in combinations(decodes, 2))
+def compare_pairs(decodes: Sequence[MeasuredDecode], cloned: bool = False) -> tuple[ComparedPair, ...]:
+    """Compare all pairs, in the order of the decodes; in a pair, a decode of a single packet is ``a``.
+
+    ``cloned``: the codes are of a cloned voice, whose reference may be missing.
+    """
+    return tuple(_compare(a, b, cloned) for a, b in combinations(decodes, 2))
 
 
-def _compare(a: MeasuredDecode, b: MeasuredDecode) -> ComparedPair:
+def _compare(a: MeasuredDecode, b: MeasuredDecode, cloned: bool) -> ComparedPair:
     # The seams to examine are those of the decode that has several packets.
     if len(a.side.seams) and not len(b.side.seams):
         a, b = b, a
@@ -67,7 +70,7 @@ def _compare(a: MeasuredDecode, b: MeasuredDecode) -> ComparedPair:
     durations = (len(a.side.pcm) / a.sample_rate, len(b.side.pcm) / b.sample_rate)
     pops = (a.pops or PopReport(()), b.pops or PopReport(()))
     alignment = align_pops_on_path(path, a.sample_rate, durations, *pops)
-    return ComparedPair(_figures(a, b, residual, alignment), residual)
+    return ComparedPair(_figures(a, b, residual, alignment, cloned), residual)
 
 
 def _without_audio(a: str, b: str, reason: str) -> PairFigures:
@@ -88,7 +91,9 @@ def _without_audio(a: str, b: str, reason: str) -> PairFigures:
     )
 
 
-def _figures(a: MeasuredDecode, b: MeasuredDecode, residual: Residual, alignment: PopAlignment) -> PairFigures:
+def _figures(
+    a: MeasuredDecode, b: MeasuredDecode, residual: Residual, alignment: PopAlignment, cloned: bool
+) -> PairFigures:
     common = min(len(a.side.pcm), len(b.side.pcm))
     difference = np.abs(a.side.pcm[:common].astype(np.float64) - b.side.pcm[:common])
     at = int(difference.argmax())
@@ -106,6 +111,6 @@ def _figures(a: MeasuredDecode, b: MeasuredDecode, residual: Residual, alignment
         corrected_largest_at_s=None if corrected_at is None else corrected_at / b.sample_rate,
         alignment=alignment,
         seams=tuple(seam_energies(residual, b.side, b.sample_rate)),
-        explanation=explain_difference(a.side, b.side, residual, len(alignment.matches), alignment.chance),
+        explanation=explain_difference(a.side, b.side, residual, len(alignment.matches), alignment.chance, cloned),
         reason=None,
     )

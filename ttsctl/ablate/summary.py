@@ -78,6 +78,9 @@ class AblateSummary(Summary):
     codes: str
     codes_sha256: str
     frames: int
+    ref_codes: str | None = Field(description="codes of a cloned voice's reference, decoded before; null without")
+    ref_codes_sha256: str | None
+    ref_frames: int | None
     clamped: int = Field(description="ids that determinism.clamp_codes moved into range")
     variants_left_out: list[str] = Field(description="added by --variant, and not named by --only")
     code_jumps: JumpDistribution | None = Field(description="null for one frame")
@@ -102,6 +105,9 @@ def summarise(found: Ablation) -> AblateSummary:
         codes=found.codes,
         codes_sha256=found.codes_sha256,
         frames=found.frames,
+        ref_codes=None if found.reference is None else found.reference.label,
+        ref_codes_sha256=None if found.reference is None else found.reference.sha256,
+        ref_frames=None if found.reference is None else len(found.reference.codes),
         clamped=max(variant.decode.clamped for variant in found.variants),
         variants_left_out=list(found.left_out),
         code_jumps=found.jumps.overall,

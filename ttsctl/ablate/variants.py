@@ -1,4 +1,4 @@
-"""The decode variants of a run: the five defaults and those that ``--variant`` adds."""
+"""The decode variants of a run: the five defaults, three for a reference, and those that ``--variant`` adds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ DEFAULTS = (
     "C_windowed_0:decoder.mode=windowed,stream.left_context=0",
     "D_cached:decoder.mode=cached",
     "E_incremental:decoder.mode=incremental",
+)
+# With the codes of a cloned voice's reference. All others decode after it, as ``always`` does.
+OF_REFERENCE = tuple(
+    f"{name}:decoder.mode=incremental,decoder.reference={how}"
+    for name, how in (("F_reference_always", "always"), ("G_reference_first", "first"), ("H_reference_none", "none"))
 )
 # One decoder is loaded, with one checkpoint, device and precision, so a variant may change only how it is called.
 TABLES = ("decoder", "stream")
@@ -39,14 +44,19 @@ class Plan:
         return [f"--variant {names}: not decoded, because --only does not name it"] if names else []
 
 
-def plan_variants(base: list[str], added: list[str], only: list[str], over: ConfigSource | None = None) -> Plan:
+def plan_variants(
+    base: list[str], added: list[str], only: list[str], over: ConfigSource | None = None, cloned: bool = False
+) -> Plan:
     """The variants by name, in order. Each one's settings override ``base``, and that overrides ``over``.
+
+    ``cloned``: with those of a reference.
 
     InputError for a setting that cannot be, a name that is taken or not known, and fewer than two variants.
     """
     plan: dict[str, Config] = {}
     names = []
-    for text in [*DEFAULTS, *added]:
+    shipped = (*DEFAULTS, *OF_REFERENCE) if cloned else DEFAULTS
+    for text in [*shipped, *added]:
         name, sets = _parse(text)
         if name in plan:
             raise InputError(f"--variant {name}: expected a new name, got one that is taken", "choose another name")
@@ -58,7 +68,7 @@ def plan_variants(base: list[str], added: list[str], only: list[str], over: Conf
     kept = {name: config for name, config in plan.items() if not only or name in only}
     if len(kept) < 2:
         raise InputError(f"--only: expected two variants or more to compare, got {len(kept)}", "name another")
-    return Plan(kept, tuple(name for name in names[len(DEFAULTS) :] if name not in kept))
+    return Plan(kept, tuple(name for name in names[len(shipped) :] if name not in kept))
 
 
 def _parse(text: str) -> tuple[str, list[str]]:

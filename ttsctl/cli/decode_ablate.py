@@ -24,6 +24,10 @@ def command(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only these variants; may be repeated.")
     ] = None,
+    ref_codes: Annotated[
+        Path | None,
+        typer.Option("--ref-codes", metavar="CODES", help="Codes of a cloned voice's reference, or its voice file."),
+    ] = None,
     checkpoint: CheckpointOption = None,
     config_file: ConfigOption = None,
     sets: SetOption = None,
@@ -37,6 +41,8 @@ def command(
     # Imported here so that --help does not pay for it.
     from ttsctl.ablate.command import render, run_decode_ablate
 
-    summary, home = run_decode_ablate(codes, variants or (), only or (), checkpoint, config_file, sets or (), out)
+    summary, home = run_decode_ablate(
+        codes, variants or (), only or (), checkpoint, config_file, sets or (), out, ref_codes
+    )
     render(summary, open_console())
     finish(summary, home, as_json)

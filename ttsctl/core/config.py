@@ -86,13 +86,18 @@ class StreamConfig:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """How codes become audio."""
+    """How codes become audio.
+
+    ``reference``: which packets of a cloned voice are decoded after the reference's codes. "first" and "none" are
+    faults of other servers, to be compared with; a voice without codes, and the offline decode, know no difference.
+    """
 
     __pydantic_config__ = STRICT
     mode: DecodeMode = "incremental"
     transformer: Literal["cache", "window", "full"] = "cache"
     stages: Literal["full", "pre_transformer", "conv_only", "noop"] = "full"
     padding: Literal["causal", "legacy"] = "causal"
+    reference: Literal["always", "first", "none"] = "always"
 
 
 @dataclass(frozen=True)

@@ -92,10 +92,14 @@ class SpeaksOffline(Protocol):
 class DecodesCodes(Protocol):
     """An engine that decodes codes that it is given."""
 
-    def decode(self, codes: CodeArray, config: Config) -> Run:
-        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``."""
+    def decode(self, codes: CodeArray, config: Config, reference: CodeArray | None = None) -> Run:
+        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``.
+
+        ``reference``: codes (R, Q) of a cloned voice's reference, decoded before them as ``decoder.reference`` says;
+        its audio is cut off, and the time that it takes is not counted.
+        """
         ...
 
-    def decode_offline(self, codes: CodeArray) -> PcmArray:
-        """codes (T, Q) int64 -> pcm (frame_samples * T,) float32 in one call."""
+    def decode_offline(self, codes: CodeArray, reference: CodeArray | None = None) -> PcmArray:
+        """codes (T, Q) int64 -> pcm (frame_samples * T,) float32 in one call, always after ``reference`` if given."""
         ...

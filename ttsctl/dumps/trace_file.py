@@ -62,10 +62,11 @@ def read_trace(path: Path) -> Trace:
     except NUMPY_ERRORS as error:
         raise InputError(f"trace {path}: no readable trace: {what_numpy_said(error)}", RECORD_AGAIN) from error
     _check_version(path, arrays)
+    numbers = _stage_numbers(path, arrays)
     level = str(arrays.get("level", ""))
     if level not in _LEVELS:
         raise InputError(f"trace {path}: level: expected one of {', '.join(_LEVELS)}, got {level!r}", RECORD_AGAIN)
-    sides = [_prints(path, arrays, side) for side in _SIDES]
+    sides = [_prints(path, arrays, side, numbers) for side in _SIDES]
     return Trace(level, _draws(path, arrays), *sides)  # type: ignore[arg-type]  # checked against the levels
 
 
@@ -91,9 +92,14 @@ def _check_version(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     if version is None or version.shape != () or version.dtype.kind not in "iu" or int(version) != TRACE_VERSION:
         found = "none" if version is None else repr(version.tolist())
         raise InputError(f"trace {path}: expected version {TRACE_VERSION}, got {found}", RECORD_AGAIN)
-    stages = arrays.get("stages", np.empty(0))
-    if tuple(stages.tolist()) != STAGES:
-        raise InputError(f"trace {path}: stages: expected {', '.join(STAGES)}", RECORD_AGAIN)
+
+
+def _stage_numbers(path: Path, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """The index in STAGES of each stage of the file: an older trace has fewer of them, in the same order."""
+    names = arrays.get("stages", np.empty(0)).tolist()
+    if not names or names != [stage for stage in STAGES if stage in names]:
+        raise InputError(f"trace {path}: stages: expected {', '.join(STAGES)}, or some of them", RECORD_AGAIN)
+    return np.array([STAGES.index(name) for name in names], np.uint8)
 
 
 def _draws(path: Path, arrays: dict[str, NDArray[Any]]) -> Draws:
@@ -103,7 +109,7 @@ def _draws(path: Path, arrays: dict[str, NDArray[Any]]) -> Draws:
     return Draws(**found)
 
 
-def _prints(path: Path, arrays: dict[str, NDArray[Any]], side: str) -> Prints:
+def _prints(path: Path, arrays: dict[str, NDArray[Any]], side: str, numbers: NDArray[np.uint8]) -> Prints:
     plain = no_prints()
     names = [field.name for field in fields(Prints) if field.name != "points"]
     found = {name: _column(path, arrays, f"{side}_{name}", getattr(plain, name)) for name in names}
@@ -112,7 +118,8 @@ def _prints(path: Path, arrays: dict[str, NDArray[Any]], side: str) -> Prints:
     if points is None or points.ndim != 1 or points.dtype.kind != "U":
         raise InputError(f"trace {path}: {side}_points: expected names", RECORD_AGAIN)
     _check_range(path, f"{side}_point", found["point"], len(points))
-    _check_range(path, f"{side}_stage", found["stage"], len(STAGES))
+    _check_range(path, f"{side}_stage", found["stage"], len(numbers))
+    found["stage"] = numbers[found["stage"]]
     return Prints(tuple(points.tolist()), **found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from ttsctl.core.audio import PcmArray
 from ttsctl.core.codes import CodeArray, clamp_notes
 from ttsctl.core.config import Config
 from ttsctl.core.delivery import chunk_samples
-from ttsctl.core.engine import Capabilities, EngineInfo
+from ttsctl.core.engine import Capabilities
 from ttsctl.core.errors import CannotJudge
 from ttsctl.core.forensic import Site, Value, Values
 from ttsctl.core.request import End, Event, Packet, Request
@@ -31,21 +31,19 @@ from ttsctl.engine.cuda_handover import refuse_sync
 from ttsctl.engine.decode.deliver import deliver
 from ttsctl.engine.decode.stage import DecodeStage, Decoding
 from ttsctl.engine.decode.variants import decode_variant
+from ttsctl.engine.description import describe_engine
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
 from ttsctl.engine.model.checkpoint import Checkpoint, open_checkpoint
-from ttsctl.engine.placement import describe_placement, place, refuse_unavailable
-from ttsctl.engine.provenance import engine_provenance
+from ttsctl.engine.placement import place, refuse_unavailable
 from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
 from ttsctl.engine.recording.recorder import Recorder
 from ttsctl.engine.switches import (
     codegen_switches,
     decoder_switches,
     describe_switches,
-    read_workspace,
     set_workspace,
     snapshot,
-    threads_chosen_by,
 )
 from ttsctl.engine.voice.cloned import ClonedVoices
 from ttsctl.engine.voice.voices import Voices
@@ -97,7 +95,7 @@ class LocalEngine:
         self.plan = plan_sampling(config.sampling, checkpoint.generation)
         self.cloned = ClonedVoices(voices, decode_stage)
         self._codegen = codegen
-        self.info = self._describe()
+        self.info = describe_engine(config, checkpoint, self.plan, decode_stage, self._codegen_in_force())
 
     @property
     def capabilities(self) -> Capabilities:
@@ -205,9 +203,12 @@ class LocalEngine:
         timing = whole_timing(code_ms, clock.now_ms() - code_ms, len(pcm), self.info.sample_rate)
         return Run("offline", codes, pcm, end.truncated, end.seed, timing, notes=notes, clamped=clamped, prompt=use)
 
-    def decode(self, codes: CodeArray, config: Config) -> Run:
-        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``."""
-        return decode_variant(self.decode_stage, codes, config, self.info.sample_rate)
+    def decode(self, codes: CodeArray, config: Config, reference: CodeArray | None = None) -> Run:
+        """codes (T, Q) int64 in packets, as ``decoder`` and ``stream`` of ``config`` say: a run of kind ``decode``.
+
+        ``reference``: codes (R, Q) of a cloned voice's reference, decoded before them as ``decoder.reference`` says.
+        """
+        return decode_variant(self.decode_stage, codes, config, self.info.sample_rate, reference)
 
     @torch.inference_mode()
     def decode_offline(self, codes: CodeArray, reference: CodeArray | None = None) -> PcmArray:
@@ -262,51 +263,17 @@ class LocalEngine:
             return self._codegen.source(replace(request, prompt=None) if records else request, clock)
         return InlineSource(self._codegen, request, clock, probes)
 
+    def _codegen_in_force(self) -> dict[str, object]:
+        """The switches of code generation, as they are read back where it runs."""
+        if isinstance(self._codegen, CodegenWorker):
+            return self._codegen.ready()
+        with self._codegen.in_force:
+            return describe_switches(snapshot())
+
     def _held_switches(self) -> contextlib.AbstractContextManager[object]:
         """With two threads the switches stay in force from the request's start to its end."""
         held = self.config.stream.overlap == "thread"
         return self.decode_stage.in_force if held else contextlib.nullcontext()
-
-    def _describe(self) -> EngineInfo:
-        sizes, codec = self.checkpoint.sizes, self.checkpoint.codec_sizes
-        with self.decode_stage.in_force:
-            decoder_in_force = describe_switches(snapshot())
-            provenance = engine_provenance(self.checkpoint)
-        return EngineInfo(
-            codebook_size=codec.codebook_size,
-            num_codebooks=codec.num_quantizers,
-            sample_rate=codec.sample_rate,
-            frame_samples=codec.samples_per_frame,
-            model_type=sizes.model_type,
-            speakers=tuple(sorted(sizes.speakers)),
-            languages=tuple(sorted(sizes.languages)),
-            in_force=self._in_force(decoder_in_force),
-            provenance=provenance,
-        )
-
-    def _in_force(self, decoder_in_force: dict[str, object]) -> dict[str, object]:
-        """What is in force, read back: the switches of code generation at the top, those of the decoder apart."""
-        if isinstance(self._codegen, CodegenWorker):
-            codegen_in_force = self._codegen.ready()
-        else:
-            with self._codegen.in_force:
-                codegen_in_force = describe_switches(snapshot())
-        return {
-            **describe_placement(self.placement),
-            **codegen_in_force,
-            "decoder_switches": decoder_in_force,
-            "cublas_workspace": read_workspace(),
-            "threads_chosen_by": threads_chosen_by(self.config),
-            "interop_threads": torch.get_num_interop_threads(),
-            "overlap": self.config.stream.overlap,
-            "sync": self.config.stream.sync,
-            "sampling": {
-                "draw": self.plan.talker.draw,
-                "max_new_tokens": self.plan.max_new_tokens,
-                "talker": asdict(self.plan.talker),
-                "predictor": asdict(self.plan.predictor),
-            },
-        }
 
 
 def _end(

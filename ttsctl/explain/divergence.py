@@ -15,6 +15,44 @@ _CODEC_POINT = "codec."
 _BETWEEN = {"self_attn": "rotation, KV state or attention", "mlp": "activation and product"}
 # The modules that take ids, one for each codebook: there it shows first that the decoder was given other ids.
 _TAKES_IDS = "._codebook"
+_STAGE_WORDS = {
+    "reference": "reference audio",
+    "speaker_encoder": "speaker encoder",
+    "codec_encoder": "codec encoder",
+}
+# Where one stage serves several branches, or takes what another made: which of its values it is. The speaker encoder's
+# branch (resampling, mel, x-vector) and the codec encoder's (resampling, latents, codes) run side by side.
+_POINT_WORDS = {
+    "reference.speaker_pcm": "for the speaker encoder",
+    "reference.codec_pcm": "for the codec encoder",
+    "codec_latents": "latents",
+    "reference.codes": "codes",
+    "prompt.x_vector": "x-vector",
+    "prompt.ref_codes": "reference codes",
+}
+# What each value of a voice's encoding is, beside its point.
+_VALUE_WORDS = {
+    "reference.audio": "the reference's samples, as read from its file",
+    "reference.speaker_pcm": "the reference at the speaker encoder's rate",
+    "reference.codec_pcm": "the reference at the codec encoder's rate",
+    "mel": "the log-mel spectrogram",
+    "x_vector": "the x-vector",
+    "codec_latents": "the latents that the quantiser takes",
+    "reference.codes": "the reference's codes",
+    "prompt.x_vector": "the voice's x-vector as the prompt takes it, from the encoder or a voice file",
+    "prompt.ref_codes": "the reference's codes as the prompt takes them, from the encoder or a voice file",
+}
+# How the paths of modules start.
+_MODULES = ("talker.model.", "talker.code", "talker.text", "decoder.", "speaker_encoder.", "codec_encoder.")
+# They are computed without a network, so no trace says more of them.
+_WITHOUT_MODULES = {
+    "reference.audio",
+    "reference.speaker_pcm",
+    "reference.codec_pcm",
+    "mel",
+    "prompt.x_vector",
+    "prompt.ref_codes",
+}
 _NOT_RECORDED = "what computed them was not recorded (record.trace = 'modules' does)"
 _DRAW_CULPRIT = {
     "logits": "the processing of the logits (penalty, temperature, top_k, top_p, reserved ids): it was fed the same",
@@ -68,7 +106,7 @@ def divergence_of_values(prints: Prints, found: PrintAlignment, level: TraceLeve
     reason = None
     if found.unmatched is not None:
         reason = f"before it only one of the runs computed {found.unmatched.point}: their paths differ"
-    label = _stage_label(stage, codebook)
+    label = _stage_label(stage, codebook, prints.points[prints.point[row]])
     if stage == "codec":
         label = " ".join(filter(None, [label, _codec_stage(prints, row)]))
     return Divergence(
@@ -109,7 +147,7 @@ def _at_unmatched(found: UnmatchedValue) -> Divergence:
     reason = f"only {'A' if found.in_a else 'B'} has this value"
     return Divergence(
         stage=stage,
-        label=_stage_label(stage, found.codebook),
+        label=_stage_label(stage, found.codebook, found.point),
         frame=found.frame,
         codebook=_codebook_of(stage, found.codebook),
         point=found.point,
@@ -117,17 +155,22 @@ def _at_unmatched(found: UnmatchedValue) -> Divergence:
         call=0,
         inputs_equal=None,
         reason=reason,
-        culprit=f"{found.point}; {reason}, and all that both have is equal",
+        culprit=f"{_named(found.point)}; {reason}, and all that both have is equal",
     )
 
 
-def _stage_label(stage: str, codebook: int) -> str:
-    """A stage in words; ``codebook`` numbers the predictor's steps and the draws."""
+def _stage_label(stage: str, codebook: int, point: str = "") -> str:
+    """A stage in words; ``codebook`` numbers the predictor's steps and the draws, ``point`` tells its values apart."""
     if stage == "predictor":
         return f"predictor step {codebook}"
     if stage == "draw":
         return f"draw {codebook}" if codebook else "group-0 draw"
-    return stage
+    return " ".join(filter(None, [_STAGE_WORDS.get(stage, stage), _POINT_WORDS.get(point)]))
+
+
+def _named(point: str) -> str:
+    """A point, and what it is in words where its name alone does not say."""
+    return f"{point}, {_VALUE_WORDS[point]}" if point in _VALUE_WORDS else point
 
 
 def _codebook_of(stage: str, codebook: int) -> int | None:
@@ -155,21 +198,24 @@ def _value_culprit(prints: Prints, row: int, level: TraceLevel, reason: str | No
     """What computed the value of ``row``, in words; ``reason``: why its inputs may differ."""
     point = prints.points[prints.point[row]]
     if reason is not None:
-        return f"{point}; {reason}"
+        return f"{_named(point)}; {reason}"
     if prints.is_input[row] and point.endswith(_TAKES_IDS):
         return f"the ids given to {point}; those drawn were equal: what hands codes to the decoder is the culprit"
     if prints.is_input[row]:
         return f"{_between_modules(prints, row)}; all before it was equal: it is the culprit"
     if level == "modules" and not _is_module(point):
-        return f"{point}; all before it was equal: it is the culprit"
+        return f"{_named(point)}; all before it was equal: it is the culprit"
+    if level == "stages" and point not in _WITHOUT_MODULES:
+        inside = "the stage's inputs were equal: the culprit is inside (record.trace = 'modules' says where)"
+        return f"{_named(point)}; {inside}"
     if level == "stages":
-        return f"{point}; the stage's inputs were equal: the culprit is inside (record.trace = 'modules' says where)"
+        return f"{_named(point)}; all before it was equal: it is the culprit"
     return f"{point}; its inputs were equal: it is the culprit"
 
 
 def _is_module(point: str) -> bool:
     """Whether a point is a module's path: it starts with a network's name and goes deeper than a stage's own point."""
-    return point.startswith(("talker.model.", "talker.code", "talker.text", "decoder."))
+    return point.startswith(_MODULES)
 
 
 def _between_modules(prints: Prints, row: int) -> str:

@@ -21,6 +21,11 @@ from ttsctl.explain.draws import ids_alone
 # The points at which values leave a stage. A graft of text would be another request, and no value follows from the
 # packetiser's: neither is grafted whole.
 _STAGE_OUTPUTS = {
+    "reference": ("reference.audio",),
+    "resampling": ("reference.speaker_pcm", "reference.codec_pcm"),
+    "mel": ("mel",),
+    "speaker_encoder": ("x_vector",),
+    "codec_encoder": ("reference.codes",),
     "prompt": ("prompt",),
     "talker": ("talker.hidden", "talker.logits"),
     "draw": ("draw",),

@@ -14,13 +14,23 @@ from ttsctl.core.timing import whole_timing
 from ttsctl.runs.check_codes import check_fit
 
 
-def run_decode(engine: Engine, codes: CodeArray, label: str, config: Config | None = None) -> Run:
+def run_decode(
+    engine: Engine,
+    codes: CodeArray,
+    label: str,
+    config: Config | None = None,
+    reference: tuple[CodeArray, str] | None = None,
+) -> Run:
     """codes (T, Q) int64 in packets, as ``config`` or else the engine's own says -> a run of kind ``decode``.
 
-    InputError unless they fit the checkpoint; ``label`` names them in it.
+    ``reference``: the codes (R, Q) of a cloned voice's reference, and their label. InputError unless all fit the
+    checkpoint; ``label`` names the codes in it.
     """
     check_fit(engine, codes, label)
-    return _with_clamped(decoder_of(engine).decode(codes, config or engine.config), engine, codes)
+    if reference is not None:
+        check_fit(engine, *reference)
+    before = None if reference is None else reference[0]
+    return _with_clamped(decoder_of(engine).decode(codes, config or engine.config, before), engine, codes)
 
 
 def run_decode_offline(engine: Engine, codes: CodeArray, label: str) -> Run:

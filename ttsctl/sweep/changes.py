@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,27 @@ class Changes:
     def voice(self) -> Voice | None:
         """The cloned voice; None for the file's voices. InputError as of ``requests.cloned_voice``."""
         return cloned_voice(self.cloned) if self.cloned.given else None
+
+    def updates(self, matrix: Mapping[str, Any], measure: Sequence[Measure]) -> dict[str, Any]:
+        """The keys of an experiment that change, with paths that are relative to the working folder made absolute.
+
+        ``matrix`` (dotted keys) and ``measure`` are what the file has of those that are added to.
+        """
+        updates: dict[str, Any] = {"matrix": {**matrix, **parse_vary(self.vary)}, "measure": [*measure, *self.measure]}
+        # Another file does not have the ids of the experiment's.
+        if self.texts is not None:
+            updates |= {"texts": str(self.texts.absolute()), "text_ids": None}
+        if self.voices is not None:
+            updates |= {"voices": str(self.voices.absolute()), "voice_ids": None}
+        if self.text_ids:
+            updates["text_ids"] = list(self.text_ids)
+        if self.voice_ids:
+            updates["voice_ids"] = list(self.voice_ids)
+        if self.isolation is not None:
+            updates["isolation"] = self.isolation
+        if self.codes:
+            updates["codes"] = [str(path.absolute()) for path in self.codes]
+        return updates
 
     def as_told(self) -> dict[str, Any]:
         """What was asked for by its name, for the summary; nothing for what the file decides."""

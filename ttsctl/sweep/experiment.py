@@ -76,7 +76,7 @@ from ttsctl.runs.texts import (
     load_cases,
     load_texts,
 )
-from ttsctl.sweep.changes import NO_CHANGES, Changes, parse_vary
+from ttsctl.sweep.changes import NO_CHANGES, Changes
 from ttsctl.sweep.conclusions import Conclusion, read_conclusion
 from ttsctl.sweep.conditions import MAX_CONDITIONS, Condition, Settings, check_sources, cross, flat
 from ttsctl.sweep.given_codes import NO_CODES, CodeSet, read_given_codes
@@ -189,7 +189,8 @@ def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
     where = f"experiment {path}"
     raw, table = read_toml_bytes(path, "experiment")
     config_tables = {key: table.pop(key) for key in CONFIG_TABLES if key in table}
-    read = _changed(_validated(table, where), changes)
+    read = _validated(table, where)
+    read = read.model_copy(update=changes.updates(flat(read.matrix), read.measure))
     codes = read_given_codes([path.parent / name for name in _listed(read.codes)]) if read.codes else NO_CODES
     conditions = _conditions(read, where)
     names = [condition.name for condition in conditions]
@@ -217,26 +218,6 @@ def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
         codes=codes,
     )
     return check_runs(experiment)
-
-
-def _changed(read: _ExperimentTable, changes: Changes) -> _ExperimentTable:
-    """The table with what the command line says, whose paths are relative to the working folder."""
-    updates: dict[str, Any] = {"matrix": {**flat(read.matrix), **parse_vary(changes.vary)}}
-    # Another file does not have the ids of the experiment's.
-    if changes.texts is not None:
-        updates |= {"texts": str(changes.texts.absolute()), "text_ids": None}
-    if changes.voices is not None:
-        updates |= {"voices": str(changes.voices.absolute()), "voice_ids": None}
-    if changes.text_ids:
-        updates["text_ids"] = list(changes.text_ids)
-    if changes.voice_ids:
-        updates["voice_ids"] = list(changes.voice_ids)
-    if changes.isolation is not None:
-        updates["isolation"] = changes.isolation
-    updates["measure"] = [*read.measure, *changes.measure]
-    if changes.codes:
-        updates["codes"] = [str(path.absolute()) for path in changes.codes]
-    return read.model_copy(update=updates)
 
 
 def _reference(read: _ExperimentTable, conditions: Sequence[Condition], where: str) -> str:

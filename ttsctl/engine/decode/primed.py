@@ -7,8 +7,8 @@ from collections import OrderedDict
 import torch
 
 from ttsctl.core.codes import CodeArray
+from ttsctl.engine.decode.reference import primed_session, session_after
 from ttsctl.engine.decode.session import Session
-from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.decode.stage import DecodeStage, check_codes
 from ttsctl.engine.recording.probes import DecodeProbes
 
@@ -23,6 +23,11 @@ class PrimedSessions:
         self._stage = stage
         self._kept: OrderedDict[str, Session] = OrderedDict()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether any packet is decoded after the reference."""
+        return self._stage.config.decoder.reference != "none"
+
     def has(self, sha256: str) -> bool:
         """Whether the state after these codes is kept."""
         return sha256 in self._kept
@@ -31,16 +36,18 @@ class PrimedSessions:
     def session(self, codes: CodeArray, sha256: str, probes: DecodeProbes) -> Session:
         """A session after the codes (R, Q) int64 of a reference, whose audio is dropped; ``sha256``: theirs.
 
-        A copy of a kept state has the bits of a new one. InputError for an id out of range.
+        A copy of a kept state has the bits of a new one.
+
+        ``decoder.reference`` may let later packets forget the reference. InputError for an id out of range.
         """
         if sha256 not in self._kept:
             stage = self._stage
             checked, _ = check_codes(codes, 0, stage.codebook_size, stage.config)
             with stage.in_force:
-                session = new_session(stage.decoder, stage.config)
-                session.prime(torch.from_numpy(checked).to(stage.placement.decoder_device))
-            self._kept[sha256] = session
+                on_device = torch.from_numpy(checked).to(stage.placement.decoder_device)
+                self._kept[sha256] = primed_session(stage.decoder, stage.config, on_device)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(sha256)
-        return self._kept[sha256].fork(probes)
+        with self._stage.in_force:
+            return session_after(self._kept[sha256], self._stage.decoder, self._stage.config, probes)

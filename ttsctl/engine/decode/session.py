@@ -112,6 +112,12 @@ class Session(ABC):
         self._primed += len(codes)
         self.calls = 0
 
+    def skip(self, codes: Tensor) -> None:
+        """The first frames (n, Q) of the stream, as ``push``, but nobody wants their audio. For a fresh session."""
+        self._prime(codes)
+        self._frames += len(codes)
+        self.calls = 0
+
     def fork(self, probes: DecodeProbes | None = None) -> Session:
         """A session of its own that goes on from here, recorded by ``probes``."""
         other = copy.copy(self)

@@ -14,31 +14,48 @@ from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.run import Run
 from ttsctl.core.timing import PacketTiming, decode_timing, packet_stalls
+from ttsctl.engine.decode.reference import primed_session, session_after
+from ttsctl.engine.decode.session import Session
 from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.codec import CodecDecoder
+from ttsctl.engine.recording.probes import DecodeProbes
 
 
 @torch.inference_mode()
-def decode_variant(stage: DecodeStage, codes: CodeArray, config: Config, sample_rate: int) -> Run:
+def decode_variant(
+    stage: DecodeStage, codes: CodeArray, config: Config, sample_rate: int, reference: CodeArray | None = None
+) -> Run:
     """Decode codes (T, Q) int64 as ``config.decoder`` and ``config.stream`` say, on the stage's loaded decoder.
+
+    ``reference``: codes (R, Q) of a reference before them, which ``decoder.reference`` gives to all packets, the first
+    or none. It is decoded before the clock starts.
 
     The first packet is decoded once before the clock starts, so that no variant pays for warming up. No packet waits
     for its codes. The last entry of ``packets`` is the flush, without frames, if that gave any audio.
     """
-    checked = codes
-    if stage.config.determinism.clamp_codes:
-        checked = np.clip(codes, 0, stage.codebook_size - 1)
-    frames = torch.from_numpy(np.ascontiguousarray(checked)).to(stage.placement.decoder_device)
-    packets = frames.split(config.stream.packet_tokens)
+    before_them = None if reference is None else _on_device(stage, reference)
+    packets = _on_device(stage, codes).split(config.stream.packet_tokens)
     legacy, before = (table.decoder.padding == "legacy" for table in (config, stage.config))
     with stage.in_force, _padding(stage.decoder, legacy, before):
-        _decode(stage.decoder, config, packets[:1])
-        pieces, times, calls = _decode(stage.decoder, config, packets)
+        _decode(_session(stage.decoder, config, before_them), packets[:1])
+        pieces, times, calls = _decode(_session(stage.decoder, config, before_them), packets)
     pcm = np.concatenate([np.zeros(0, np.float32), *pieces])
     timings = _packet_times([len(packet) for packet in packets], pieces, times)
     timing = decode_timing(timings, calls, sample_rate)
     return Run("decode", None, pcm, None, None, timing, timings, packet_stalls=packet_stalls(timings))
+
+
+def _on_device(stage: DecodeStage, codes: CodeArray) -> torch.Tensor:
+    if stage.config.determinism.clamp_codes:
+        codes = np.clip(codes, 0, stage.codebook_size - 1)
+    return torch.from_numpy(np.ascontiguousarray(codes)).to(stage.placement.decoder_device)
+
+
+def _session(decoder: CodecDecoder, config: Config, reference: torch.Tensor | None) -> Session:
+    if reference is None:
+        return new_session(decoder, config)
+    return session_after(primed_session(decoder, config, reference), decoder, config, DecodeProbes())
 
 
 def _packet_times(frames: list[int], pieces: list[PcmArray], times: list[float]) -> tuple[PacketTiming, ...]:
@@ -60,11 +77,8 @@ def _padding(decoder: CodecDecoder, legacy: bool, before: bool) -> Iterator[None
         decoder.set_legacy(before)
 
 
-def _decode(
-    decoder: CodecDecoder, config: Config, packets: tuple[torch.Tensor, ...]
-) -> tuple[list[PcmArray], list[float], int]:
+def _decode(session: Session, packets: tuple[torch.Tensor, ...]) -> tuple[list[PcmArray], list[float], int]:
     """PCM and ms of each packet, then of the flush if it gave any audio; and the number of decoder calls."""
-    session = new_session(decoder, config)
     pieces: list[PcmArray] = []
     times: list[float] = []
     for packet in [*packets, None]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ttsctl.core.trace import Draws, Prints, TraceLevel, no_draws, no_prints
 from ttsctl.engine.codegen.sampling import Sampler
 from ttsctl.engine.model.talker import Talker
 from ttsctl.engine.recording.draw_log import DrawLog
 from ttsctl.engine.recording.fingerprint_log import stage_number
-from ttsctl.engine.recording.hooks import Hook, ProbedModule, talker_modules
+from ttsctl.engine.recording.hooks import Hook, ProbedModule, encoder_modules, hooked, talker_modules
 from ttsctl.engine.recording.interventions import Interventions, Jitter
 from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.recording.recorder_base import RecorderBase
@@ -51,6 +52,16 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
         if self._fingerprint_log is not None:
             self._fingerprint_log.at(stage_number(stage), frame, codebook)
 
+    def inside(self, name: str, network: nn.Module) -> AbstractContextManager[None]:
+        """Hooks the encoder's modules. They are not jittered: the noise is that of code generation from one prompt."""
+        return hooked(
+            [
+                (module, self._hook(module, jittered=False))
+                for module in encoder_modules(network, name)
+                if (module.is_leaf and self._level == "modules") or module.path in self._interventions.points
+            ]
+        )
+
     def value(self, point: str, value: Tensor) -> Tensor:
         value = self._interventions.apply(point, *self._place, value)
         if self._fingerprint_log is not None:
@@ -74,20 +85,21 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
         draws = self._draws.draws() if self._draws is not None else no_draws()
         return draws, self._fingerprint_log.prints() if self._fingerprint_log is not None else no_prints()
 
-    def _hook(self, module: ProbedModule) -> Hook:
+    def _hook(self, module: ProbedModule, jittered: bool = True) -> Hook:
         """Alters the module's output and, at the level "modules", records what it took and gave.
 
         This runs at every call of every module, so what does not change is looked up beforehand.
         """
         log = self._fingerprint_log if module.is_leaf and self._level == "modules" else None
         point = 0 if log is None else log.point(module.path)
-        altered = self._jitter is not None or module.path in self._interventions.points
+        jitter = self._jitter if jittered else None
+        altered = jitter is not None or module.path in self._interventions.points
         recent, this_thread = self._recent, threading.get_ident
 
         def hook(taken: Tensor, output: Tensor) -> Tensor | None:
             if self._thread != this_thread():
                 return None
-            result = self._altered(module.path, output) if altered else output
+            result = self._altered(module.path, output, jitter) if altered else output
             if log is not None:
                 if id(taken) not in recent.ids:
                     log.add(point, True, taken)
@@ -97,6 +109,6 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
 
         return hook
 
-    def _altered(self, point: str, value: Tensor) -> Tensor:
-        moved = value if self._jitter is None else self._jitter.move(value)
+    def _altered(self, point: str, value: Tensor, jitter: Jitter | None) -> Tensor:
+        moved = value if jitter is None else jitter.move(value)
         return self._interventions.apply(point, *self._place, moved)

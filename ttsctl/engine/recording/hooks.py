@@ -40,6 +40,11 @@ def talker_modules(talker: nn.Module) -> list[ProbedModule]:
     return [ProbedModule(path, module, _is_leaf(module)) for path, module in _named(talker, "talker")]
 
 
+def encoder_modules(encoder: nn.Module, name: str) -> list[ProbedModule]:
+    """Every module of a voice's encoder, under paths that start with ``name``."""
+    return [ProbedModule(path, module, _is_leaf(module)) for path, module in _named(encoder, name)]
+
+
 def codec_modules(decoder: CodecDecoder) -> list[ProbedModule]:
     """Every module of the codec decoder, under paths that start with ``decoder.``"""
     rows, stages = _rows_a_frame(decoder), _stage_points(decoder)

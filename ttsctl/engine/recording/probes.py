@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ttsctl.core.forensic import Site
 from ttsctl.core.trace import Draws, Prints, no_draws, no_prints
@@ -35,6 +35,10 @@ class CodegenProbes:
 
     def at(self, stage: str, frame: int, codebook: int = 0) -> None:
         """What is computed from now until ``pause`` or the next ``at`` is of this stage, frame and codebook."""
+
+    def inside(self, name: str, network: nn.Module) -> AbstractContextManager[None]:
+        """Surrounds what a voice's encoder computes; paths of its modules start with ``name``."""
+        return nullcontext()
 
     def pause(self) -> None:
         """The generation pauses: what runs now on this network belongs to another request."""

@@ -33,8 +33,10 @@ class ClonedVoices:
     def session(
         self, request: Request, use: PromptUse | None, clock: Clock, probes: DecodeProbes
     ) -> tuple[Session | None, PromptUse | None]:
-        """A session after the reference's codes, and what the voice took so far; None for a request without codes."""
+        """A session after the reference's codes, and what the voice took so far; None if nothing follows them."""
         if use is None or request.prompt is None or request.prompt.codes is None or use.hashes.codes is None:
+            return None, use
+        if not self._primed.wanted:
             return None, use
         kept, started = self._primed.has(use.hashes.codes), clock.now_ms()
         session = self._primed.session(request.prompt.codes, use.hashes.codes, probes)

@@ -84,7 +84,9 @@ class VoiceEncoder:
         mel = probes.value("mel", log_mel(pcm, sizes.sample_rate))
         probes.at("speaker_encoder", 0)
         weight = next(self.speaker.parameters())
-        return probes.value("x_vector", self.speaker(mel.to(weight.dtype)).float())
+        with probes.inside("speaker_encoder", self.speaker):
+            x_vector = self.speaker(mel.to(weight.dtype)).float()
+        return probes.value("x_vector", x_vector)
 
     def codes(self, reference: ReferenceAudio, probes: CodegenProbes) -> Tensor:
         """The codes (R, Q) int64 of a reference: R = ceil(seconds · 12.5)."""
@@ -95,9 +97,11 @@ class VoiceEncoder:
         pcm = probes.value("reference.codec_pcm", self._resampled(pcm, reference.sample_rate, rate))
         probes.at("codec_encoder", 0)
         weight = next(self.codec.parameters())
-        latents = probes.value("codec_latents", self.codec.latents(pcm.to(weight.dtype)))
         count = self.codec.sizes.valid_quantizers
-        return probes.value("reference.codes", self.codec.quantizer.encode(latents, count))
+        with probes.inside("codec_encoder", self.codec):
+            latents = probes.value("codec_latents", self.codec.latents(pcm.to(weight.dtype)))
+            codes = self.codec.quantizer.encode(latents, count)
+        return probes.value("reference.codes", codes)
 
     def _on_device(self, reference: ReferenceAudio) -> Tensor:
         return torch.from_numpy(reference.pcm).to(self.placement.codegen_device)
