@@ -122,9 +122,9 @@ def test_the_stages_of_a_voice_and_what_a_second_costs() -> None:
     for stage in bench.stages:
         assert 0 < stage.fastest_ms <= stage.ms <= stage.slowest_ms
         if stage.stage == "copy":
-            assert stage.ms_a_second is None and stage.wall_x_realtime is None
+            assert stage.reference_second_ms is None and stage.wall_x_realtime is None
         else:
-            assert stage.ms_a_second == pytest.approx(stage.ms / 0.5)
+            assert stage.reference_second_ms == pytest.approx(stage.ms / 0.5)
             assert stage.wall_x_realtime == pytest.approx(500 / stage.ms)
 
 

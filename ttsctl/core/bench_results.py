@@ -111,7 +111,7 @@ class TraceBench:
 class VoiceStage:
     """What one stage of cloning a voice takes, in wall ms: the median, fastest and slowest round.
 
-    ``ms_a_second`` of reference, and ``wall_x_realtime``, its inverse; None for what does not go with its length.
+    ``reference_second_ms``: per second of reference, and ``wall_x_realtime``, its inverse; None for a copy.
     """
 
     __pydantic_config__ = CHECKED
@@ -119,7 +119,7 @@ class VoiceStage:
     ms: float
     fastest_ms: float
     slowest_ms: float
-    ms_a_second: float | None
+    reference_second_ms: float | None
     wall_x_realtime: float | None
 
 

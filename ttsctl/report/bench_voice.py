@@ -12,7 +12,7 @@ from ttsctl.core.metric import definitions_of
 from ttsctl.report.console import print_notes
 from ttsctl.report.summary import Summary
 
-_DEFINED = ("ms_a_second", "wall_x_realtime", "voice_stage")
+_DEFINED = ("reference_second_ms", "wall_x_realtime", "voice_stage")
 
 
 class BenchVoiceSummary(Summary):
@@ -54,7 +54,9 @@ def render_voice(summary: BenchVoiceSummary, console: Console) -> None:
         table.add_column(name, justify="right")
     for stage in summary.stages:
         whole = (f"{ms:.2f}" for ms in (stage.ms, stage.fastest_ms, stage.slowest_ms))
-        each = ("–" if value is None else f"{value:.1f}" for value in (stage.ms_a_second, stage.wall_x_realtime))
+        each = (
+            "–" if value is None else f"{value:.1f}" for value in (stage.reference_second_ms, stage.wall_x_realtime)
+        )
         table.add_row(stage.stage, *whole, *each)
     console.print(table)
     print_notes(console, summary.notes)
