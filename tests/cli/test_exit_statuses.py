@@ -40,6 +40,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "bench decode": ("--frames", "4", *SMALL),
     "bench pops": ("--seconds", "1", "--align-seconds", "2"),
     "bench trace": ("--frames", "1", *SMALL),
+    "bench voice": ("--checkpoint", "builtin-base", "--rounds", "1", "--seconds", "1", *ONE_THREAD),
     "schema": ("synth",),
 }
 LIGHT = ("compare-hash", "pop-align", "schema")
@@ -57,6 +58,7 @@ BROKEN: dict[str, tuple[str, ...]] = {
     "bench decode": ("--frames", "x"),
     "bench pops": ("--seconds", "x"),
     "bench trace": ("--frames", "x"),
+    "bench voice": ("--seconds", "x"),
     "schema": ("empty",),
 }
 NAMES = [command.name for command in COMMANDS]

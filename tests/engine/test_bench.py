@@ -20,8 +20,10 @@ from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.engine.bench.decode_bench import bench_decode, full_packets, growth_of
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec
+from ttsctl.engine.bench.voice_bench import bench_voice
 from ttsctl.engine.model.codec import SpeechTokenizer
 from ttsctl.report.bench import BenchDecodeSummary, BenchPopsSummary, summarise_decode, summarise_pops
+from ttsctl.report.bench_voice import BenchVoiceSummary
 
 CHECKPOINT = str(Path(__file__).parents[1] / "data" / "oracle" / "projected")
 FRAMES = 30
@@ -113,6 +115,28 @@ def test_alignment_target_goes_with_its_length() -> None:
     assert [(target.limit, target.held) for target in summary.targets] == [(100.0, True), (2.5, False)]
 
 
+def test_the_stages_of_a_voice_and_what_a_second_costs() -> None:
+    bench = bench_voice(Config(), "builtin-base", seconds=0.5, rounds=2)
+    assert bench.frames == 7
+    assert [stage.stage for stage in bench.stages] == ["speaker_encoder", "codec_encoder", "prime", "copy"]
+    for stage in bench.stages:
+        assert 0 < stage.fastest_ms <= stage.ms <= stage.slowest_ms
+        if stage.stage == "copy":
+            assert stage.reference_second_ms is None and stage.wall_x_realtime is None
+        else:
+            assert stage.reference_second_ms == pytest.approx(stage.ms / 0.5)
+            assert stage.wall_x_realtime == pytest.approx(500 / stage.ms)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "seconds", "says"),
+    [("builtin-base", 0.0, "0.1 to 300 s"), ("builtin", 1.0, "no codec encoder")],
+)
+def test_a_voice_that_cannot_be_cloned_is_refused(checkpoint: str, seconds: float, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        bench_voice(Config(), checkpoint, seconds)
+
+
 def test_random_codec_is_made_from_its_seed_alone() -> None:
     transformer = replace(RELEASED_CODEC.transformer, hidden_size=16, intermediate_size=16, num_hidden_layers=1)
     small = replace(RELEASED_CODEC, transformer=transformer, codebook_size=8, codebook_dim=8, latent_dim=16)
@@ -136,11 +160,12 @@ def test_random_codec_is_made_from_its_seed_alone() -> None:
     ("arguments", "model"),
     [
         (["decode", "--checkpoint", CHECKPOINT, "--frames", "8", "--rounds", "1"], BenchDecodeSummary),
+        (["voice", "--checkpoint", "builtin-base", "--seconds", "1", "--rounds", "2"], BenchVoiceSummary),
         (["pops", "--seconds", "2", "--align-seconds", "4"], BenchPopsSummary),
     ],
 )
 def test_command_prints_its_summary_alone(
-    arguments: list[str], model: type[BenchDecodeSummary | BenchPopsSummary], tmp_path: Path
+    arguments: list[str], model: type[BenchDecodeSummary | BenchVoiceSummary | BenchPopsSummary], tmp_path: Path
 ) -> None:
     app = typer.Typer()
     app.add_typer(bench_cli.app, name="bench")

@@ -57,6 +57,17 @@ def test_settings_of_the_same_key_in_two_tables_are_named_whole(tmp_path: Path) 
     )
 
 
+def test_a_condition_of_some_voices_has_only_their_cases(tmp_path: Path) -> None:
+    chosen = '[[condition]]\nname = "all"\n[[condition]]\nname = "some"\nvoice_ids = ["ryan"]\n'
+    experiment = load_experiment(write_experiment(tmp_path, chosen))
+    both, some = experiment.conditions
+    assert experiment.cases_of(both) == experiment.cases
+    assert [case.request.voice.id for case in experiment.cases_of(some)] == ["ryan"] * len(experiment.cases)
+    assert experiment.run_count == experiment.repeats * 2 * len(experiment.cases)
+    with pytest.raises(InputError, match=r"condition 'some': voice_ids: no voice.*'rian'; did you mean 'ryan'"):
+        load_experiment(write_experiment(tmp_path, chosen.replace("ryan", "rian")))
+
+
 def test_without_conditions_there_is_one(tmp_path: Path) -> None:
     experiment = load_experiment(write_experiment(tmp_path))
     assert [c.name for c in experiment.conditions] == ["base"] and experiment.reference == "base"

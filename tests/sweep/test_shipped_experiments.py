@@ -48,6 +48,10 @@ NAMES = (
     "overlap_process",
     "vary",
     "vary_decode",
+    "clone_modes",
+    "reference_priming",
+    "reference_length",
+    "clone_offline_paths",
 )
 # Only the first one is run where slow tests are left out.
 FIRST_QUICK = [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
@@ -122,7 +126,7 @@ def test_on_the_builtin_checkpoint(name: str) -> None:
             assert needs and "CUDA device" in row.skipped
         else:
             assert row.value("errors") == 0, row.first_error
-            assert row.value("runs") == experiment.repeats * len(experiment.cases)
+            assert row.value("runs") == experiment.repeats * len(experiment.cases_of(condition))
     for judgement in result.judgements:
         assert judgement.reason, judgement.conclusion.question
         assert judgement.outcome in _expected(result, judgement), (judgement.conclusion.question, judgement.reason)

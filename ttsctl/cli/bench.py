@@ -1,4 +1,4 @@
-"""``ttsctl bench``: times the decode modes, the detector and alignment of pops, and recording on this machine."""
+"""``ttsctl bench``: times decode modes, the detector and alignment of pops, recording, and cloning on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ttsctl.report.summary import Summary
 
 S = TypeVar("S", bound="Summary")
-app = typer.Typer(help="Time decode modes, pops, or recording.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Time decode modes, pops, recording, or cloning.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("decode")
@@ -93,6 +93,34 @@ def trace(
         return summarise_trace(bench_trace(config, checkpoint, frames, rounds, seed, _tell), config)
 
     _report(BenchTraceSummary, measure, render_trace, out, as_json)
+
+
+@app.command("voice")
+def voice(
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint", help="builtin-base, a folder or a hub id; default: released size, random weights."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Length of the reference, in s.")] = 5.0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times over; medians count.")] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random weights.")] = 0,
+    sets: SetOption = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Time what cloning a voice costs: both encoders, priming the decoder, and copying its state."""
+    from ttsctl.engine.bench.voice_bench import bench_voice
+    from ttsctl.report.bench_voice import BenchVoiceSummary, render_voice, summarise_voice
+    from ttsctl.runs.resolve_config import resolve_config
+
+    config = resolve_config(None, None, sets or [])
+
+    def measure() -> BenchVoiceSummary:
+        return summarise_voice(bench_voice(config, checkpoint, seconds, rounds, seed, _tell), config)
+
+    _report(BenchVoiceSummary, measure, render_voice, out, as_json)
 
 
 def _report(

@@ -107,6 +107,35 @@ class TraceBench:
     provenance: Provenance
 
 
+@dataclass(frozen=True)
+class VoiceStage:
+    """What one stage of cloning a voice takes, in wall ms: the median, fastest and slowest round.
+
+    ``reference_second_ms``: per second of reference, and ``wall_x_realtime``, its inverse; None for a copy.
+    """
+
+    __pydantic_config__ = CHECKED
+    stage: str
+    ms: float
+    fastest_ms: float
+    slowest_ms: float
+    reference_second_ms: float | None
+    wall_x_realtime: float | None
+
+
+@dataclass(frozen=True)
+class VoiceBench:
+    """The stages of cloning a voice from a reference of ``seconds``, which are ``frames`` of codes."""
+
+    network: str
+    seconds: float
+    frames: int
+    rounds: int
+    stages: tuple[VoiceStage, ...]
+    in_force: dict[str, object]
+    provenance: Provenance
+
+
 def with_relative_costs(modes: Iterable[ModeTime]) -> tuple[ModeTime, ...]:
     """The modes with ``relative_cost`` over oneshot's ``frame_ms``; None if either is missing."""
     modes = tuple(modes)

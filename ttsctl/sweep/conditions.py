@@ -27,6 +27,7 @@ class Condition:
     """Settings over the base, and the kind of run. ``codes_of``: the condition whose codes a decode run decodes.
 
     Codes that the experiment brings along come before those of a condition. ``crossed``: it goes through the matrix.
+    ``voice_ids``: of the experiment's voices, those that speak under it; empty for all.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Condition:
     codes_of: str | None = None
     requires: tuple[Requirement, ...] = ()
     crossed: bool = True
+    voice_ids: tuple[str, ...] = ()
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

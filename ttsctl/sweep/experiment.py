@@ -29,6 +29,7 @@ set = { "stream.overlap" = "thread" }        # "null" puts a setting back to its
 run = "stream"                               # offline, codegen (nothing is decoded), decode, decode_offline
 requires = "cuda"                            # two_cuda, "cuda >= 2", "cores >= 2", or a list; unmet: skipped, not run
 matrix = true                                # false: it goes through none of the combinations
+voice_ids = ["vivian"]                       # default: all of the experiment's; its others do not speak under it
 
 [[condition]]
 name = "decode_again"
@@ -117,6 +118,16 @@ class Experiment:
         """
         return any(conclusion.about_times for conclusion in self.conclusions)
 
+    def cases_of(self, condition: Condition) -> tuple[Case, ...]:
+        """The cases that run under a condition: all, or those of its voices."""
+        chosen = condition.voice_ids
+        return tuple(case for case in self.cases if not chosen or case.request.voice.id in chosen)
+
+    @property
+    def run_count(self) -> int:
+        """The runs of all conditions together."""
+        return self.repeats * sum(len(self.cases_of(condition)) for condition in self.conditions)
+
     @property
     def varied(self) -> set[str]:
         """The settings in which the conditions differ."""
@@ -146,6 +157,7 @@ class _ConditionTable(_Closed):
     codes_of: str | None = None
     requires: str | list[str] = []
     matrix: bool = True
+    voice_ids: list[str] = []
 
 
 class _ConclusionTable(_Closed):
@@ -197,6 +209,7 @@ def load_experiment(path: Path, changes: Changes = NO_CHANGES) -> Experiment:
     cases = codes.cases() or _cases(read, path.parent, where, changes.voice())
     if not cases:
         raise InputError(f"{where}: expected at least one text and one voice, got none", "name some by id")
+    _check_voices(conditions, cases, where)
     experiment = Experiment(
         name=read.name or path.stem,
         question=read.question,
@@ -253,6 +266,7 @@ def _conditions(read: _ExperimentTable, where: str) -> tuple[Condition, ...]:
             run=table.run,
             codes_of=table.codes_of,
             crossed=table.matrix,
+            voice_ids=tuple(table.voice_ids),
             requires=tuple(
                 parse_requirement(mark, f"{where}: condition {table.name!r}")
                 for mark in [*common, *_listed(table.requires)]
@@ -264,6 +278,16 @@ def _conditions(read: _ExperimentTable, where: str) -> tuple[Condition, ...]:
     conditions = cross(given, _settings(read.matrix, f"{where}: matrix"), bare, where)
     check_sources(conditions, where, given=bool(read.codes))
     return conditions
+
+
+def _check_voices(conditions: Sequence[Condition], cases: Sequence[Case], where: str) -> None:
+    """InputError for a condition's voice that the experiment does not have."""
+    known = list(dict.fromkeys(case.request.voice.id for case in cases))
+    for condition in conditions:
+        for voice in condition.voice_ids:
+            if voice not in known:
+                what = f"{where}: condition {condition.name!r}: voice_ids: no voice of the experiment is {voice!r}"
+                raise InputError(what, nearest(voice, known))
 
 
 def _listed(one_or_more: str | list[str]) -> list[str]:

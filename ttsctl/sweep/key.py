@@ -21,7 +21,8 @@ def sweep_key(experiment: Experiment, configs: Mapping[str, Config], checkpoints
     ``checkpoints``: the state of each checkpoint by name, from ``checkpoint_state``.
     """
     conditions = [
-        [c.name, c.run, c.codes_of, [str(r) for r in c.requires], configs[c.name].sha256] for c in experiment.conditions
+        [c.name, c.run, c.codes_of, c.voice_ids, [str(r) for r in c.requires], configs[c.name].sha256]
+        for c in experiment.conditions
     ]
     cases = [[case.id, case.request.to_dict()] for case in experiment.cases]
     how = [experiment.isolation, experiment.warmup, experiment.timeout_s, experiment.measure]

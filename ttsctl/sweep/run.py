@@ -73,7 +73,9 @@ class _JobRunner:
 
     def of(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
         """The jobs of a condition, case by case."""
-        return [self._job(condition, case, repeat) for case in self._experiment.cases for repeat in repeats]
+        return [
+            self._job(condition, case, repeat) for case in self._experiment.cases_of(condition) for repeat in repeats
+        ]
 
     def speaking(self, condition: Condition, repeats: Sequence[int]) -> list[Job]:
         """The jobs of a condition that makes codes. They are skipped where the experiment brings codes along."""
@@ -165,9 +167,7 @@ class _JobRunner:
     def _finish(self, result: JobResult) -> None:
         self._done[result.id] = result
         if self._progress is not None:
-            experiment = self._experiment
-            total = len(experiment.conditions) * len(experiment.cases) * experiment.repeats
-            self._progress(result.condition, len(self._done), total)
+            self._progress(result.condition, len(self._done), self._experiment.run_count)
 
 
 def _skipped(job: Job, why: str) -> JobResult:

@@ -68,8 +68,10 @@ def time_interval(relation: Relation, runs_of: RunsOf, paired: bool) -> TimeInte
         return None
     if len(timed) == 2 and (paired or relation.left.condition == relation.right.condition) and _each_once(timed):
         together = timed[0].times.index.intersection(timed[1].times.index)
-        timed = [_Side(side.term, side.percent, side.times.loc[together]) for side in timed]
-        paired = True
+        # Conditions of different voices have no case in common.
+        paired = len(together) > 0
+        if paired:
+            timed = [_Side(side.term, side.percent, side.times.loc[together]) for side in timed]
     else:
         paired = False
     few = next((why for side in timed if (why := side.why_few())), None)

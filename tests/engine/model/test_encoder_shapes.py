@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.released import SHAPES
 from ttsctl.core.errors import InputError
+from ttsctl.engine.model.build_released import (
+    released_codec,
+    released_config,
+    with_codec_encoder,
+    with_speaker_encoder,
+)
 from ttsctl.engine.model.codec_encoder import CodecEncoderNetwork
 from ttsctl.engine.model.encoder_sizes import CodecEncoderSizes, SpeakerSizes
 from ttsctl.engine.model.meta_init import build_on_meta
+from ttsctl.engine.model.sizes import TalkerSizes
 from ttsctl.engine.model.speaker_encoder import SpeakerNetwork
 
 RELEASED: dict[str, dict[str, list[int]]] = json.loads((SHAPES.parent / "encoder_shapes.json").read_text())
@@ -57,6 +65,23 @@ def _shapes(module: Any) -> dict[str, list[int]]:
 def test_speaker_encoder(release: str, width: int) -> None:
     sizes = SpeakerSizes.read({"speaker_encoder_config": {"enc_dim": width, "sample_rate": 24000}}, "config.json")
     assert _shapes(build_on_meta(lambda: SpeakerNetwork(sizes))) == RELEASED[release]
+
+
+@pytest.mark.parametrize("size", ["0.6B", "1.7B"])
+def test_a_random_base_checkpoint_has_the_released_encoders(size: str) -> None:
+    config = with_speaker_encoder(released_config(1362, size))
+    speaker, codec = SpeakerSizes.read(config, "config.json"), with_codec_encoder(released_codec())
+    assert _shapes(build_on_meta(lambda: SpeakerNetwork(speaker))) == RELEASED[f"{size}-Base"]
+    assert CodecEncoderSizes.read(codec, "config.json") == CodecEncoderSizes.read(CODEC, "config.json")
+    talker = TalkerSizes.read(config, "config.json")
+    assert (talker.model_type, talker.speakers, talker.dialects) == ("base", {}, {})
+    assert talker == replace(
+        TalkerSizes.read(released_config(1362, size), "config.json"),
+        model_type="base",
+        speakers={},
+        dialects={},
+        languages=talker.languages,
+    )
 
 
 def test_codec_encoder() -> None:

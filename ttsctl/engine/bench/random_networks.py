@@ -7,10 +7,19 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from ttsctl.engine.model.build_released import released_codec, released_config
+from ttsctl.engine.model.build_released import (
+    released_codec,
+    released_config,
+    with_codec_encoder,
+    with_speaker_encoder,
+)
 from ttsctl.engine.model.codec import SpeechTokenizer
+from ttsctl.engine.model.codec_encoder import CodecEncoder, CodecEncoderNetwork
+from ttsctl.engine.model.encoder_sizes import CodecEncoderSizes, SpeakerSizes
 from ttsctl.engine.model.meta_init import build_on_meta
+from ttsctl.engine.model.random_encoder_weights import codec_encoder_weights, speaker_weights
 from ttsctl.engine.model.sizes import CodecSizes, TalkerSizes
+from ttsctl.engine.model.speaker_encoder import SpeakerEncoder, SpeakerNetwork
 from ttsctl.engine.model.talker import Codegen, Talker
 
 RELEASED_CODEC = CodecSizes.read(released_codec(), "the released configuration")
@@ -41,6 +50,17 @@ def random_codec(sizes: CodecSizes, seed: int, device: torch.device, dtype: torc
     weights = {name: _codec_weight(name, t.shape, generator) for name, t in codec.state_dict().items()}
     weights[f"decoder.decoder.{len(codec.decoder.decoder) - 1}.conv.weight"] *= OUTPUT_GAIN
     return _with_weights(codec, weights, device, dtype)
+
+
+def random_encoders(seed: int, device: torch.device, dtype: torch.dtype) -> tuple[SpeakerEncoder, CodecEncoder]:
+    """Both encoders of the released 0.6B-Base, with random weights from ``seed``."""
+    where = "the released configuration"
+    speaker_sizes = SpeakerSizes.read(with_speaker_encoder(released_config(1, "0.6B")), where)
+    codec_sizes = CodecEncoderSizes.read(with_codec_encoder(released_codec()), where)
+    speaker = build_on_meta(lambda: SpeakerNetwork(speaker_sizes))
+    codec = build_on_meta(lambda: CodecEncoderNetwork(codec_sizes))
+    made = _with_weights(speaker, speaker_weights(speaker, seed), device, dtype)
+    return made.speaker_encoder, _with_weights(codec, codec_encoder_weights(codec, seed), device, dtype).encoder
 
 
 def _codegen_weight(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
