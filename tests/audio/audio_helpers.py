@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from scipy.signal import lfilter
 
 from ttsctl.audio.bench import speech_like
 
@@ -46,3 +47,21 @@ def without(sound: np.ndarray, start: int, count: int) -> np.ndarray:
 def repeated(sound: np.ndarray, at: int, count: int) -> np.ndarray:
     """The ``count`` samples before ``at`` come twice."""
     return np.concatenate([sound[:at], sound[at - count : at], sound[at:]])
+
+
+def even_voice(seed: int = 0, seconds: float = 8.0) -> np.ndarray:
+    """A voice of one pitch, (seconds * RATE,): its glottal pulses lie on a grid."""
+    generator = np.random.default_rng(seed)
+    count = round(seconds * RATE)
+    pulses = np.zeros(count)
+    period = generator.uniform(100, 240)
+    at = np.arange(0, count, period).astype(int)
+    pulses[at] = generator.uniform(0.9, 1.1, len(at))
+    spoken = np.repeat(generator.random(count // 2400 + 1) > 0.25, 2400)[:count]
+    sound = lfilter([0.3], [1, -0.7], pulses) * np.convolve(spoken, np.hanning(480) / 240, "same")
+    sound += 0.002 * generator.standard_normal(count)
+    for frequency, width in ((500, 80), (1500, 120), (2500, 160), (3600, 250)):
+        radius = np.exp(-np.pi * width / RATE)
+        sound = lfilter([1.0], [1, -2 * radius * np.cos(2 * np.pi * frequency / RATE), radius**2], sound)
+    sound = 0.5 * sound / np.abs(sound).max() + 1e-4 * generator.standard_normal(count)
+    return np.asarray(sound, np.float32)

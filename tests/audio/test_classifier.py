@@ -1,4 +1,4 @@
-"""What each fault model explains, against plain least squares; and the regression that classifies candidates."""
+"""What each fault model explains, against plain least squares; and the networks that classify candidates."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from tests.audio.audio_helpers import RATE, loud_places, speech
+from tests.audio.audio_helpers import RATE, even_voice, loud_places, speech
 from ttsctl.audio import lpc
-from ttsctl.audio.pops import classifier, fault_models
+from ttsctl.audio.pops import classifier, fault_models, fit_classifier
+from ttsctl.audio.pops.clean_prediction import clean_features
 from ttsctl.audio.pops.features import FEATURE_NAMES, feature_rows
-from ttsctl.audio.pops.fit_classifier import fit_weights
+from ttsctl.audio.pops.fit_classifier import fit_networks
+from ttsctl.audio.pops.pitch_cycles import pitch_features
 from ttsctl.audio.pops.salience import measure_salience
 from ttsctl.core.errors import InputError
 
@@ -85,35 +87,86 @@ def test_features_have_one_bounded_row_a_candidate() -> None:
     )
 
 
+def feature_row(sound: np.ndarray, at: int) -> dict[str, float]:
+    prediction = lpc.predict(sound, RATE)
+    row = feature_rows(sound.astype(np.float64), np.array([at]), prediction, measure_salience(prediction, RATE), RATE)
+    return dict(zip(FEATURE_NAMES, row[0].tolist(), strict=True))
+
+
+def test_pitch_cycles_go_on_unless_a_fault_turns_or_scales_them() -> None:
+    clean = even_voice()
+    at = RATE // 2
+    flipped, louder = clean.copy(), clean.copy()
+    flipped[at:] *= -1
+    louder[at:] *= 2
+    as_it_is, turned, scaled = (feature_row(sound, at) for sound in (clean, flipped, louder))
+    for side, sign in (("before", 1), ("after", -1)):
+        assert as_it_is[f"periodic_{side}"] > 0.9
+        assert as_it_is[f"like_long_{side}"] > 0.9
+        assert abs(as_it_is[f"size_long_{side}"]) < 2
+        assert turned[f"unlike_long_{side}"] < -0.9
+        assert scaled[f"like_long_{side}"] > 0.9
+        assert scaled[f"size_long_{side}"] == pytest.approx(sign * 6, abs=2)
+
+
+def test_a_model_of_both_sides_is_surprised_by_a_fault_alone() -> None:
+    clean = speech()
+    at = loud_places(clean, 1, level=0.08)[0]
+    impulse, step = clean.copy(), clean.copy()
+    impulse[at] += 0.1
+    step[at:] += 0.1
+    undisturbed = feature_row(clean, at)
+    for sound, name in ((impulse, "clean_impulse"), (step, "clean_step")):
+        faulty = feature_row(sound, at)
+        for peak in ("clean_forward_before", "clean_backward_after", "clean_mean_before", name):
+            assert faulty[peak] > undisturbed[peak] + 6, peak
+
+
+def test_new_features_see_no_farther_than_the_halo() -> None:
+    sound = speech().astype(np.float64)
+    at = loud_places(sound, 3)
+    reach = round(0.06 * RATE)
+    for features in (pitch_features, clean_features):
+        whole = features(sound, np.array(at), RATE)
+        for n, k in zip(at, range(3), strict=True):
+            alone = features(sound[n - reach : n + reach], np.array([reach]), RATE)
+            assert all(alone[name][0] == pytest.approx(whole[name][k], abs=1e-6) for name in whole)
+
+
 def test_softmax_is_a_distribution_and_survives_large_scores() -> None:
-    values = np.array([[1.0, 1000.0], [1.0, -1000.0], [1.0, 0.0]])
-    result = classifier.softmax(values, np.array([[0.0, 1.0], [0.0, -1.0]]))
+    result = classifier.softmax(np.array([[1000.0, -1000.0], [-1000.0, 1000.0], [0.0, 0.0]]))
     assert np.allclose(result, np.array([[1, 0], [0, 1], [0.5, 0.5]]))
 
 
-def test_terms_are_the_row_and_its_products() -> None:
-    result = classifier.polynomial_terms(np.array([[2.0, 30.0]]), np.array([1.0, 0.0]), np.array([1.0, 5.0]))
-    assert result.tolist() == [[1, 1, 3, 1, 3, 9]]
+def test_a_network_is_layers_with_what_is_negative_set_to_zero_between_them() -> None:
+    standard = classifier.standardised(np.array([[2.0, 30.0]]), np.array([1.0, 0.0]), np.array([1.0, 5.0]))
+    assert standard.tolist() == [[1, classifier.CLIP]]
+    hidden = (np.array([[1.0, -1.0], [2.0, 0.0]]), np.array([0.5, 0.5]))
+    last = (np.array([[2.0], [100.0]]), np.array([-1.0]))
+    assert classifier.network_scores(standard, (hidden, last)).tolist() == [[14.0]]
 
 
-def test_fit_finds_the_weights_that_made_the_classes() -> None:
-    generator = np.random.default_rng(0)
-    values = np.c_[np.ones(6000), generator.standard_normal((6000, 2))]
-    truth = np.zeros((len(classifier.CLASSES), 3))
-    truth[0], truth[1] = [0.5, 1.0, -1.0], [0.0, -1.0, 1.0]
-    truth[2:, 0] = -20
-    odds = classifier.softmax(values, truth)
-    classes = np.array([generator.choice(len(classifier.CLASSES), p=row) for row in odds])
-    found = fit_weights(values, classes, penalty=0.1)
-    # Only differences between classes are determined; three standard errors of about 0.05.
-    assert np.allclose((found[0] - found[1])[[0, 1, 2]], (truth[0] - truth[1])[[0, 1, 2]], atol=0.15)
+def test_fit_finds_classes_that_no_line_parts_and_scores_those_it_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_classifier, "NETWORKS", 2)
+    values = np.random.default_rng(0).standard_normal((6000, 2))
+    classes = (values[:, 0] * values[:, 1] > 0).astype(np.int64)
+    networks = fit_networks(values, classes)
+    scores = np.mean([classifier.network_scores(values, layers) for layers in networks], axis=0)
+    assert scores.shape == (6000, len(classifier.CLASSES))
+    assert np.mean(scores.argmax(axis=1) == classes) > 0.95
+    again = fit_networks(values, classes)
+    first, second = (
+        np.concatenate([part.ravel() for layer in found[0] for part in layer]) for found in (networks, again)
+    )
+    assert np.array_equal(first, second)
 
 
 def test_the_shipped_weights_are_those_that_were_measured() -> None:
     """The detector's threshold and its published rates hold for these numbers and no others."""
     fitted = classifier.shipped_weights()
-    digest = hashlib.sha256(b"".join(part.astype("<f8").tobytes() for part in vars(fitted).values())).hexdigest()
-    assert digest == "4ee95c0a9f2bf9f89c01ace2f13b39521c007a7150356a941ccdb102970071d8"
+    parts = [fitted.centre, fitted.scale, *(part for layers in fitted.networks for layer in layers for part in layer)]
+    digest = hashlib.sha256(b"".join(part.astype("<f8").tobytes() for part in parts)).hexdigest()
+    assert digest == "0ffe6a7a3dd4b35ddd3911bd520458c49c0485f29049027bacecc1718a29373f"
     assert classifier.shipped_weights() is fitted
 
 

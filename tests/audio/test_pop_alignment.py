@@ -184,7 +184,7 @@ def test_weights_are_fitted_from_a_labelled_folder(tmp_path: Path) -> None:
     assert np.sum(classes == CLASSES.index("impulse")) >= 18
     assert np.sum(classes == 0) > 20
     written = json.loads(fit_classifier.fit_weights_file([str(tmp_path)]))
-    assert len(written["weights"]) == len(CLASSES)
+    assert [len(layers[-1]["biases"]) for layers in written["networks"]] == [len(CLASSES)] * fit_classifier.NETWORKS
     assert len(written["centre"]) == len(written["scale"]) == rows.shape[1]
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.signal import lfilter
 
-from tests.audio.audio_helpers import RATE, loud_places, repeated, speech, without
+from tests.audio.audio_helpers import RATE, even_voice, loud_places, repeated, speech, without
 from ttsctl.audio.bench import without_packet_ends
 from ttsctl.audio.pops.detector import PopReport, detect_pops
 from ttsctl.audio.wav import read_audio, resample_pcm
@@ -78,24 +77,6 @@ def test_the_audio_of_the_builtin_engine(tmp_path: Path) -> None:
     ]
     subprocess.run(command, capture_output=True, check=True, timeout=300)
     assert_same_after_cuts(read_audio(tmp_path / "synth" / "latest" / "stream.wav").pcm)
-
-
-def even_voice(seed: int, seconds: float = 8.0) -> np.ndarray:
-    """A voice of one pitch, (seconds * RATE,): its glottal pulses lie on a grid."""
-    generator = np.random.default_rng(seed)
-    count = round(seconds * RATE)
-    pulses = np.zeros(count)
-    period = generator.uniform(100, 240)
-    at = np.arange(0, count, period).astype(int)
-    pulses[at] = generator.uniform(0.9, 1.1, len(at))
-    spoken = np.repeat(generator.random(count // 2400 + 1) > 0.25, 2400)[:count]
-    sound = lfilter([0.3], [1, -0.7], pulses) * np.convolve(spoken, np.hanning(480) / 240, "same")
-    sound += 0.002 * generator.standard_normal(count)
-    for frequency, width in ((500, 80), (1500, 120), (2500, 160), (3600, 250)):
-        radius = np.exp(-np.pi * width / RATE)
-        sound = lfilter([1.0], [1, -2 * radius * np.cos(2 * np.pi * frequency / RATE), radius**2], sound)
-    sound = 0.5 * sound / np.abs(sound).max() + 1e-4 * generator.standard_normal(count)
-    return np.asarray(sound, np.float32)
 
 
 @pytest.mark.parametrize("seed", range(4))

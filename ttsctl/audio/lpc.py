@@ -62,7 +62,7 @@ def levinson(autocorrelation: Float) -> Float:
     return np.ascontiguousarray(polynomial.T)
 
 
-def _autocorrelation(frames: Float, order: int) -> Float:
+def autocorrelation(frames: Float, order: int) -> Float:
     """Hann-windowed frames (F, window) -> autocorrelation (F, order + 1) with both floors added."""
     from scipy import fft
 
@@ -88,7 +88,7 @@ def predict(pcm: NDArray[np.floating], sample_rate: int, order: int = ORDER) -> 
     around = np.lib.stride_tricks.sliding_window_view(padded, window)
     blocks = [slice(start, start + BLOCK_FRAMES) for start in range(0, len(centres), BLOCK_FRAMES)]
     first = centres + window - window // 2
-    polynomials = levinson(np.concatenate([_autocorrelation(around[first[block]], order) for block in blocks]))
+    polynomials = levinson(np.concatenate([autocorrelation(around[first[block]], order) for block in blocks]))
     edges = np.concatenate([[0], (centres[:-1] + centres[1:] + 1) // 2, [len(pcm)]])
     taps = polynomials.astype(np.float32).T
     single = padded[window - order : len(padded) - window + order].astype(np.float32)

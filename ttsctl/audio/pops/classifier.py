@@ -1,8 +1,9 @@
-"""Which candidates are pops, and of which kind: multinomial logistic regression over the rows of ``features``.
+"""Which candidates are pops, and of which kind: the mean of a few small neural networks over the rows of ``features``.
 
 Each feature is standardised and clipped to CLIP standard deviations, so that one extreme value cannot decide alone.
-The log-odds of each class are linear in the features and in their pairwise products, because what tells a DC step from
-an onset is two levels together. ``classifier_weights.json`` holds the weights that ``fit_classifier`` found.
+Hidden layers let two features count together, because what tells a DC step from an onset is two levels together.
+Several networks, which differ in their random start alone, raise fewer false alarms than one.
+``classifier_weights.json`` holds the weights that ``fit_classifier`` found.
 """
 
 from __future__ import annotations
@@ -26,13 +27,20 @@ CLIP = 3.0
 WEIGHTS_FILE = "classifier_weights.json"
 
 
+# A layer: weights (inputs, outputs) and one bias for each output.
+Layer = tuple[Float, Float]
+
+
 @dataclass(frozen=True, eq=False)
 class ClassifierWeights:
-    """A fitted classifier, float64: mean and standard deviation of each feature (F,), weights (classes, terms)."""
+    """A fitted classifier, float64: mean and standard deviation of each feature (F,), and networks of layers.
+
+    The first layer of each network takes F inputs and the last gives len(CLASSES) scores.
+    """
 
     centre: Float
     scale: Float
-    weights: Float
+    networks: tuple[tuple[Layer, ...], ...]
 
 
 @cache
@@ -42,27 +50,36 @@ def shipped_weights() -> ClassifierWeights:
     for name, expected in (("features", FEATURE_NAMES), ("classes", CLASSES)):
         if tuple(stored[name]) != expected:
             raise InputError(f"{WEIGHTS_FILE}: expected {name} {expected}, got {stored[name]}", "install ttsctl again")
-    return ClassifierWeights(*(np.array(stored[name]) for name in ("centre", "scale", "weights")))
+    networks = tuple(
+        tuple((np.array(layer["weights"]), np.array(layer["biases"])) for layer in layers)
+        for layers in stored["networks"]
+    )
+    return ClassifierWeights(np.array(stored["centre"]), np.array(stored["scale"]), networks)
 
 
 def class_probabilities(rows: Float) -> Float:
     """Feature rows (C, F) of candidates -> probabilities (C, len(CLASSES)), each row summing to 1."""
     fitted = shipped_weights()
-    return softmax(polynomial_terms(rows, fitted.centre, fitted.scale), fitted.weights)
+    standard = standardised(rows, fitted.centre, fitted.scale)
+    return softmax(np.mean([network_scores(standard, layers) for layers in fitted.networks], axis=0))
 
 
-def polynomial_terms(rows: Float, centre: Float, scale: Float) -> Float:
-    """Rows (C, F) and their usual mean and deviation (F,) -> (C, 1 + F + F (F + 1) / 2): 1, the features, products."""
-    standard = np.clip((rows - centre) / scale, -CLIP, CLIP)
-    first, second = np.triu_indices(rows.shape[1])
-    return np.concatenate([np.ones((len(rows), 1)), standard, standard[:, first] * standard[:, second]], axis=1)
+def standardised(rows: Float, centre: Float, scale: Float) -> Float:
+    """Rows (C, F) and their usual mean and deviation (F,) -> (C, F), at most CLIP deviations from the mean."""
+    return np.clip((rows - centre) / scale, -CLIP, CLIP)
 
 
-def softmax(terms: Float, weights: Float) -> Float:
-    """terms (C, T), weights (classes, T) -> probabilities (C, classes)."""
-    scores = terms @ weights.T
-    scores -= scores.max(axis=1, keepdims=True)
-    odds = np.exp(scores)
+def network_scores(standard: Float, layers: tuple[Layer, ...]) -> Float:
+    """Standardised rows (C, F) through one network -> log-odds of the classes (C, classes), up to a constant a row."""
+    *hidden, (last, biases) = layers
+    for weights, thresholds in hidden:
+        standard = np.maximum(standard @ weights + thresholds, 0.0)
+    return np.asarray(standard @ last + biases)
+
+
+def softmax(scores: Float) -> Float:
+    """Scores (C, classes) -> probabilities (C, classes)."""
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 

@@ -32,6 +32,7 @@ class FaultFits:
 
     energy: error energy over p samples. step, impulse, flip, gain: how many dB of it that model explains.
     correlation: of the prediction from the past with the samples that follow, 1 for undisturbed speech, -1 for a flip.
+    size: energy of the samples that follow over that of what the past would go on with, by the fitted gain, dB.
     """
 
     energy: Float
@@ -42,6 +43,7 @@ class FaultFits:
     flip: Float
     gain: Float
     correlation: Float
+    size: Float
 
 
 def decibel(energy: NDArray[np.floating]) -> Float:
@@ -100,6 +102,7 @@ def _fit_at_offset(past: Float, present: Float, polynomials: Float) -> dict[str,
         "flip": energy / np.maximum(from_past + from_present - 2 * cross, TINY),
         "gain": energy / np.maximum(from_present - cross**2 / from_past, TINY),
         "correlation": -cross / np.sqrt(from_past * from_present),
+        "size": cross**2 / from_past**2,
     }
 
 
@@ -112,7 +115,7 @@ def _impulse_shapes(polynomials: Float, span: int) -> Float:
 
 
 def _best_offsets(at: dict[str, Float], order: int) -> FaultFits:
-    """Each model's value at its best offset; gain and energy at the offset with the largest error energy."""
+    """Each model's value at its best offset; gain, its size and energy at the offset with the largest error energy."""
     each = np.arange(at["energy"].shape[1])
     worst, step, impulse = (at[name].argmax(axis=0) for name in ("energy", "step", "impulse"))
     return FaultFits(
@@ -124,4 +127,5 @@ def _best_offsets(at: dict[str, Float], order: int) -> FaultFits:
         flip=decibel(at["flip"].max(axis=0)),
         gain=decibel(at["gain"][worst, each]),
         correlation=at["correlation"].min(axis=0),
+        size=decibel(at["size"][worst, each]),
     )

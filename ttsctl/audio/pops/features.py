@@ -1,4 +1,4 @@
-"""The features of each candidate pop: one row of numbers in dB, the input of ``classifier``."""
+"""The features of each candidate pop: one row of numbers, most of them in dB, the input of ``classifier``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttsctl.audio.lpc import Float, Prediction
+from ttsctl.audio.pops.clean_prediction import CLEAN_FEATURES, clean_features
 from ttsctl.audio.pops.fault_models import decibel, fit_fault_models
+from ttsctl.audio.pops.pitch_cycles import PITCH_FEATURES, pitch_features
 from ttsctl.audio.pops.repeats_and_gaps import gap_isolation_db
 from ttsctl.audio.pops.salience import AUDIBLE, Index, Salience
 
@@ -31,6 +33,8 @@ FEATURE_NAMES = (
     "copy_edge",  # how much worse that copy fits just before the candidate
     "gap_alone",  # the next quietest 0.4 ms within 25 ms over the quietest 0.4 ms within 1 ms
     "gap",  # quietest 0.4 ms within 1 ms, over the signal around
+    *PITCH_FEATURES,
+    *CLEAN_FEATURES,
 )
 REACH_S = 0.010
 NEAR_S = 0.005
@@ -70,6 +74,7 @@ def feature_rows(pcm: Float, candidates: Index, prediction: Prediction, salience
     for start in range(0, len(candidates), BLOCK):
         some = candidates[start : start + BLOCK]
         values = _block(pcm, some, prediction, salience, sums, sample_rate)
+        values |= pitch_features(pcm, some, sample_rate) | clean_features(pcm, some, sample_rate)
         rows.append(np.stack([values[name] for name in FEATURE_NAMES], axis=1))
     return np.clip(np.concatenate(rows), -LIMIT_DB, LIMIT_DB)
 
