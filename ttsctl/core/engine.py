@@ -117,3 +117,7 @@ class EncodesAudio(Protocol):
         ``engine.voice.reference.read_reference``.
         """
         ...
+
+    def reference_codes(self, request: Request) -> CodeArray | None:
+        """The codes (R, Q) int64 that a request of a cloned voice begins with; None for any other request."""
+        ...

@@ -225,6 +225,11 @@ class LocalEngine:
         """See ``core.engine.EncodesAudio``."""
         return encode_audio(self.cloned.voices, audio)
 
+    def reference_codes(self, request: Request) -> CodeArray | None:
+        """See ``core.engine.EncodesAudio.reference_codes``."""
+        prompt = self.cloned.voices.prompted(request).prompt
+        return None if prompt is None else prompt.codes
+
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         """See ``core.forensic.Forensic.record``."""
         return LocalForensics(self).record(request, level, grafts)

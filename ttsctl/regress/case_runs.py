@@ -13,7 +13,7 @@ from ttsctl.core.engine import Engine, EngineInfo
 from ttsctl.core.run import Run
 from ttsctl.dumps.meta import build_meta
 from ttsctl.dumps.write import write_dump
-from ttsctl.runs.run_decode import run_decode_offline
+from ttsctl.runs.run_decode import reference_of, run_decode_offline
 from ttsctl.runs.run_stream import run_offline, run_stream
 from ttsctl.runs.texts import Case
 
@@ -65,7 +65,8 @@ def run_case(
         run_stream(engine, case.request, cancelled)
     stream = run_stream(engine, case.request, cancelled)
     if offline_from_codes:
-        offline = run_decode_offline(engine, stream.require_codes(), f"codes of {case.id}")
+        before = reference_of(engine, case.request)
+        offline = run_decode_offline(engine, stream.require_codes(), f"codes of {case.id}", before)
     else:
         offline = run_offline(engine, case.request)
     repeated = tuple(run_stream(engine, case.request, cancelled) for _ in range(repeats))

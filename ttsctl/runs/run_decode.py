@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from ttsctl.core.capabilities import decoder_of
+from ttsctl.core.capabilities import decoder_of, encoder_of
 from ttsctl.core.codes import CodeArray, clamp_notes, code_range
 from ttsctl.core.config import Config
 from ttsctl.core.engine import Engine
+from ttsctl.core.request import Request
 from ttsctl.core.run import Run
 from ttsctl.core.timing import whole_timing
 from ttsctl.runs.check_codes import check_fit
@@ -33,11 +34,16 @@ def run_decode(
     return _with_clamped(decoder_of(engine).decode(codes, config or engine.config, before), engine, codes)
 
 
-def run_decode_offline(engine: Engine, codes: CodeArray, label: str) -> Run:
+def reference_of(engine: Engine, request: Request) -> CodeArray | None:
+    """The codes (R, Q) int64 that the decoder gets before those of a request; None where no voice is cloned."""
+    return encoder_of(engine).reference_codes(request) if request.voice.is_cloned else None
+
+
+def run_decode_offline(engine: Engine, codes: CodeArray, label: str, reference: CodeArray | None = None) -> Run:
     """codes (T, Q) int64 in one call -> a run of kind ``decode_offline``; errors as of ``run_decode``."""
     check_fit(engine, codes, label)
     started = time.perf_counter()
-    pcm = decoder_of(engine).decode_offline(codes)
+    pcm = decoder_of(engine).decode_offline(codes, reference)
     decode_ms = (time.perf_counter() - started) * 1e3
     timing = whole_timing(None, decode_ms, len(pcm), engine.info.sample_rate)
     return _with_clamped(Run("decode_offline", None, pcm, None, None, timing), engine, codes)

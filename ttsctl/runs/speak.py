@@ -19,6 +19,7 @@ from ttsctl.core.request import Chunk, Event, Request
 from ttsctl.core.run import Run
 from ttsctl.dumps.meta import DumpMeta, build_meta
 from ttsctl.dumps.write import write_dump
+from ttsctl.runs.run_decode import reference_of
 from ttsctl.runs.run_stream import run_offline, run_stream
 
 # Called once for every step that is done: a packet, or a run.
@@ -76,7 +77,7 @@ def speak(engine: Engine, request: Request, advance: Advance) -> SpokenRequest:
     offline, equal = None, None
     if "free" in (engine.config.sampling.policy, engine.config.sampling.predictor_policy):
         # A second generation would draw other codes, so the codes of the stream are decoded offline.
-        pcm = decoder_of(engine).decode_offline(stream.require_codes())
+        pcm = decoder_of(engine).decode_offline(stream.require_codes(), reference_of(engine, request))
     else:
         offline = run_offline(engine, request)
         pcm, equal = offline.require_pcm(), np.array_equal(offline.require_codes(), stream.require_codes())

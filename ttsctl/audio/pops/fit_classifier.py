@@ -92,7 +92,7 @@ def fit_networks(standard: Float, classes: Index) -> list[tuple[Layer, ...]]:
     networks = []
     for seed in range(NETWORKS):
         model = MLPClassifier(
-            HIDDEN, alpha=PENALTY, batch_size=BATCH, max_iter=PASSES, random_state=seed, warm_start=True
+            HIDDEN, alpha=PENALTY, batch_size=min(BATCH, len(rows)), max_iter=PASSES, random_state=seed, warm_start=True
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
