@@ -121,7 +121,7 @@ def test_a_shipped_voice_is_cloned_from_its_reference(elsewhere: Elsewhere) -> N
     voices = elsewhere.target / "ttsctl" / "manifests" / "voices_clone.json"
     chosen = ("--checkpoint", "builtin-base", "--voices", str(voices), "--voice-id", "low", "--text-id", "short_01")
     summary = elsewhere.summary("dump-codes", *chosen, *SHORT)
-    assert [request["voice"]["id"] for request in summary["requests"]] == ["low"]
+    assert [request["text_id"] for request in summary["requests"]] == ["short_01"]
 
 
 def test_an_unknown_suite_is_refused_with_the_nearest(elsewhere: Elsewhere) -> None:

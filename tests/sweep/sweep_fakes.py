@@ -31,12 +31,13 @@ HEAD = 'question = "Is it so?"\ntexts = "texts.json"\nvoices = "voices.json"\n'
 
 
 def write_experiment(folder: Path, body: str = "", texts: tuple[str, ...] = ("one", "two"), head: str = HEAD) -> Path:
-    """An experiment over these text ids by one voice; returns its path."""
+    """An experiment over these text ids by one voice, or by those that stand in the folder; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = ", ".join(f'{{"id": "{text}", "text": "This is {text}."}}' for text in texts)
     (folder / "texts.json").write_text(f'{{"schema_version": "1.0", "texts": [{entries}]}}', encoding="utf-8")
     voices = '{"schema_version": "1.0", "voices": [{"id": "ryan", "speaker": "ryan"}]}'
-    (folder / "voices.json").write_text(voices, encoding="utf-8")
+    if not (folder / "voices.json").exists():
+        (folder / "voices.json").write_text(voices, encoding="utf-8")
     path = folder / "exp.toml"
     path.write_text(head + body, encoding="utf-8")
     return path

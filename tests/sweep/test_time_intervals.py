@@ -59,6 +59,18 @@ def test_a_clear_difference_is_judged_with_its_interval(tmp_path: Path) -> None:
     assert interval.low < interval.value < interval.high < 0 and interval.unit == "ms" and interval.paired
 
 
+def test_conditions_of_different_voices_are_judged_unpaired(tmp_path: Path) -> None:
+    """They have no case in common."""
+    entries = ", ".join(f'{{"id": "{name}", "speaker": "{name}"}}' for name in ("ryan", "eric"))
+    (tmp_path / "voices.json").write_text(f'{{"schema_version": "1.0", "voices": [{entries}]}}', encoding="utf-8")
+    body = AB.replace('name = "a"', 'name = "a"\nvoice_ids = ["ryan"]')
+    body = body.replace('name = "b"', 'name = "b"\nvoice_ids = ["eric"]')
+    slower = swept(tmp_path, lambda job: noise(job) * (1.5 if job.condition == "b" else 1), body=body)
+    assert answer(slower)[0] == "fails"
+    (finding,) = slower.judgements[0].findings.values()
+    assert [(interval.paired, interval.runs) for interval in finding.intervals] == [(False, 12)]
+
+
 def test_an_answer_within_the_spread_is_not_judged_whatever_side_the_medians_are_on(tmp_path: Path) -> None:
     """With nothing changed, four sweeps of three repeats ended 1, 0, 1, 0."""
 
