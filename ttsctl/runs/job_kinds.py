@@ -15,7 +15,7 @@ from ttsctl.core.engine import Engine
 from ttsctl.core.errors import EngineError
 from ttsctl.core.run import Run, RunKind
 from ttsctl.runs.job import Job, JobResult
-from ttsctl.runs.run_decode import run_decode, run_decode_offline
+from ttsctl.runs.run_decode import reference_of, run_decode, run_decode_offline
 from ttsctl.runs.run_stream import run_codegen, run_offline, run_stream
 
 
@@ -64,11 +64,13 @@ def _codegen(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
 
 
 def _decode(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
-    return run_decode(engine, _given(job), f"codes of {job.case}")
+    before = reference_of(engine, job.request)
+    reference = None if before is None else (before, f"reference of {job.case}")
+    return run_decode(engine, _given(job), f"codes of {job.case}", reference=reference)
 
 
 def _decode_offline(engine: Engine, job: Job, cancelled: threading.Event) -> Run:
-    return run_decode_offline(engine, _given(job), f"codes of {job.case}")
+    return run_decode_offline(engine, _given(job), f"codes of {job.case}", reference_of(engine, job.request))
 
 
 def _given(job: Job) -> CodeArray:
