@@ -29,6 +29,7 @@ SMALL = ("--checkpoint", "builtin", "--rounds", "1", *ONE_THREAD)
 LINES: dict[str, tuple[str, ...]] = {
     "synth": ("Hi.", *FEW),
     "dump-codes": ("--runs", "1", *SPOKEN),
+    "encode": ("a.wav", "--checkpoint", "builtin-base", *ONE_THREAD),
     "compare-hash": ("codes.npy", "other.npy"),
     "decode-ablate": ("codes.npy", "--only", "A_oneshot", "--only", "E_incremental", *ONE_THREAD),
     "pop-align": ("a.wav", "--max-pops", "0"),
@@ -47,6 +48,7 @@ LIGHT = ("compare-hash", "pop-align", "schema")
 BROKEN: dict[str, tuple[str, ...]] = {
     "synth": (" ",),
     "dump-codes": ("--texts", "empty.json"),
+    "encode": ("empty.wav",),
     "compare-hash": ("codes.npy", "empty.npy"),
     "decode-ablate": ("empty.npy",),
     "pop-align": ("empty.wav",),

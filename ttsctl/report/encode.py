@@ -32,7 +32,6 @@ from ttsctl.dumps.code_usage import CodebookUse, code_usage, too_few, usage_warn
 from ttsctl.dumps.manifest import write_manifest
 from ttsctl.dumps.meta import build_meta
 from ttsctl.dumps.write import write_dump
-from ttsctl.engine.voice.prompt_file import check_voice_path, write_voice
 from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Model, Summary, write_summary
@@ -103,6 +102,9 @@ class EncodeOptions:
             if self.ref_text is not None and len(self.audio) > 1:
                 raise InputError(f"--ref-text: expected one file, got {len(self.audio)}", "encode them one by one")
             return
+        # Imported here because ``schema`` loads this module and no engine.
+        from ttsctl.engine.voice.prompt_file import check_voice_path
+
         check_voice_path(self.voice)
         if len(self.audio) > 1:
             raise InputError(
@@ -129,6 +131,9 @@ def run_encode(config: Config, options: EncodeOptions, out: Path, advance: Advan
     ``advance`` is called for every file. InputError for audio as of ``engine.voice.reference.read_reference``, for a
     checkpoint without the encoders that are needed, and for an unwritable folder or voice file.
     """
+    # As in EncodeOptions.
+    from ttsctl.engine.voice.prompt_file import write_voice
+
     with run_folder(out, EncodeSummary) as run:
         with contextlib.closing(engines.load_engine(config)) as engine:
             encoder = encoder_of(engine)

@@ -9,8 +9,6 @@ from pathlib import Path
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import MAX_BYTES, file_sha256, open_regular
 from ttsctl.core.request import Voice
-from ttsctl.engine.voice.prompt_file import read_voice
-from ttsctl.engine.voice.reference import read_reference
 
 # The id of every voice that is given on the command line by its reference or its file: dumps of two of them answer
 # one request, and what differs between the two is their prompts.
@@ -55,16 +53,25 @@ def check_reference_fields(voice: Voice) -> None:
 
 
 def _require_codes(file: str) -> None:
+    # Imported here because ``schema`` loads this module and no engine.
+    from ttsctl.engine.voice.prompt_file import read_voice
+
     if read_voice(Path(file)).codes is None:
         what = f"voice file {file}: it holds an x-vector alone, without the reference's codes and text"
         raise InputError(what, "say x_vector_only (--x-vector-only), or encode the reference again with --ref-text")
 
 
 def _audio_sha256(file: str) -> str:
+    # Imported here because ``schema`` loads this module and no engine.
+    from ttsctl.engine.voice.reference import read_reference
+
     return read_reference(Path(file)).sha256
 
 
 def _prompt_sha256(file: str) -> str:
+    # Imported here because ``schema`` loads this module and no engine.
+    from ttsctl.engine.voice.prompt_file import read_voice
+
     read_voice(Path(file))
     with open_regular(Path(file), "voice file", MAX_BYTES["json"]) as opened:
         return file_sha256(opened)
