@@ -60,15 +60,23 @@ def environment_differences(a: Source, b: Source, here: Provenance) -> list[str]
 def other_requests(a: Source, b: Source, requests: Sequence[Request]) -> list[str]:
     """A line for each side that was recorded with a request that is not among ``requests``."""
     asked = [
-        {"text_sha256": text_sha256(r.text), "text_mode": r.text_mode, "voice": r.voice.to_dict()} for r in requests
+        {"text_sha256": text_sha256(r.text), "text_mode": r.text_mode, "voice": _heard(r.voice.to_dict())}
+        for r in requests
     ]
     lines = []
     for name, source in (("A", a), ("B", b)):
-        other = [key for key, value in source.spoken.items() if all(one[key] != value for one in asked)]
+        spoken = {key: _heard(value) if key == "voice" else value for key, value in source.spoken.items()}
+        other = [key for key, value in spoken.items() if all(one[key] != value for one in asked)]
         if other:
             said = ", ".join(f"{key.removesuffix('_sha256')} {_short(source.spoken[key])}" for key in other)
             lines.append(f"{name} was recorded with another request, {said}: what it showed may not show here")
     return lines
+
+
+def _heard(voice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a voice has, without the paths of its files, which their hashes stand for."""
+    paths = ("ref_audio", "voice_file")
+    return {key: value for key, value in voice.items() if key not in paths and value not in (None, False)}
 
 
 def _provenance(path: Path, record: Mapping[str, Any]) -> Provenance:

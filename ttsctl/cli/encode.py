@@ -18,7 +18,7 @@ VOICE_SUFFIX = ".safetensors"
 
 
 def command(
-    audio: Annotated[list[Path], typer.Argument(metavar="REF...", help="Wav or flac files, of at most 300 s.")],
+    audio: Annotated[list[Path], typer.Argument(metavar="REF...", help="Wav or flac files, of at most 120 s.")],
     ref_text: Annotated[str | None, typer.Option("--ref-text", help="What the file says, word by word.")] = None,
     x_vector_only: XVectorOnlyOption = False,
     save_voice: Annotated[

@@ -227,6 +227,8 @@ class LocalEngine:
 
     def reference_codes(self, request: Request) -> CodeArray | None:
         """See ``core.engine.EncodesAudio.reference_codes``."""
+        if request.voice.x_vector_only:
+            return None
         prompt = self.cloned.voices.prompted(request).prompt
         return None if prompt is None else prompt.codes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from ttsctl.core.errors import InputError
 from ttsctl.core.metric import definitions_of
 from ttsctl.core.outcome import ExitStatus
 from ttsctl.core.plurals import counted
+from ttsctl.core.printable import encodable
 from ttsctl.core.request import Request, Voice
 from ttsctl.core.run import Run
 from ttsctl.core.timing import RunTiming
@@ -36,6 +38,7 @@ from ttsctl.report.console import number, print_notes, table
 from ttsctl.report.run_folder import run_folder
 from ttsctl.report.summary import Model, Summary, write_summary
 from ttsctl.runs import engines
+from ttsctl.runs.requests import check_text
 from ttsctl.runs.speak import Advance
 
 if TYPE_CHECKING:
@@ -96,6 +99,8 @@ class EncodeOptions:
     roundtrip: bool = False
 
     def __post_init__(self) -> None:
+        if self.ref_text is not None and self.ref_text.strip():
+            check_text("--ref-text", self.ref_text)
         if self.voice is None:
             if self.x_vector_only:
                 raise InputError("--x-vector-only: expected a voice to save, got none", "add --save-voice FILE")
@@ -148,18 +153,17 @@ def run_encode(config: Config, options: EncodeOptions, out: Path, advance: Advan
             write_manifest(run.path)
             summary = summarise(engine.config, engine.info, options, found, files)
         if options.voice is not None:
-            made = {**summary.provenance, "audio": found[0].path.name, "created_utc": summary.created_utc}
+            made = {**summary.provenance, "audio": encodable(found[0].path.name), "created_utc": summary.created_utc}
             write_voice(options.voice, _prompt(found[0], options), made)
         write_summary(summary, run.path)
     return summary, run.home
 
 
 def _dump(folder: Path, engine: Engine, found: _Encoded, ref_text: str | None) -> list[str]:
-    """Codes and meta, named after the file; its request is the text of the reference, in the voice of the reference."""
+    """Codes and meta, named after the file; its request is the text of the reference."""
     # Of all kinds the one that has codes and no audio; a meta does not name it.
     run = Run("codegen", found.audio.codes, None, False, None, RunTiming())
-    voice = Voice(found.tag, ref_audio=str(found.path), ref_text=ref_text, ref_sha256=found.audio.sha256)
-    meta = build_meta(run, Request(ref_text or "", voice, found.tag), engine.config, engine.info, found.tag)
+    meta = build_meta(run, Request(ref_text or "", Voice(found.tag), found.tag), engine.config, engine.info, found.tag)
     return [path.name for path in write_dump(folder, meta, found.audio.codes)]
 
 
@@ -188,8 +192,8 @@ def _tags(paths: Sequence[Path]) -> list[str]:
     tags: list[str] = []
     for path in paths:
         stem = re.sub(r"[^A-Za-z0-9.-]+", "_", path.stem).strip("._-")[:100] or "audio"
-        count = sum(tag == stem or tag.startswith(f"{stem}_again") for tag in tags)
-        tags.append(stem if not count else f"{stem}_again{count}")
+        names = itertools.chain([stem], (f"{stem}_again{number}" for number in itertools.count(1)))
+        tags.append(next(name for name in names if name not in tags))
     return tags
 
 

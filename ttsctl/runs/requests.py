@@ -66,7 +66,7 @@ def make_requests(texts: list[NamedText], choice: VoiceChoice) -> list[Request]:
         if name is not None and not name.strip():
             raise InputError(f"{option}: expected a name, got white space", "leave it out for the default")
     for text_id, text in texts:
-        _check_text(f"text {text_id}" if text_id else "text", text)
+        check_text(f"text {text_id}" if text_id else "text", text)
     return [Request(text, voice, text_id, choice.text_mode) for text_id, text in texts]
 
 
@@ -84,6 +84,8 @@ def cloned_voice(choice: VoiceChoice) -> Voice | None:
     reference, saved = choice.ref_audio, choice.voice_file
     if reference is not None and saved is not None:
         raise InputError("--ref-audio and --voice: expected one of them, got both", "leave one out")
+    if choice.ref_text is not None and choice.ref_text.strip():  # a blank one is told with the way out of it
+        check_text("--ref-text", choice.ref_text)
     if choice.ref_text is not None and reference is None:
         fix = "leave it out: the saved voice has its text" if saved is not None else "add --ref-audio FILE"
         raise InputError("--ref-text: what a reference says, but there is no --ref-audio", fix)
@@ -117,7 +119,7 @@ def _named(choice: VoiceChoice) -> Voice:
     return Voice(choice.speaker.lower(), choice.speaker, x_vector_only=choice.x_vector_only)
 
 
-def _check_text(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
     """InputError for a text that is blank, too long, or holds bytes that are not UTF-8."""
     if len(text) > MAX_TEXT:
         raise InputError(f"{name}: expected at most {MAX_TEXT:,} characters, got {len(text):,}", "give it in parts")

@@ -9,8 +9,13 @@ from ttsctl.core.errors import InputError
 
 
 def is_voice_file(path: Path) -> bool:
-    """Whether the name is that of a voice file, which ``ttsctl encode`` makes."""
-    return path.suffix == ".safetensors"
+    """Whether it is a voice file, which ``ttsctl encode`` makes; a file of codes may have the same suffix."""
+    if path.suffix != ".safetensors":
+        return False
+    # As below.
+    from ttsctl.engine.voice.prompt_file import holds_voice
+
+    return holds_voice(path)
 
 
 def codes_of_voice(path: Path) -> CodeArray:

@@ -10,7 +10,9 @@ from pathlib import Path
 from ttsctl.core.codes import CodeArray
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request, Voice
+from ttsctl.dumps.meta import DumpMeta
 from ttsctl.dumps.sources import Dump, load_sources
+from ttsctl.runs.references import with_references
 from ttsctl.runs.texts import Case
 
 # Longer ids do not fit a case.
@@ -66,7 +68,20 @@ def _given(dump: Dump) -> GivenCodes:
         raise InputError(f"{dump.label}: a meta without its codes", "put the code file beside it")
     if dump.meta is None:
         return GivenCodes(dump.label, dump.sha256, dump.codes)
-    return GivenCodes(dump.label, dump.sha256, dump.codes, dump.meta.text_id, Voice.from_dict(dump.meta.voice))
+    return GivenCodes(dump.label, dump.sha256, dump.codes, dump.meta.text_id, _voice(dump.meta))
+
+
+def _voice(meta: DumpMeta) -> Voice:
+    """The voice of a dump, with its reference only if the decoder is to have that before the codes.
+
+    InputError for a reference that is not there any more.
+    """
+    voice = Voice.from_dict(meta.voice)
+    if not voice.is_cloned:
+        return voice
+    if meta.prompt is None or meta.prompt.hashes.codes is None:
+        return Voice(voice.id, voice.speaker, voice.language, voice.instruct)
+    return with_references([voice])[0]
 
 
 def _case_id(tag: str, taken: Mapping[str, GivenCodes]) -> str:

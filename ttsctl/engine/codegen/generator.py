@@ -128,10 +128,16 @@ class CodeGenerator:
         most, taken = self.sizes.talker.max_position_embeddings, len(prompt.positions)
         # A text that is all in the prompt still needs one position for a frame and one for the end token.
         if taken + max(len(prompt.trailing), 2) > most:
+            parts = {
+                "split the text": len(prompt.input_ids),
+                "shorten the instruction": len(prompt.instruct_ids),
+                "take a shorter reference": prompt.reference_positions,
+            }
+            text, instruction, reference = parts.values()
+            what = f"text: {text} tokens, an instruction of {instruction} and a reference of {reference} take"
             raise InputError(
-                f"text: {len(prompt.input_ids)} tokens and an instruction of {len(prompt.instruct_ids)} take "
-                f"{taken + len(prompt.trailing)} positions, over this model's {most}",
-                "split the text" if len(prompt.input_ids) > len(prompt.instruct_ids) else "shorten the instruction",
+                f"{what} {taken + len(prompt.trailing)} positions, over this model's {most}",
+                max(parts, key=lambda fix: parts[fix]),
             )
         return min(max_new_tokens, most - taken)
 

@@ -95,14 +95,17 @@ def generator_policy(config: SamplingConfig) -> Policy:
 def request_seed(config: SamplingConfig, request: Request) -> int | None:
     """The seed of a request; None if nothing is drawn, or under the policy free.
 
-    ``seed_mode`` fixed: the config's seed. ``content``: the first 63 bits of a sha256 of text and voice.
+    ``seed_mode`` fixed: the config's seed. ``content``: the first 63 bits of a sha256 of text and voice, a cloned one
+    by the hashes of its prompt.
     """
     if generator_policy(config) != "seeded":
         return None
     if config.seed_mode == "fixed":
         return config.seed
     voice = request.voice
-    parts = (request.text, voice.speaker or "", voice.language, voice.instruct or "")
+    parts: tuple[str, ...] = (request.text, voice.speaker or "", voice.language, voice.instruct or "")
+    if request.prompt is not None:
+        parts += (request.prompt.hashes.x_vector, request.prompt.hashes.codes or "")
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

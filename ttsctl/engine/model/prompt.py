@@ -45,6 +45,11 @@ class Prompt:
     trailing: tuple[int, ...]
     notes: tuple[str, ...]
 
+    @property
+    def reference_positions(self) -> int:
+        """Frames and text ids of a reference; 0 without one."""
+        return len(self.ref_ids) + sum(position.frame is not None for position in self.positions)
+
 
 def build_prompt(request: Request, sizes: TalkerSizes, tokenizer: Tokenizer) -> Prompt:
     """The prompt of a request. InputError for empty text, an unknown voice, or what the checkpoint cannot do."""

@@ -88,6 +88,7 @@ class VoiceEncoder:
         weight = next(speaker.parameters())
         with probes.inside("speaker_encoder", speaker):
             x_vector = speaker(mel.to(weight.dtype)).float()
+        _require_finite("its x-vector", x_vector)
         return probes.value("x_vector", x_vector)
 
     def codes(self, reference: ReferenceAudio, probes: CodegenProbes) -> Tensor:
@@ -102,6 +103,7 @@ class VoiceEncoder:
         count = self.codec.sizes.valid_quantizers
         with probes.inside("codec_encoder", self.codec):
             latents = probes.value("codec_latents", self.codec.latents(pcm.to(weight.dtype)))
+            _require_finite("its latents", latents)
             codes = self.codec.quantizer.encode(latents, count)
         return probes.value("reference.codes", codes)
 
@@ -116,6 +118,13 @@ class VoiceEncoder:
         if from_rate == to_rate:
             return pcm
         return torch.from_numpy(resample_reference(pcm.cpu().numpy(), from_rate, to_rate)).to(pcm.device)
+
+
+def _require_finite(what: str, value: Tensor) -> None:
+    """InputError for NaN or infinity, whose nearest code would be the same on every frame."""
+    if not torch.isfinite(value).all():
+        fix = "check that full scale is 1.0, and that the weights are those of this checkpoint"
+        raise InputError(f"reference audio: {what} cannot be computed: NaN or infinite values", fix)
 
 
 def _too_short(samples: int, least: int, rate: int) -> InputError:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,15 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ttsctl.core.codes import FRAMES_PER_SECOND
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import MAX_BYTES, open_regular, written_whole
 from ttsctl.core.validation import input_error
 from ttsctl.core.voice_prompt import VoicePrompt
+from ttsctl.engine.voice.reference import MAX_SECONDS
 
 SUFFIX = ".safetensors"
 REMAKE = "make it again with 'ttsctl encode REF --out FILE'"
 MAX_HEADER_BYTES = 1 << 20
-MAX_FRAMES = 1 << 16
+MAX_FRAMES = math.ceil(MAX_SECONDS * FRAMES_PER_SECOND)
+DTYPES: Mapping[str, str] = MappingProxyType({"codes": "I64", "x_vector": "F32"})
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -70,14 +76,27 @@ def read_voice(path: Path) -> VoicePrompt:
     """The prompt of a voice file. InputError if it is no such file, or if its hashes do not fit its content."""
     header, tensors = _read(path)
     vector, codes = tensors.get("x_vector"), tensors.get("codes")
-    if vector is None or vector.ndim != 1 or vector.dtype != np.float32 or not np.isfinite(vector).all():
+    if vector is None or vector.ndim != 1 or not np.isfinite(vector).all():
         raise InputError(f"voice file {path}: expected an x_vector (D,) of finite float32", REMAKE)
-    if codes is not None and (codes.ndim != 2 or codes.dtype != np.int64 or not 0 < len(codes) <= MAX_FRAMES):
-        raise InputError(f"voice file {path}: expected codes (R, Q) int64, got {codes.shape} {codes.dtype}", REMAKE)
+    if codes is not None and (codes.ndim != 2 or not codes.size or len(codes) > MAX_FRAMES):
+        raise InputError(f"voice file {path}: expected codes (R, Q) int64, got {codes.shape}", REMAKE)
     prompt = VoicePrompt(codes, vector, header.ref_text, header.reference_sha256)
     if (prompt.hashes.codes, prompt.hashes.x_vector) != (header.codes_sha256, header.x_vector_sha256):
         raise InputError(f"voice file {path}: its content does not have the sha256 that it was written with", REMAKE)
     return prompt
+
+
+def holds_voice(path: Path) -> bool:
+    """Whether a file is safetensors whose header names a voice; other files of codes have the same suffix."""
+    with open_regular(path, "voice file", MAX_BYTES["weights"]) as file:
+        length = int.from_bytes(file.read(8), "little")
+        return length <= MAX_HEADER_BYTES and b'"voice"' in file.read(length)
+
+
+def _check_dtype(path: Path, name: str, dtype: str) -> None:
+    # numpy lacks some of the types that such a file can have, and safetensors then raises what it likes.
+    if dtype != DTYPES[name]:
+        raise InputError(f"voice file {path}: {name}: expected {DTYPES[name]}, got {dtype}", REMAKE)
 
 
 def _read(path: Path) -> tuple[VoiceHeader, dict[str, np.ndarray[Any, Any]]]:
@@ -88,7 +107,9 @@ def _read(path: Path) -> tuple[VoiceHeader, dict[str, np.ndarray[Any, Any]]]:
     try:
         with safe_open(path, framework="np") as opened:
             found = (opened.metadata() or {}).get("voice")
-            names = [name for name in ("codes", "x_vector") if name in opened.keys()]  # noqa: SIM118  not a mapping
+            names = [name for name in DTYPES if name in opened.keys()]  # noqa: SIM118  not a mapping
+            for name in names:
+                _check_dtype(path, name, str(opened.get_slice(name).get_dtype()))
             tensors = {name: opened.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise InputError(f"voice file {path}: not a readable safetensors file ({error})", REMAKE) from error

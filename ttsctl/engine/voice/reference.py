@@ -12,8 +12,12 @@ from ttsctl.core.audio import PcmArray
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import MAX_BYTES, file_sha256, open_regular
 
-# The encoder attends to all rows before each, so its time grows with the square; voices are cloned from 3 to 30 s.
-MAX_SECONDS = 300.0
+# At released size the encoder's first layers take about 23 MB a second of audio, and its attention grows with the
+# square; voices are cloned from 3 to 30 s.
+MAX_SECONDS = 120.0
+# Of all channels together: a minute of eight channels at 96 kHz, two of stereo at 192 kHz.
+MAX_VALUES = 46_080_000
+RATES = (1000, 768_000)
 # 16-bit audio that is digital silence but for dither. A voice is at least 40 dB above.
 SILENT_PEAK = 10 ** (-70 / 20)
 
@@ -30,7 +34,8 @@ class ReferenceAudio:
 def read_reference(path: Path) -> ReferenceAudio:
     """Read a wav or flac file; several channels are averaged, as the public package does.
 
-    InputError for a file that cannot be read, is empty, silent, longer than MAX_SECONDS, or has NaN samples.
+    InputError for a file that cannot be read to its end, is empty, silent, longer than MAX_SECONDS, of more than
+    MAX_VALUES values or a rate outside of RATES, or has NaN samples.
     """
     import soundfile
 
@@ -39,16 +44,32 @@ def read_reference(path: Path) -> ReferenceAudio:
         file.seek(0)
         try:
             with soundfile.SoundFile(file) as opened:
-                sample_rate, seconds = int(opened.samplerate), opened.frames / opened.samplerate
-                if seconds > MAX_SECONDS:
-                    what = f"{path}: expected a reference of at most {MAX_SECONDS:g} s, got {seconds:.1f} s"
-                    raise InputError(what, "cut it; 3 to 30 s are usual")
-                data = opened.read(dtype="float32", always_2d=True)
+                sample_rate, samples = int(opened.samplerate), int(opened.frames)
+                _check_size(path, sample_rate, samples, int(opened.channels))
+                data = opened.read(samples, dtype="float32", always_2d=True)
         except (OSError, soundfile.LibsndfileError) as error:
             raise InputError(f"cannot read audio from {path}: {error}", "pass a wav or flac file") from error
+    if len(data) < samples:
+        what = f"cannot read audio from {path}: it ends after {len(data):,} of {samples:,} samples"
+        raise InputError(what, "copy it again")
     pcm = np.ascontiguousarray(data.mean(axis=1, dtype=np.float32))
     check_reference(pcm, str(path))
     return ReferenceAudio(pcm, sample_rate, digest)
+
+
+def _check_size(path: Path, sample_rate: int, samples: int, channels: int) -> None:
+    """InputError before anything is read, for what would take too much time or memory."""
+    low, high = RATES
+    if not low <= sample_rate <= high:
+        what = f"{path}: expected a sample rate from {low} to {high} Hz, got {sample_rate}"
+        raise InputError(what, "mend the header")
+    seconds = samples / sample_rate
+    if seconds > MAX_SECONDS:
+        what = f"{path}: expected a reference of at most {MAX_SECONDS:g} s, got {seconds:.1f} s"
+        raise InputError(what, "cut it; 3 to 30 s are usual")
+    if samples * channels > MAX_VALUES:
+        what = f"{path}: expected at most {MAX_VALUES:,} values, got {samples:,} samples of {channels} channels"
+        raise InputError(what, "give one channel, at 24 kHz")
 
 
 def check_reference(pcm: PcmArray, name: str) -> None:

@@ -21,6 +21,8 @@ from ttsctl.engine.voice.encoders import VoiceEncoder, open_codec_encoder, open_
 from ttsctl.engine.voice.prompt_file import read_voice
 from ttsctl.engine.voice.reference import read_reference
 
+OTHER = "encoders and talker are not of one model: encode the reference with this checkpoint"
+
 
 class Voices:
     """Prompts by voice, and the encoders that make them, which load with the first reference."""
@@ -89,19 +91,20 @@ class Voices:
             codes = None if voice.x_vector_only else self.encoder.codes(reference, probes).cpu().numpy()
             probes.pause()
         text = None if voice.x_vector_only else voice.ref_text
-        return VoicePrompt(codes, np.asarray(x_vector, np.float32), text, reference.sha256)
+        prompt = VoicePrompt(codes, np.asarray(x_vector, np.float32), text, reference.sha256)
+        return self._checked(prompt, voice)
 
     def _checked(self, prompt: VoicePrompt, voice: Voice) -> VoicePrompt:
-        """InputError if a prompt of a file was made with another checkpoint's sizes."""
+        """InputError if a prompt was made with other sizes than those of this checkpoint's talker."""
         hidden, groups = self.checkpoint.sizes.talker.hidden_size, self.checkpoint.sizes.num_code_groups
-        size, where = self.checkpoint.codec_sizes.codebook_size, f"voice file {voice.voice_file}"
+        size, where = self.checkpoint.codec_sizes.codebook_size, f"voice {voice.voice_file or voice.ref_audio}"
         if len(prompt.x_vector) != hidden:
             what = f"{where}: expected an x-vector of {hidden}, got {len(prompt.x_vector)}"
-            raise InputError(what, "it is of another checkpoint; encode the reference with this one")
+            raise InputError(what, OTHER)
         codes = prompt.codes
         if codes is not None and (codes.shape[1] != groups or codes.min() < 0 or codes.max() >= size):
             what = f"{where}: expected codes (R, {groups}) of ids below {size}, got {codes.shape} up to {codes.max()}"
-            raise InputError(what, "it is of another checkpoint; encode the reference with this one")
+            raise InputError(what, OTHER)
         return prompt
 
 
