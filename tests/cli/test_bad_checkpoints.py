@@ -155,7 +155,7 @@ def test_tokenizer_files(cli: Callable[..., Done], checkpoint: Any) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "says"),
-    [("base", ["voice cloning is not supported", "CustomVoice or VoiceDesign"]), ("other", ["'other' is unknown"])],
+    [("base", ["no reference, and a Base checkpoint", "--ref-audio FILE"]), ("other", ["'other' is unknown"])],
 )
 def test_model_types_that_do_not_speak(
     cli: Callable[..., Done], checkpoint: Any, edit: Any, kind: Any, says: Any
