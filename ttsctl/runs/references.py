@@ -28,10 +28,10 @@ def with_references(voices: Iterable[Voice]) -> list[Voice]:
         if file is None:
             found.append(voice)
             continue
-        if file not in known:
-            known[file] = _audio_sha256(file) if voice.ref_audio is not None else _prompt_sha256(file)
-        if voice.voice_file is not None and not voice.x_vector_only:
-            _require_codes(voice.voice_file)
+        if voice.voice_file is not None:
+            known[file] = _prompt_sha256(voice, file)
+        elif file not in known:
+            known[file] = _audio_sha256(file)
         found.append(replace(voice, ref_sha256=known[file]))
     return found
 
@@ -52,15 +52,6 @@ def check_reference_fields(voice: Voice) -> None:
         raise InputError(what, "give ref_text (--ref-text), what it says, or x_vector_only (--x-vector-only)")
 
 
-def _require_codes(file: str) -> None:
-    # Imported here because ``schema`` loads this module and no engine.
-    from ttsctl.engine.voice.prompt_file import read_voice
-
-    if read_voice(Path(file)).codes is None:
-        what = f"voice file {file}: it holds an x-vector alone, without the reference's codes and text"
-        raise InputError(what, "say x_vector_only (--x-vector-only), or encode the reference again with --ref-text")
-
-
 def _audio_sha256(file: str) -> str:
     # Imported here because ``schema`` loads this module and no engine.
     from ttsctl.engine.voice.reference import read_reference
@@ -68,10 +59,10 @@ def _audio_sha256(file: str) -> str:
     return read_reference(Path(file)).sha256
 
 
-def _prompt_sha256(file: str) -> str:
+def _prompt_sha256(voice: Voice, file: str) -> str:
     # Imported here because ``schema`` loads this module and no engine.
-    from ttsctl.engine.voice.prompt_file import read_voice
+    from ttsctl.engine.voice.prompt_file import read_voice_of
 
-    read_voice(Path(file))
+    read_voice_of(voice)
     with open_regular(Path(file), "voice file", MAX_BYTES["json"]) as opened:
         return file_sha256(opened)

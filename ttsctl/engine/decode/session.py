@@ -58,8 +58,9 @@ class StagedDecoder:
 
     def reference_samples(self, frames: int) -> int:
         """How much audio of a sequence belongs to its first frames: less ``lost_samples``, which its start lacks."""
-        lost = self.decoder.lost_samples if frames and self.stages != "pre_transformer" else 0
-        return 0 if self.stages == "pre_transformer" else frames * self.samples_per_frame - lost
+        if not frames or self.stages == "pre_transformer":
+            return 0
+        return frames * self.samples_per_frame - self.decoder.lost_samples
 
     def transform(self, embedded: Tensor, state: StreamState | None = None) -> Tensor:
         """Latents before the transformer (n, latent_dim) -> those after it; the same if it is skipped."""

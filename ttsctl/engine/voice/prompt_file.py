@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from ttsctl.core.codes import FRAMES_PER_SECOND
 from ttsctl.core.errors import InputError
 from ttsctl.core.files import MAX_BYTES, open_regular, written_whole
+from ttsctl.core.request import Voice
 from ttsctl.core.validation import input_error
 from ttsctl.core.voice_prompt import VoicePrompt
 from ttsctl.engine.voice.reference import MAX_SECONDS
@@ -83,6 +84,21 @@ def read_voice(path: Path) -> VoicePrompt:
     prompt = VoicePrompt(codes, vector, header.ref_text, header.reference_sha256)
     if (prompt.hashes.codes, prompt.hashes.x_vector) != (header.codes_sha256, header.x_vector_sha256):
         raise InputError(f"voice file {path}: its content does not have the sha256 that it was written with", REMAKE)
+    return prompt
+
+
+def read_voice_of(voice: Voice) -> VoicePrompt:
+    """The prompt that a voice with a file speaks from: by its x-vector alone, or in context.
+
+    InputError as of ``read_voice``, and for a file without codes of a voice that is to speak in context.
+    """
+    assert voice.voice_file is not None, "only a voice with a file is read from one"
+    prompt = read_voice(Path(voice.voice_file))
+    if voice.x_vector_only:
+        return VoicePrompt(None, prompt.x_vector, None, prompt.reference_sha256)
+    if prompt.codes is None or not (prompt.ref_text or "").strip():
+        what = f"voice file {voice.voice_file}: it holds an x-vector alone, without the reference's codes and text"
+        raise InputError(what, "say x_vector_only (--x-vector-only), or encode the reference again with --ref-text")
     return prompt
 
 

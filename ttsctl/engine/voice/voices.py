@@ -18,7 +18,7 @@ from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.switches import InForce
 from ttsctl.engine.voice.encoders import VoiceEncoder, open_codec_encoder, open_speaker_encoder
-from ttsctl.engine.voice.prompt_file import read_voice
+from ttsctl.engine.voice.prompt_file import read_voice_of
 from ttsctl.engine.voice.reference import read_reference
 
 OTHER = "encoders and talker are not of one model: encode the reference with this checkpoint"
@@ -82,7 +82,7 @@ class Voices:
             path = Path(voice.voice_file)
             with open_regular(path, "voice file", MAX_BYTES["json"]) as file:
                 _refuse_changed(voice, voice.voice_file, file_sha256(file))
-            return self._checked(replace_mode(read_voice(path), voice), voice)
+            return self._checked(read_voice_of(voice), voice)
         assert voice.ref_audio is not None, "check_voice has seen that there is one of both"
         reference = read_reference(Path(voice.ref_audio))
         _refuse_changed(voice, voice.ref_audio, reference.sha256)
@@ -108,25 +108,14 @@ class Voices:
         return prompt
 
 
-def replace_mode(prompt: VoicePrompt, voice: Voice) -> VoicePrompt:
-    """The prompt of a file in the voice's mode. InputError if it has no codes, and the voice is to speak in context."""
-    if voice.x_vector_only:
-        return VoicePrompt(None, prompt.x_vector, None, prompt.reference_sha256)
-    if prompt.codes is None or not (prompt.ref_text or "").strip():
-        what = f"voice file {voice.voice_file}: it holds an x-vector alone, without the reference's codes and text"
-        raise InputError(what, "say --x-vector-only, or encode the reference again with --ref-text")
-    return prompt
-
-
 def check_voice(voice: Voice, model_type: str) -> None:
     """InputError unless the voice has what a checkpoint of this type takes."""
-    given = voice.ref_audio is not None or voice.voice_file is not None
     if model_type != "base":
-        if given:
+        if voice.is_cloned:
             what = f"voice {voice.id!r}: a reference, but this checkpoint ({model_type}) clones no voice"
             raise InputError(what, "use a Base checkpoint, or leave the reference out")
         return
-    if not given:
+    if not voice.is_cloned:
         what = f"voice {voice.id!r}: no reference, and a Base checkpoint speaks only in a voice that it clones"
         raise InputError(what, "give --ref-audio FILE with --ref-text TEXT, or a voice of a file made by 'encode'")
     if voice.voice_file is None and not voice.x_vector_only and not (voice.ref_text or "").strip():
