@@ -21,6 +21,7 @@ DecodeMode = Literal["oneshot", "windowed", "cached", "incremental"]
 DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
 # Bounds far beyond any use, within which nothing overflows and no memory is taken for what is not there.
 MAX_COUNT = 2**20  # frames, packets or ids; as frames 23 hours of speech
+MAX_BATCH = 64
 MAX_THREADS = 1024  # what this machine can start is checked with the engine
 NonNegative = Annotated[int, Ge(0), Le(MAX_COUNT)]
 Positive = Annotated[int, Ge(1), Le(MAX_COUNT)]
@@ -33,7 +34,8 @@ Name = Annotated[str, MaxLen(4096)]  # as long as a path may be
 class EngineConfig:
     """Which engine and checkpoint, where and how precise.
 
-    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu.
+    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu. ``batch``: how many
+    requests are spoken together: every request beside ``batch`` - 1 others, made of its text in other lengths.
     """
 
     __pydantic_config__ = STRICT
@@ -44,6 +46,7 @@ class EngineConfig:
     decoder_device: Name | None = None
     codegen_dtype: DType = "auto"
     decoder_dtype: DType = "auto"
+    batch: Annotated[int, Ge(1), Le(MAX_BATCH)] = 1
 
 
 @dataclass(frozen=True)

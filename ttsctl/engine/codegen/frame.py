@@ -24,12 +24,13 @@ from ttsctl.engine.recording.probes import CodegenProbes
 class Watch:
     """What looks at a frame's values: a request's probes, its plan, and the frame's number, for their marks alone.
 
-    Values that probes get are never written to afterwards.
+    Values that probes get are never written to afterwards. Of a batch they look at one ``sequence``.
     """
 
     probes: CodegenProbes
     plan: SamplingPlan
     frame: int
+    sequence: int
 
 
 class FrameFunction:
@@ -129,7 +130,9 @@ def _seen_by(watch: Watch | None, point: str, value: Tensor) -> Tensor:
 
 
 def _drawn(watch: Watch | None, ids: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler | None) -> Tensor:
-    """The ids (B,) to take; probes see those of a batch of one."""
+    """The ids (B,) to take: those drawn, but for what probes put in the place of their own."""
     if watch is None or sampler is None:
         return ids
-    return watch.probes.drawn(ids[0], logits[0], scores[0], sampler)[None]
+    own = watch.sequence
+    taken = watch.probes.drawn(ids[own], logits[own], scores[own], sampler)
+    return taken[None] if len(ids) == 1 else torch.cat([ids[:own], taken[None], ids[own + 1 :]])

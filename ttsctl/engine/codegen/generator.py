@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,9 @@ from ttsctl.engine.recording.probes import CodegenProbes
 class Generation:
     """One request between frames; the caller owns it.
 
-    ``state`` is what the frame function works on. ``positions`` the talker has taken and ``frames`` are whole so far,
-    as the host counts them. ``ended`` is set by the end token, ``truncated`` by the cap.
+    ``state`` is what the frame function works on, and ``sequence`` the request's place in its batch. ``positions`` the
+    talker has taken and ``frames`` are whole so far, as the host counts them. ``ended`` is set by the end token,
+    ``truncated`` by the cap.
     """
 
     prompt: Prompt
@@ -37,6 +38,7 @@ class Generation:
     noise: Noise
     function: FrameFunction
     state: FrameState
+    sequence: int
     positions: int
     limit: int
     probes: CodegenProbes
@@ -47,7 +49,16 @@ class Generation:
     @property
     def logits(self) -> Tensor:
         """Group-0 logits (vocab,) of the frame that comes next, before any processor."""
-        return self.state.logits[0]
+        return self.state.logits[self.sequence]
+
+
+@dataclass(frozen=True, eq=False)
+class _Prompted:
+    """A request's prompt, its talker inputs (n, hidden) and its embedded trailing text (m, hidden), with the pad."""
+
+    prompt: Prompt
+    embeds: Tensor
+    texts: Tensor
 
 
 class CodeGenerator:
@@ -68,43 +79,66 @@ class CodeGenerator:
         seed: int | None,
         generator: torch.Generator | None = None,
         probes: CodegenProbes | None = None,
+        company: Sequence[Request] = (),
     ) -> Generation:
         """Tokenise and run the prompt through the talker -> the state before the draw of frame 0.
 
         ``seed`` None = nothing is drawn. ``generator``: draw from it, as the public package does, and not from the
-        seed's counter. InputError for text, voice or forced codes that do not fit the model.
+        seed's counter. ``company``: requests that share the batch; they draw with the seeds that follow. InputError for
+        text, voice or forced codes that do not fit the model.
         """
         probes = CodegenProbes() if probes is None else probes
-        prompt = build_prompt(request, self.sizes, self.tokenizer)
-        limit = self._limit(prompt, plan.max_new_tokens)
-        if probes.forced is not None:
-            limit = self._forced_limit(prompt, len(probes.forced))
         with probes.attached():
-            probes.at("text", 0)
-            ids = [*prompt.instruct_ids, *prompt.ref_ids, *prompt.input_ids]
-            probes.value("text", torch.tensor(ids, device=self.device))
-            probes.at("prompt", 0)
-            embeds = probes.value("prompt", self._embed(prompt.positions, self._voice(request.prompt, probes)))
-            trailing = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
-            texts = probes.value("prompt", self.talker.embed_text(trailing))
-            taken = len(embeds)
-            state = FrameState.new(self.talker, 1, reach_of(taken), limit, len(texts))
-            state.begin(0, seed, plan, texts)
-            probes.at("talker", 0)
-            hidden = probes.value("talker.hidden", self.talker.prefill(embeds, state.talker_cache, 0))
-            logits = probes.value("talker.logits", self.steps.logits(self.talker.codec_head, hidden))
-            state.spoken_to(0, hidden[0], logits[0], taken)
+            own = self._prompted(request, probes)
+            limit = self._limit(own.prompt, plan.max_new_tokens)
+            if probes.forced is not None:
+                limit = self._forced_limit(own.prompt, len(probes.forced))
+            # What runs for the others is none of the request's.
             probes.pause()
+            others = [self._prompted(other, CodegenProbes()) for other in company]
+            # The request itself sits at the end, where it would notice that a row is taken for another.
+            everyone = [*others, own]
+            positions = max(len(each.embeds) for each in everyone)
+            texts = max(len(each.texts) for each in everyone)
+            state = FrameState.new(self.talker, len(everyone), reach_of(positions), limit, texts)
+            for sequence, each in enumerate(everyone):
+                if each is own:
+                    probes.at("talker", 0)
+                own_seed = None if seed is None else (seed + len(others) - sequence) % 2**63
+                state.begin(sequence, own_seed, plan, each.texts)
+                self._prefill(state, sequence, each, probes if each is own else CodegenProbes())
+            probes.pause()
+            probes.sits(len(everyone), len(others))
         return Generation(
-            prompt=prompt,
+            prompt=own.prompt,
             plan=plan,
             noise=PhiloxNoise() if generator is None else PackageNoise(generator),
             function=FrameFunction(self.talker, self.rules, plan, self.steps),
             state=state,
-            positions=taken,
+            sequence=len(others),
+            positions=positions,
             limit=limit,
             probes=probes,
         )
+
+    def _prompted(self, request: Request, probes: CodegenProbes) -> _Prompted:
+        """The prompt of a request, embedded."""
+        prompt = build_prompt(request, self.sizes, self.tokenizer)
+        self._limit(prompt, 1)
+        probes.at("text", 0)
+        ids = [*prompt.instruct_ids, *prompt.ref_ids, *prompt.input_ids]
+        probes.value("text", torch.tensor(ids, device=self.device))
+        probes.at("prompt", 0)
+        embeds = probes.value("prompt", self._embed(prompt.positions, self._voice(request.prompt, probes)))
+        trailing = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
+        return _Prompted(prompt, embeds, probes.value("prompt", self.talker.embed_text(trailing)))
+
+    def _prefill(self, state: FrameState, sequence: int, prompted: _Prompted, probes: CodegenProbes) -> None:
+        """Run a prompt through the talker, alone, whatever the batch."""
+        hidden = self.talker.prefill(prompted.embeds, state.talker_cache, sequence)
+        hidden = probes.value("talker.hidden", hidden)
+        logits = probes.value("talker.logits", self.steps.logits(self.talker.codec_head, hidden))
+        state.spoken_to(sequence, hidden[0], logits[0], len(prompted.embeds))
 
     def frames(self, generation: Generation) -> Iterator[Tensor]:
         """Frames (groups,) int64 on the generator's device, one by one, as ``packets`` gives them."""
@@ -129,12 +163,16 @@ class CodeGenerator:
                 if not every_frame:
                     self._look(generation)
                 if generation.frames > first:
-                    yield generation.state.codes[0, first : generation.frames].clone()
+                    yield generation.state.codes[generation.sequence, first : generation.frames].clone()
 
     def _speak(self, generation: Generation, look: bool) -> bool:
         """The next frame, or the draw that ends the speech; whether there may be another one."""
         state, noise, number = generation.state, generation.noise, generation.frames
-        watch = Watch(generation.probes, generation.plan, number) if generation.probes.records else None
+        watch = (
+            Watch(generation.probes, generation.plan, number, generation.sequence)
+            if generation.probes.records
+            else None
+        )
         if number:
             self._make_room(generation)
             generation.function.advance(state, reach_of(generation.positions + 1), watch)
@@ -142,7 +180,7 @@ class CodeGenerator:
         generation.function.draw_group0(state, noise, watch)
         last = number == generation.limit - 1
         if look or last:
-            generation.ended = int(state.ended_at[0]) <= number
+            generation.ended = int(state.ended_at[generation.sequence]) <= number
             generation.truncated = last and not generation.ended
             if last or generation.ended:
                 return False
@@ -154,7 +192,7 @@ class CodeGenerator:
     @staticmethod
     def _look(generation: Generation) -> None:
         """Once a packet: did the speech end in it? Frames from its end on are dropped."""
-        ended_at = int(generation.state.ended_at[0])
+        ended_at = int(generation.state.ended_at[generation.sequence])
         if ended_at != NEVER:
             generation.ended, generation.truncated = True, False
             generation.frames = min(generation.frames, ended_at)

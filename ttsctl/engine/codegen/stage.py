@@ -14,6 +14,7 @@ from ttsctl.core.codes import CodeArray
 from ttsctl.core.config import Config
 from ttsctl.core.request import Request
 from ttsctl.core.trace import Draws, Prints
+from ttsctl.engine.codegen.company import company_of
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator
 from ttsctl.engine.cuda_handover import DeviceCodes, with_event
@@ -116,7 +117,8 @@ class CodegenStage:
         sampling = self.config.sampling
         seed = drawn_seed(sampling, request)
         generator = new_generator(sampling, seed, self.placement.codegen_device)
-        return self.generator.begin(request, self.plan, seed, generator, probes), seed
+        company = company_of(request, self.config.engine.batch - 1)
+        return self.generator.begin(request, self.plan, seed, generator, probes, company), seed
 
     def packets(
         self, request: Request, clock: Clock, probes: CodegenProbes, permit: Permit

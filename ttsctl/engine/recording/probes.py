@@ -41,11 +41,14 @@ class CodegenProbes:
         """Surrounds what a voice's encoder computes; paths of its modules start with ``name``."""
         return nullcontext()
 
+    def sits(self, batch: int, sequence: int) -> None:
+        """From now on values hold ``batch`` sequences, one after another; the request's own is ``sequence``."""
+
     def pause(self) -> None:
         """The generation pauses: what runs now on this network belongs to another request."""
 
     def value(self, point: str, value: Tensor) -> Tensor:
-        """A stage's value -> the one to go on with."""
+        """A stage's value (rows, …) -> the one to go on with."""
         return value
 
     def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
