@@ -6,7 +6,7 @@ from ttsctl.core.config import Config
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.stage import CodegenStage
-from ttsctl.engine.cuda_handover import decoder_stream
+from ttsctl.engine.cuda.handover import decoder_stream
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
@@ -33,7 +33,7 @@ def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> D
     placement = place(config)
     decoder = open_decoder(checkpoint, placement)
     decoder.set_legacy(config.decoder.padding == "legacy")
-    return DecodeStage(decoder, config, placement, in_force, decoder_stream(config, placement))
+    return DecodeStage(decoder, config, placement, in_force, decoder_stream(placement))
 
 
 def open_generator(checkpoint: Checkpoint, placement: Placement) -> CodeGenerator:

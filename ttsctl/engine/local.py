@@ -29,7 +29,7 @@ from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.sources import CodeSource, InlineSource, ThreadSource
 from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket
 from ttsctl.engine.codegen.worker import CodegenWorker
-from ttsctl.engine.cuda_handover import refuse_sync
+from ttsctl.engine.cuda.handover import refuse_sync
 from ttsctl.engine.decode.deliver import deliver
 from ttsctl.engine.decode.stage import DecodeStage, Decoding
 from ttsctl.engine.decode.variants import decode_variant
