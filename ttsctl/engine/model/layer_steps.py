@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ttsctl.engine.model.fixed_cache import FixedCache
@@ -16,7 +17,8 @@ class StepPlace:
     """Where a step's rows stand, the same for all layers: n new positions of each of the cache's B sequences.
 
     ``at`` (B · n,) int64 are the positions, ``rows`` (B · n,) their flat rows of the cache; attention runs over the
-    first ``reach`` places, under the mask (B, 1, n, reach), True = may attend. cos, sin (B · n, head_dim): rotations.
+    first ``reach`` places, under the mask (B, 1, n, reach), which is added: 0 or -inf. cos, sin (B · n, head_dim) are
+    the rotations.
     """
 
     cache: FixedCache
@@ -65,7 +67,9 @@ class TorchSteps:
 
     def begin(self, cache: FixedCache, at: Tensor, reach: int) -> StepPlace:
         rows = (cache.starts[:, None] + at.view(cache.batch, -1)).flatten()
-        mask = cache.places[:reach] <= at.view(cache.batch, 1, -1, 1)
+        hidden = cache.places[:reach] > at.view(cache.batch, 1, -1, 1)
+        # As attention would make it of a bool mask, but once for all layers.
+        mask = torch.zeros(hidden.shape, dtype=cache.keys.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
         return StepPlace(cache, at, rows, reach, cache.cos[at], cache.sin[at], mask)
 
     def project(self, layer: DecoderLayer, index: int, x: Tensor, place: StepPlace) -> Tensor:
