@@ -21,6 +21,7 @@ DecodeMode = Literal["oneshot", "windowed", "cached", "incremental"]
 DType = Literal["auto", "float32", "bfloat16", "float16", "float64"]
 # Bounds far beyond any use, within which nothing overflows and no memory is taken for what is not there.
 MAX_COUNT = 2**20  # frames, packets or ids; as frames 23 hours of speech
+MAX_BATCH = 64
 MAX_THREADS = 1024  # what this machine can start is checked with the engine
 NonNegative = Annotated[int, Ge(0), Le(MAX_COUNT)]
 Positive = Annotated[int, Ge(1), Le(MAX_COUNT)]
@@ -33,7 +34,8 @@ Name = Annotated[str, MaxLen(4096)]  # as long as a path may be
 class EngineConfig:
     """Which engine and checkpoint, where and how precise.
 
-    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu.
+    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu. ``batch``: how many
+    requests are spoken together: every request beside ``batch`` - 1 others, made of its text in other lengths.
     """
 
     __pydantic_config__ = STRICT
@@ -44,11 +46,15 @@ class EngineConfig:
     decoder_device: Name | None = None
     codegen_dtype: DType = "auto"
     decoder_dtype: DType = "auto"
+    batch: Annotated[int, Ge(1), Le(MAX_BATCH)] = 1
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
     """How ids are drawn. None = what the checkpoint's generation_config.json says.
+
+    ``noise`` of a draw: "philox" is keyed by seed, frame, group and id, the same on every device, in every batch and
+    graph; "package" is a generator of the request, drawn from as the public package does.
 
     ``predictor_policy`` None = as ``policy``. Under greedy the public package's predictor goes on sampling; this key
     can do that too, to tell the two samplers apart.
@@ -57,6 +63,7 @@ class SamplingConfig:
     __pydantic_config__ = STRICT
     policy: Literal["greedy", "seeded", "free"] = "greedy"
     predictor_policy: Literal["greedy", "seeded", "free"] | None = None
+    noise: Literal["philox", "package"] = "philox"
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 42
     seed_mode: Literal["fixed", "content"] = "fixed"
     max_new_tokens: Positive | None = None
@@ -114,7 +121,10 @@ class DeterminismConfig:
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """Process-wide switches of the numeric libraries; None = leave as found, but ``threads``: one."""
+    """Process-wide switches of the numeric libraries; None = leave as found, but ``threads``: one.
+
+    ``kernels``: what computes a frame, torch's operations or ttsctl's own in Triton (their torch twins on a CPU).
+    """
 
     __pydantic_config__ = STRICT
     cudnn_benchmark: bool | None = None
@@ -124,6 +134,7 @@ class BackendConfig:
     cublas_workspace: Name | None = None
     mkldnn: bool | None = None
     threads: Annotated[int, Ge(1), Le(MAX_THREADS)] | None = None
+    kernels: Literal["torch", "triton"] = "torch"
 
 
 @dataclass(frozen=True)

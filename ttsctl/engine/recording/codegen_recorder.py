@@ -39,6 +39,7 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
         self._jitter = None if jitter_seed is None else Jitter(jitter_seed, device)
         self._draws = DrawLog() if level != "none" else None
         self._place = (0, 0)
+        self._seat = (1, 0)
         every_leaf = level == "modules" or self._jitter is not None
         self._hooks = [
             (module, self._hook(module))
@@ -52,6 +53,23 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
         if self._fingerprint_log is not None:
             self._fingerprint_log.at(stage_number(stage), frame, codebook)
 
+    def sits(self, batch: int, sequence: int) -> None:
+        self._seat = (batch, sequence)
+
+    def _own(self, value: Tensor) -> Tensor:
+        """Of a value of the whole batch the request's own rows."""
+        batch, sequence = self._seat
+        return value if batch == 1 else value.unflatten(0, (batch, -1))[sequence]
+
+    def _with_own(self, value: Tensor, own: Tensor) -> Tensor:
+        """A value of the whole batch with the request's own rows replaced."""
+        batch, sequence = self._seat
+        if batch == 1:
+            return own
+        rows = value.unflatten(0, (batch, -1)).clone()
+        rows[sequence] = own
+        return rows.flatten(0, 1)
+
     def inside(self, name: str, network: nn.Module) -> AbstractContextManager[None]:
         """Hooks the encoder's modules. They are not jittered: the noise is that of code generation from one prompt."""
         return hooked(
@@ -63,10 +81,11 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
         )
 
     def value(self, point: str, value: Tensor) -> Tensor:
-        value = self._interventions.apply(point, *self._place, value)
+        before = self._own(value)
+        own = self._interventions.apply(point, *self._place, before)
         if self._fingerprint_log is not None:
-            self._fingerprint_log.add(self._fingerprint_log.point(point), False, value)
-        return value
+            self._fingerprint_log.add(self._fingerprint_log.point(point), False, own)
+        return value if own is before else self._with_own(value, own)
 
     def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
         frame, codebook = self._place
@@ -102,13 +121,15 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
             result = self._altered(module.path, output, jitter) if altered else output
             if log is not None:
                 if id(taken) not in recent.ids:
-                    log.add(point, True, taken)
+                    log.add(point, True, self._own(taken))
                 recent.remember(taken, result)
-                log.add(point, False, result)
+                log.add(point, False, self._own(result))
             return None if result is output else result
 
         return hook
 
     def _altered(self, point: str, value: Tensor, jitter: Jitter | None) -> Tensor:
         moved = value if jitter is None else jitter.move(value)
-        return self._interventions.apply(point, *self._place, moved)
+        before = self._own(moved)
+        own = self._interventions.apply(point, *self._place, before)
+        return moved if own is before else self._with_own(moved, own)

@@ -19,7 +19,8 @@ from ttsctl.engine.codegen.sampling import Sampler
 class CodegenProbes:
     """The probes of code generation: one object a request, used by the thread that generates."""
 
-    # Whether the values of a voice's encoding are wanted, which else is done once a voice.
+    # Whether anything is to be recorded or changed; the values of a voice's encoding too, which else is done once a
+    # voice.
     records: bool = False
     # Codes (T, groups) to take in place of those drawn, then the end token; None = take what is drawn.
     forced: Tensor | None = None
@@ -40,11 +41,14 @@ class CodegenProbes:
         """Surrounds what a voice's encoder computes; paths of its modules start with ``name``."""
         return nullcontext()
 
+    def sits(self, batch: int, sequence: int) -> None:
+        """From now on values hold ``batch`` sequences, one after another; the request's own is ``sequence``."""
+
     def pause(self) -> None:
         """The generation pauses: what runs now on this network belongs to another request."""
 
     def value(self, point: str, value: Tensor) -> Tensor:
-        """A stage's value -> the one to go on with."""
+        """A stage's value (rows, …) -> the one to go on with."""
         return value
 
     def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
