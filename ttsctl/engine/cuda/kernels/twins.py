@@ -118,9 +118,7 @@ def attend(q: Tensor, at: Tensor, cache: CacheLayer, reach: int) -> Tensor:
     d, new = cache.head_dim, len(q) // cache.batch
     query = q.float().view(cache.batch, new, cache.kv_heads, -1, 1, d) * d**-0.5
     # (batch, 1, kv_heads, 1, reach, d)
-    keys, values = (
-        part[:, :, :reach].float().transpose(0, 1)[:, None, :, None] for part in (cache.keys, cache.values)
-    )
+    keys, values = (part[:, :, :reach].float().transpose(0, 1)[:, None, :, None] for part in (cache.keys, cache.values))
     filled = torch.arange(keys.shape[4], device=q.device) <= at.view(cache.batch, new, 1, 1, 1)
     scores = torch.where(filled, sum_pairs(keys * query), -torch.inf)
     p = torch.where(filled, exp(scores - scores.amax(-1, keepdim=True)), 0.0)
