@@ -34,7 +34,12 @@ VECTOR_TOLERANCE = 1e-4
 
 @cache
 def _engine(policy: str, seed: int, cap: int, *sets: str) -> LocalEngine:
-    settings = (f"sampling.policy={policy}", f"sampling.seed={seed}", f"sampling.max_new_tokens={cap}")
+    settings = (
+        f"sampling.policy={policy}",
+        "sampling.noise=package",
+        f"sampling.seed={seed}",
+        f"sampling.max_new_tokens={cap}",
+    )
     return make_engine("base_clone", *settings, *sets)
 
 

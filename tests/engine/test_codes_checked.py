@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,17 +23,18 @@ PLANTED = {(6, 9): 128, (8, 0): -1, (9, 15): 5000}
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every engine's code generation gives ``PLANTED`` ids, and goes on from those it drew."""
-    frames = CodeGenerator.frames
+    packets = CodeGenerator.packets
 
-    def altered(self: CodeGenerator, generation: Generation) -> Iterator[torch.Tensor]:
-        for index, frame in enumerate(frames(self, generation)):
-            given = frame.clone()
+    def altered(self: CodeGenerator, generation: Generation, *arguments: Any) -> Iterator[torch.Tensor]:
+        first = 0
+        for packet in packets(self, generation, *arguments):
             for (at, codebook), value in PLANTED.items():
-                if at == index:
-                    given[codebook] = value
-            yield given
+                if first <= at < first + len(packet):
+                    packet[at - first, codebook] = value
+            first += len(packet)
+            yield packet
 
-    monkeypatch.setattr(CodeGenerator, "frames", altered)
+    monkeypatch.setattr(CodeGenerator, "packets", altered)
 
 
 def decoded_frames(engine: LocalEngine) -> list[int]:

@@ -20,7 +20,12 @@ LOGIT_TOLERANCE = 1e-4
 
 @cache
 def _engine(checkpoint: str, policy: str, seed: int, cap: int, packet_tokens: int = 4) -> LocalEngine:
-    settings = (f"sampling.policy={policy}", f"sampling.seed={seed}", f"sampling.max_new_tokens={cap}")
+    settings = (
+        f"sampling.policy={policy}",
+        "sampling.noise=package",
+        f"sampling.seed={seed}",
+        f"sampling.max_new_tokens={cap}",
+    )
     return make_engine(checkpoint, *settings, f"stream.packet_tokens={packet_tokens}")
 
 

@@ -102,7 +102,7 @@ def generations(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
 
     def remember(self: CodegenStage, *arguments: Any) -> Any:
         generation, seed = begin(self, *arguments)
-        kept.extend([weakref.ref(generation), weakref.ref(generation.talker_state)])
+        kept.extend([weakref.ref(generation), weakref.ref(generation.state)])
         return generation, seed
 
     monkeypatch.setattr(CodegenStage, "begin", remember)

@@ -15,7 +15,7 @@ from ttsctl.core.fingerprint import fingerprint
 from ttsctl.core.forensic import Site
 from ttsctl.core.request import End, Request, Voice
 from ttsctl.core.trace import STAGES, Prints, Trace, TraceLevel
-from ttsctl.engine.codegen.sampling import Sampler, decide
+from ttsctl.engine.codegen.draws import PackageNoise, race
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.model.codec import Codebook, RowProjection, SnakeBeta
@@ -244,7 +244,9 @@ def test_the_race_is_multinomials() -> None:
     """The same ids from the same generator, over many draws; and another generator gives others."""
     logits = torch.randn(300, 50, generator=torch.Generator().manual_seed(5)) * 3
     ours, theirs, other = (torch.Generator().manual_seed(seed) for seed in (9, 9, 10))
-    raced = [int(decide(row, Sampler(True, 1.0, 0, 1.0, 1.0), ours)[0]) for row in logits]
+    nothing, noise = torch.zeros(1, dtype=torch.int64), PackageNoise(ours)
+    noises = (next(noise.groups(nothing, nothing, nothing, 50)) for _ in range(300))
+    raced = [int(race(row.softmax(-1)[None], drawn).argmax()) for row, drawn in zip(logits, noises, strict=True)]
     drawn = [int(torch.multinomial(row.softmax(-1), 1, generator=theirs)) for row in logits]
     assert raced == drawn
     assert raced != [int(torch.multinomial(row.softmax(-1), 1, generator=other)) for row in logits]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tests.explain.planted import (
@@ -15,7 +14,6 @@ from tests.explain.planted import (
     GROUPS,
     Fault,
     at_call,
-    before_call,
     codec_module,
     corrupted,
     corrupted_past,
@@ -86,16 +84,24 @@ class Plan:
             # Its own output is the first to show it.
             yield Fault("past corrupted", "codec", STEP_FRAMES, 0, path, corrupted_past(path))
 
-    def generator(self) -> Iterator[Fault]:
-        """For a seeded run: the generator gives one number to nobody, before a draw."""
+    def noise(self) -> Iterator[Fault]:
+        """For a seeded run: a draw gets the noise of other ids."""
 
-        def skip(logits: Tensor, sampler: Any, generator: torch.Generator) -> None:
-            torch.rand(1, generator=generator)
+        def at(call: int) -> Callable[[Any], Any]:
+            calls = iter(range(10**9))
+
+            def make(usual: Any) -> Any:
+                def decide(logits: Tensor, shape: Any, values: Any, noise: Tensor) -> Any:
+                    return usual(logits, shape, values, noise.roll(1, -1) if next(calls) == call else noise)
+
+                return decide
+
+            return make
 
         for frame in range(self.frames):
             codebook = self.rng.randrange(GROUPS)
-            plant = replace_decide(before_call(frame * GROUPS + codebook, skip))
-            yield Fault("generator skipped", "draw", frame, codebook, "draw", plant, once=False)
+            plant = replace_decide(at(frame * GROUPS + codebook))
+            yield Fault("other noise", "draw", frame, codebook, "draw", plant)
 
     def _talker(self) -> Iterator[Fault]:
         paths = [f"talker.model.layers.{layer}.{name}" for layer in range(3) for name in LAYER]
@@ -127,7 +133,7 @@ class Plan:
         """The second best id instead of the best."""
 
         def second(result: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            return result[1].topk(2).indices[1], result[1]
+            return result[1].topk(2).indices[:, 1], result[1]
 
         for frame in range(self.frames):
             for codebook in (0, self.rng.randrange(1, GROUPS)):
@@ -140,7 +146,7 @@ class Plan:
             for which in ("keys", "values"):
                 frame, once = self.frame(first=1), self.rng.random() < 0.5
                 point = f"talker.model.layers.{layer}.self_attn.o_proj"
-                plant = corrupted("talker.model", frame, which, layer, once)
+                plant = corrupted("talker.model", frame - 1, which, layer, once)
                 yield Fault(f"{which} corrupted", "talker", frame, 0, point, plant, is_input=True, once=once)
         for layer in range(2):
             for which in ("keys", "values"):
@@ -154,7 +160,7 @@ class Plan:
         for layer in range(2):
             frame, how = self.frame(), self.how()
             point = f"talker.model.layers.{layer + 1}.input_layernorm"
-            plant = function_of(f"talker.model.layers.{layer}", "finish", frame, CHANGES[how])
+            plant = function_of(f"talker.model.layers.{layer}", "feed", frame, CHANGES[how])
             yield Fault(f"{how} of the residual sum", "talker", frame, 0, point, plant, is_input=True)
         for layer in range(3):
             frame = self.frame(first=1)
@@ -168,10 +174,11 @@ class Plan:
         for how, change in CHANGES.items():
             yield Fault(how, "prompt", 0, 0, "prompt", on_generator("_embed", in_last_position(change)))
             frame = self.frame(first=1)
-            plant = function_on("talker", "embed_frame", frame - 1, change)
+            plant = function_on("talker", "embed_frames", frame - 1, change)
             yield Fault(how, "talker", frame, 0, "talker.input", plant)
-            frame = self.frame()
-            yield Fault(how, "talker", frame, 0, "talker.hidden", function_on("talker", "run", frame, change))
+            frame = self.frame(first=1)
+            plant = function_on("talker.model", "step", frame - 1, change)
+            yield Fault(how, "talker", frame, 0, "talker.hidden", plant)
 
     def _prompt(self) -> Iterator[Fault]:
         """The modules that embed the prompt; the first three embed the text that trails it too."""

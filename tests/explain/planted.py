@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ttsctl.engine.codegen import generator as codegen
+from ttsctl.engine.codegen import frame as frame_function
 from ttsctl.engine.decode.sessions import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.local import LocalEngine
@@ -118,22 +118,6 @@ def at_call(call: int, change: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return make
 
 
-def before_call(call: int, strike: Callable[..., None]) -> Callable[[Any], Any]:
-    """Of a function: ``strike`` gets its arguments before call number ``call``."""
-
-    def make(usual: Any) -> Any:
-        calls = iter(range(10**9))
-
-        def struck(*args: Any, **kwargs: Any) -> Any:
-            if next(calls) == call:
-                strike(*args, **kwargs)
-            return usual(*args, **kwargs)
-
-        return struck
-
-    return make
-
-
 def talker_module(path: str, call: int, change: Change) -> Plant:
     """The last row of a talker's or predictor's module at one of its calls."""
 
@@ -170,27 +154,27 @@ def module_at(engine: LocalEngine, path: str) -> nn.Module:
 
 
 def replace_decide(make: Callable[[Any], Any]) -> Plant:
-    return lambda engine: replaced(codegen, "decide", make)
+    return lambda engine: replaced(frame_function, "decide", make)
 
 
 def corrupted(path: str, call: int, which: str, layer: int, once: bool) -> Plant:
-    """The state's first position in one layer, before a call of ``run``; put back after it if ``once``."""
+    """The cache's first position in one layer, before a call of ``step``; put back after it if ``once``."""
 
     def make(usual: Any) -> Any:
         calls = iter(range(10**9))
 
-        def struck(x: Tensor, state: Any) -> Tensor:
+        def struck(x: Tensor, cache: Any, *others: Any) -> Tensor:
             hit = next(calls) == call
             if hit:
-                getattr(state, which)[layer, :, 0] *= -1
-            result: Tensor = usual(x, state)
+                getattr(cache, which)[layer, :, :, 0] *= -1
+            result: Tensor = usual(x, cache, *others)
             if hit and once:
-                getattr(state, which)[layer, :, 0] *= -1
+                getattr(cache, which)[layer, :, :, 0] *= -1
             return result
 
         return struck
 
-    return lambda engine: replaced(module_at(engine, path), "run", make)
+    return lambda engine: replaced(module_at(engine, path), "step", make)
 
 
 def corrupted_past(path: str) -> Plant:

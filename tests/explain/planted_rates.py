@@ -155,7 +155,7 @@ def outcomes(each: int, frames: int, seed: int = 0, every: int = 1) -> Iterator[
     yield from map(modules.blame, chosen)
     with modules.same_codes():
         yield from map(modules.blame, plan.codec(*modules.codec_paths()))
-    yield from map(Bench.of(frames, "modules", "sampling.policy=seeded").blame, plan.generator())
+    yield from map(Bench.of(frames, "modules", "sampling.policy=seeded").blame, plan.noise())
 
 
 def stage_outcomes(frames: int, seed: int = 0, every: int = 4) -> Iterator[Outcome]:

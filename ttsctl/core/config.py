@@ -50,6 +50,9 @@ class EngineConfig:
 class SamplingConfig:
     """How ids are drawn. None = what the checkpoint's generation_config.json says.
 
+    ``noise`` of a draw: "philox" is keyed by seed, frame, group and id, the same on every device, in every batch and
+    graph; "package" is a generator of the request, drawn from as the public package does.
+
     ``predictor_policy`` None = as ``policy``. Under greedy the public package's predictor goes on sampling; this key
     can do that too, to tell the two samplers apart.
     """
@@ -57,6 +60,7 @@ class SamplingConfig:
     __pydantic_config__ = STRICT
     policy: Literal["greedy", "seeded", "free"] = "greedy"
     predictor_policy: Literal["greedy", "seeded", "free"] | None = None
+    noise: Literal["philox", "package"] = "philox"
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 42
     seed_mode: Literal["fixed", "content"] = "fixed"
     max_new_tokens: Positive | None = None
@@ -114,7 +118,10 @@ class DeterminismConfig:
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """Process-wide switches of the numeric libraries; None = leave as found, but ``threads``: one."""
+    """Process-wide switches of the numeric libraries; None = leave as found, but ``threads``: one.
+
+    ``kernels``: what computes a frame, torch's operations or ttsctl's own in Triton (their torch twins on a CPU).
+    """
 
     __pydantic_config__ = STRICT
     cudnn_benchmark: bool | None = None
@@ -124,6 +131,7 @@ class BackendConfig:
     cublas_workspace: Name | None = None
     mkldnn: bool | None = None
     threads: Annotated[int, Ge(1), Le(MAX_THREADS)] | None = None
+    kernels: Literal["torch", "triton"] = "torch"
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ def refuse_unavailable(config: Config) -> None:
     for field in fields(config.graphs):
         if getattr(config.graphs, field.name):
             raise InputError(f"graphs.{field.name} = true: this engine does not have CUDA graphs yet", "leave it false")
+    if config.backend.kernels != "torch":
+        raise InputError("backend.kernels = 'triton': this engine does not have them yet", "leave it at 'torch'")
     refuse_conflicts(config)
 
 

@@ -109,7 +109,7 @@ def _with_level(level: str, found: Switches) -> Switches:
 
 def _with_backend(config: Config, found: Switches) -> Switches:
     backend: BackendConfig = config.backend
-    named = {key: value for key, value in asdict(backend).items() if value is not None and key != "cublas_workspace"}
+    named = {key: value for key, value in asdict(backend).items() if value is not None and hasattr(found, key)}
     return replace(found, **{**named, "threads": backend.threads or DEFAULT_THREADS})
 
 

@@ -21,7 +21,7 @@ from ttsctl.core.request import Request, Voice
 from ttsctl.core.trace import TraceLevel
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec, random_talker, released_talker
 from ttsctl.engine.codegen.generator import CodeGenerator
-from ttsctl.engine.codegen.sampling import SamplingPlan, new_generator, plan_sampling, request_seed
+from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator, plan_sampling
 from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.loading import open_decoder, open_generator
 from ttsctl.engine.model.checkpoint import open_checkpoint
@@ -151,11 +151,12 @@ def _request(sizes: TalkerSizes) -> Request:
 def _speak(network: _Network, config: Config, level: TraceLevel, clock: Clock) -> _Run:
     """One request: generate all codes, then decode them packet by packet, each with its part of the trace."""
     device = network.generator.device
-    random, _ = new_generator(config.sampling, request_seed(config.sampling, network.request), device)
+    seed = drawn_seed(config.sampling, network.request)
+    random = new_generator(config.sampling, seed, device)
     wall, started = time.perf_counter(), _now(clock)
     recorder = Recorder(level)
     codegen_probes, decode_probes = recorder.codegen(network.generator.talker), recorder.decode(network.decoder)
-    generation = network.generator.begin(network.request, network.plan, random, codegen_probes)
+    generation = network.generator.begin(network.request, network.plan, seed, random, codegen_probes)
     codes = torch.stack(list(network.generator.frames(generation)))
     draws, prints = codegen_probes.finish()
     generated = _now(clock)

@@ -1,8 +1,8 @@
-"""Code generation: a request to frames of codes, one at a time."""
+"""Code generation: a request to packets of codes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,64 +13,70 @@ from torch import Tensor
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request
 from ttsctl.core.voice_prompt import VoicePrompt
-from ttsctl.engine.codegen.sampling import Group0Rules, SamplingPlan, decide, penalise
-from ttsctl.engine.model.layers import KVState
+from ttsctl.engine.codegen.draws import Group0Rules, Noise, PackageNoise, PhiloxNoise
+from ttsctl.engine.codegen.frame import FrameFunction, Watch
+from ttsctl.engine.codegen.frame_state import NEVER, FrameState
+from ttsctl.engine.codegen.sampling import SamplingPlan
+from ttsctl.engine.model.fixed_cache import reach_of
+from ttsctl.engine.model.layer_steps import LayerSteps, TorchSteps
 from ttsctl.engine.model.prompt import Position, Prompt, build_prompt
 from ttsctl.engine.model.talker import Talker
 from ttsctl.engine.recording.probes import CodegenProbes
 
-# Room for the prompt and this many frames at once; the state doubles when a text runs longer.
-FRAMES_AHEAD = 256
-
 
 @dataclass
 class Generation:
-    """The state of one request between frames; the caller owns it.
+    """One request between frames; the caller owns it.
 
-    ``codes`` are the frames so far. ``ended`` is set by the end token, ``truncated`` by the cap.
+    ``state`` is what the frame function works on. ``positions`` the talker has taken and ``frames`` are whole so far,
+    as the host counts them. ``ended`` is set by the end token, ``truncated`` by the cap.
     """
 
     prompt: Prompt
     plan: SamplingPlan
-    generator: torch.Generator | None
-    talker_state: KVState
-    predictor_state: KVState
-    trailing: Tensor
-    pad: Tensor
+    noise: Noise
+    function: FrameFunction
+    state: FrameState
+    positions: int
     limit: int
-    hidden: Tensor
-    logits: Tensor
-    codes: list[Tensor]
     probes: CodegenProbes
+    frames: int = 0
     ended: bool = False
     truncated: bool = False
+
+    @property
+    def logits(self) -> Tensor:
+        """Group-0 logits (vocab,) of the frame that comes next, before any processor."""
+        return self.state.logits[0]
 
 
 class CodeGenerator:
     """Talker and predictor under one plan. Holds no request: every call gets the Generation it works on."""
 
-    def __init__(self, talker: Talker, tokenizer: Tokenizer) -> None:
+    def __init__(self, talker: Talker, tokenizer: Tokenizer, steps: LayerSteps | None = None) -> None:
         self.talker = talker
         self.sizes = talker.sizes
         self.tokenizer = tokenizer
         self.device = talker.codec_head.weight.device
         self.rules = Group0Rules(self.sizes.codec_vocab_size, self.sizes.ids.codec_eos, self.device)
+        self.steps = TorchSteps() if steps is None else steps
 
     def begin(
         self,
         request: Request,
         plan: SamplingPlan,
-        generator: torch.Generator | None,
+        seed: int | None,
+        generator: torch.Generator | None = None,
         probes: CodegenProbes | None = None,
     ) -> Generation:
         """Tokenise and run the prompt through the talker -> the state before the draw of frame 0.
 
-        ``generator`` None = nothing is drawn. InputError for text, voice or forced codes that do not fit the model.
+        ``seed`` None = nothing is drawn. ``generator``: draw from it, as the public package does, and not from the
+        seed's counter. InputError for text, voice or forced codes that do not fit the model.
         """
         probes = CodegenProbes() if probes is None else probes
         prompt = build_prompt(request, self.sizes, self.tokenizer)
         limit = self._limit(prompt, plan.max_new_tokens)
-        state = self.talker.new_state(len(prompt.positions) + min(limit, FRAMES_AHEAD))
         if probes.forced is not None:
             limit = self._forced_limit(prompt, len(probes.forced))
         with probes.attached():
@@ -81,47 +87,84 @@ class CodeGenerator:
             embeds = probes.value("prompt", self._embed(prompt.positions, self._voice(request.prompt, probes)))
             trailing = torch.tensor([*prompt.trailing, self.sizes.ids.tts_pad], device=self.device)
             texts = probes.value("prompt", self.talker.embed_text(trailing))
+            taken = len(embeds)
+            state = FrameState.new(self.talker, 1, reach_of(taken), limit, len(texts))
+            state.begin(0, seed, plan, texts)
             probes.at("talker", 0)
-            hidden, logits = self._step(embeds, state, probes)
+            hidden = probes.value("talker.hidden", self.talker.prefill(embeds, state.talker_cache, 0))
+            logits = probes.value("talker.logits", self.steps.logits(self.talker.codec_head, hidden))
+            state.spoken_to(0, hidden[0], logits[0], taken)
             probes.pause()
         return Generation(
             prompt=prompt,
             plan=plan,
-            generator=generator,
-            talker_state=state,
-            predictor_state=self.talker.code_predictor.new_state(),
-            trailing=texts[:-1],
-            pad=texts[-1],
+            noise=PhiloxNoise() if generator is None else PackageNoise(generator),
+            function=FrameFunction(self.talker, self.rules, plan, self.steps),
+            state=state,
+            positions=taken,
             limit=limit,
-            hidden=hidden,
-            logits=logits,
-            codes=[],
             probes=probes,
         )
 
     def frames(self, generation: Generation) -> Iterator[Tensor]:
-        """Frames (groups,) int64 on the generator's device, until the end token or the cap.
+        """Frames (groups,) int64 on the generator's device, one by one, as ``packets`` gives them."""
+        for packet in self.packets(generation, 1):
+            yield packet[0]
+
+    def packets(self, generation: Generation, size: int, check: Callable[[], None] = lambda: None) -> Iterator[Tensor]:
+        """Packets of ``size`` frames, (n, groups) int64 on the generator's device, until the end token or the cap.
 
         A cap of N tokens gives at most N - 1 whole frames: the last token is drawn to see whether it ends the speech.
+        ``check`` is called before every frame.
         """
-        seen = torch.empty(0, dtype=torch.int64, device=self.device)
+        # On a CPU, and where values are recorded, nothing may be computed after the end; on a GPU a look costs a wait.
+        every_frame = self.device.type == "cpu" or generation.probes.records
         with generation.probes.attached():
-            for token in range(generation.limit):
-                code = self._draw_group0(generation, seen, token)
-                if int(code) == self.rules.end_token:
-                    generation.ended = True
-                    return
-                if token == generation.limit - 1:
-                    generation.truncated = True
-                    return
-                frame = self._predict(generation, code, token)
-                generation.codes.append(frame)
-                seen = torch.cat([seen, code[None]])
-                generation.probes.pause()
-                # The frame is yielded before the talker's next step, so that a packet does not wait for a step that it
-                # does not need.
-                yield frame
-                self._advance(generation, frame, token)
+            while not (generation.ended or generation.truncated):
+                first = generation.frames
+                for _ in range(size):
+                    check()
+                    if not self._speak(generation, every_frame):
+                        break
+                if not every_frame:
+                    self._look(generation)
+                if generation.frames > first:
+                    yield generation.state.codes[0, first : generation.frames].clone()
+
+    def _speak(self, generation: Generation, look: bool) -> bool:
+        """The next frame, or the draw that ends the speech; whether there may be another one."""
+        state, noise, number = generation.state, generation.noise, generation.frames
+        watch = Watch(generation.probes, generation.plan, number) if generation.probes.records else None
+        if number:
+            self._make_room(generation)
+            generation.function.advance(state, reach_of(generation.positions + 1), watch)
+            generation.positions += 1
+        generation.function.draw_group0(state, noise, watch)
+        last = number == generation.limit - 1
+        if look or last:
+            generation.ended = int(state.ended_at[0]) <= number
+            generation.truncated = last and not generation.ended
+            if last or generation.ended:
+                return False
+        generation.function.predict(state, noise, watch)
+        generation.frames += 1
+        generation.probes.pause()
+        return True
+
+    @staticmethod
+    def _look(generation: Generation) -> None:
+        """Once a packet: did the speech end in it? Frames from its end on are dropped."""
+        ended_at = int(generation.state.ended_at[0])
+        if ended_at != NEVER:
+            generation.ended, generation.truncated = True, False
+            generation.frames = min(generation.frames, ended_at)
+
+    @staticmethod
+    def _make_room(generation: Generation) -> None:
+        """A larger cache where the next position is beyond this one. (A graph's cache is as large as it will get.)"""
+        state, reach = generation.state, reach_of(generation.positions + 1)
+        if reach > state.talker_cache.capacity:
+            state.talker_cache = state.talker_cache.grown(reach)
 
     def _limit(self, prompt: Prompt, max_new_tokens: int) -> int:
         """Tokens that may be drawn. InputError if prompt and trailing text need more positions than the model has."""
@@ -172,50 +215,3 @@ class CodeGenerator:
             embeds[at] += voice[0]
             embeds[framed] += voice[1]
         return embeds
-
-    def _step(self, x: Tensor, state: KVState, probes: CodegenProbes) -> tuple[Tensor, Tensor]:
-        """Inputs x (n, hidden) -> last hidden state (hidden,) and group-0 logits (vocab,)."""
-        hidden = probes.value("talker.hidden", self.talker.run(x, state))
-        return hidden, probes.value("talker.logits", self.talker.codec_head(hidden))
-
-    def _draw_group0(self, generation: Generation, seen: Tensor, token: int) -> Tensor:
-        """The id of group 0 of frame ``token``, or the end token."""
-        sampler = generation.plan.talker
-        generation.probes.at("draw", token)
-        logits = self.rules.apply(generation.logits, seen, token, sampler.repetition_penalty)
-        code, scores = decide(logits, sampler, generation.generator)
-        return generation.probes.drawn(code, logits, scores, sampler)
-
-    def _predict(self, generation: Generation, code: Tensor, token: int) -> Tensor:
-        """Group 0 of frame ``token`` -> the whole frame (groups,), drawn group after group."""
-        predictor, probes = self.talker.code_predictor, generation.probes
-        drawn = [code]
-        for group in range(1, self.sizes.num_code_groups):
-            probes.at("predictor", token, group)
-            if group == 1:
-                embedded = self.talker.embed_codec(code)
-                logits = predictor.begin(generation.hidden, embedded, generation.predictor_state)
-            else:
-                logits = predictor.step(group - 1, drawn[-1], generation.predictor_state)
-            logits = probes.value("predictor.logits", logits)
-            probes.at("draw", token, group)
-            drawn.append(self._draw(logits, drawn[1:], generation))
-        return torch.stack(drawn)
-
-    @staticmethod
-    def _draw(logits: Tensor, seen: list[Tensor], generation: Generation) -> Tensor:
-        """The id of the next group, from its logits and the ids ``seen`` of groups 1 on."""
-        sampler = generation.plan.predictor
-        logits = logits.float()
-        if seen and sampler.repetition_penalty != 1.0:
-            logits = penalise(logits, torch.stack(seen), sampler.repetition_penalty)
-        code, scores = decide(logits, sampler, generation.generator)
-        return generation.probes.drawn(code, logits, scores, sampler)
-
-    def _advance(self, generation: Generation, frame: Tensor, index: int) -> None:
-        """The talker's next step: the frame's embeddings plus that of the next trailing text id."""
-        probes = generation.probes
-        probes.at("talker", index + 1)
-        text = generation.trailing[index] if index < len(generation.trailing) else generation.pad
-        step = probes.value("talker.input", (self.talker.embed_frame(frame) + text)[None])
-        generation.hidden, generation.logits = self._step(step, generation.talker_state, probes)

@@ -15,7 +15,7 @@ from ttsctl.core.config import Config
 from ttsctl.core.request import Request
 from ttsctl.core.trace import Draws, Prints
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
-from ttsctl.engine.codegen.sampling import SamplingPlan, new_generator, request_seed
+from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator
 from ttsctl.engine.cuda_handover import DeviceCodes, with_event
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
@@ -113,9 +113,10 @@ class CodegenStage:
         A cloned voice whose request has no prompt yet is read or encoded first.
         """
         request = self.voices.prompted(request, probes)
-        sampling, device = self.config.sampling, self.placement.codegen_device
-        generator, seed = new_generator(sampling, request_seed(sampling, request), device)
-        return self.generator.begin(request, self.plan, generator, probes), seed
+        sampling = self.config.sampling
+        seed = drawn_seed(sampling, request)
+        generator = new_generator(sampling, seed, self.placement.codegen_device)
+        return self.generator.begin(request, self.plan, seed, generator, probes), seed
 
     def packets(
         self, request: Request, clock: Clock, probes: CodegenProbes, permit: Permit
@@ -124,31 +125,18 @@ class CodegenStage:
         since = 0.0
         permit.check()
         generation, seed = self.begin(request, probes)
-        frames, index = self.generator.frames(generation), 0
-        while taken := self._take(frames, permit):
-            codes = self._hand_over(taken)
+        packets = self.generator.packets(generation, self.config.stream.packet_tokens, permit.check)
+        for index, packet in enumerate(packets, 1):
+            codes = self._hand_over(packet)
             ready = clock.now_ms()
             yield CodePacket(codes, ready - since, ready)
-            index += 1
             permit.wait_for(index)
             # Time spent waiting, or spent by the consumer, is not code generation's.
             since = clock.now_ms()
         draws, prints = probes.finish()
-        yield CodeEnd(len(generation.codes), generation.truncated, seed, generation.prompt.notes, draws, prints)
+        yield CodeEnd(generation.frames, generation.truncated, seed, generation.prompt.notes, draws, prints)
 
-    def _take(self, frames: Iterator[Tensor], permit: Permit) -> list[Tensor]:
-        """The next ``packet_tokens`` frames, or as many as are left."""
-        taken: list[Tensor] = []
-        permit.check()
-        for frame in frames:
-            taken.append(frame)
-            if len(taken) == self.config.stream.packet_tokens:
-                break
-            permit.check()
-        return taken
-
-    def _hand_over(self, frames: list[Tensor]) -> CodeArray | DeviceCodes:
-        codes = torch.stack(frames)
+    def _hand_over(self, codes: Tensor) -> CodeArray | DeviceCodes:
         if self.config.stream.sync in ("event", "phase"):
             return with_event(codes)
         host: CodeArray = codes.cpu().numpy()

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from ttsctl.engine.model.codec import USAGE_FLOOR, RowProjection
 from ttsctl.engine.model.encoder_sizes import CodecEncoderSizes, EncoderTransformerSizes
-from ttsctl.engine.model.layers import LayerScale, rope_table, rotate
+from ttsctl.engine.model.layers import LayerScale
+from ttsctl.engine.model.rope import rope_table, rotate
 from ttsctl.engine.model.streaming import CausalConv
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ttsctl.engine.model.layers import DecoderLayer, RMSNorm, causal_mask, rope_table
+from ttsctl.engine.model.layers import DecoderLayer, RMSNorm, causal_mask
+from ttsctl.engine.model.rope import rope_table
 from ttsctl.engine.model.sizes import CodecSizes, TransformerSizes
 from ttsctl.engine.model.streaming import StreamingLayer, StreamState
 

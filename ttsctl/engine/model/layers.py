@@ -1,13 +1,12 @@
-"""The decoder layer that talker, predictor and codec transformer share, and the KV state of talker and predictor."""
+"""The decoder layer that talker, predictor and codec transformer share."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ttsctl.engine.model.rope import rotate
 from ttsctl.engine.model.sizes import TransformerSizes
 
 
@@ -25,64 +24,19 @@ class RMSNorm(nn.Module):
         return self.weight * scaled.to(x.dtype)
 
 
-def rope_table(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """positions (n,) int64 -> cos and sin, each (n, head_dim), computed in float32 (Su et al., 2021).
-
-    The three rows of the checkpoint's multimodal RoPE are equal for speech, so plain RoPE is exact.
-    """
-    exponent = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim
-    angle = positions.float()[:, None] * (1.0 / theta**exponent)[None, :]
-    angle = torch.cat([angle, angle], dim=-1)
-    return angle.cos().to(dtype), angle.sin().to(dtype)
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Apply RoPE to x (heads, n, head_dim) with cos, sin (n, head_dim)."""
-    low, high = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-high, low], dim=-1) * sin
-
-
-class KVState:
-    """Keys and values of every layer, each (layers, kv_heads, capacity, head_dim); ``length`` positions are filled.
-
-    The caller owns it. It is written in place, so that a captured graph sees the same memory, and grows by doubling.
-    """
-
-    def __init__(self, sizes: TransformerSizes, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
-        self.sizes = sizes
-        self.length = 0
-        shape = (sizes.num_hidden_layers, sizes.num_key_value_heads, capacity, sizes.head_dim)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self._fill_rope(capacity)
-
-    @property
-    def capacity(self) -> int:
-        return self.keys.shape[2]
-
-    def reserve(self, positions: int) -> None:
-        """Make room for ``positions`` in all; what is filled stays."""
-        if positions <= self.capacity:
-            return
-        capacity = max(positions, 2 * self.capacity)
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = old.new_zeros((*old.shape[:2], capacity, old.shape[3]))
-            new[:, :, : self.length] = old[:, :, : self.length]
-            setattr(self, name, new)
-        self._fill_rope(capacity)
-
-    def _fill_rope(self, capacity: int) -> None:
-        positions = torch.arange(capacity, device=self.keys.device)
-        self.cos, self.sin = rope_table(positions, self.sizes.head_dim, self.sizes.rope_theta, self.keys.dtype)
-
-
 def causal_mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
     """(queries, keys) bool, True = may attend; the last query is at the last key. ``window`` counts the query too."""
     query = torch.arange(keys - queries, keys, device=device)[:, None]
     key = torch.arange(keys, device=device)[None, :]
     mask = key <= query
     return mask if window is None else mask & (key > query - window)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, heads, n, d) over (B, kv_heads, m, d) -> (B · n, heads · d); mask True = may attend."""
+    grouped = q.shape[1] != k.shape[1]
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
+    return out.transpose(1, 2).reshape(q.shape[0] * q.shape[2], -1)
 
 
 class Attention(nn.Module):
@@ -110,9 +64,7 @@ class Attention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """(heads, n, d) over (kv_heads, m, d) -> (n, hidden)."""
-        grouped = q.shape[0] != k.shape[0]
-        out = F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=mask, enable_gqa=grouped)[0]
-        return self.o_proj(out.transpose(0, 1).reshape(q.shape[1], -1))
+        return self.o_proj(attention(q[None], k[None], v[None], mask))
 
 
 class MLP(nn.Module):
@@ -155,33 +107,13 @@ class DecoderLayer(nn.Module):
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """Residual x (n, hidden) and attention output -> the layer's output."""
-        x = x + (self.self_attn_layer_scale(attended) if self.layer_scale else attended)
+        return self.feed(self.add_attended(x, attended))
+
+    def add_attended(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Residual x (n, hidden) and attention output -> the residual that the MLP takes."""
+        return x + (self.self_attn_layer_scale(attended) if self.layer_scale else attended)
+
+    def feed(self, x: Tensor) -> Tensor:
+        """Residual x (n, hidden) -> with the MLP's output added."""
         fed = self.mlp(self.post_attention_layernorm(x))
         return x + (self.mlp_layer_scale(fed) if self.layer_scale else fed)
-
-
-class CachedStack(nn.Module):
-    """Decoder layers and a final norm, which run over new positions; a KVState holds everything before them."""
-
-    def __init__(self, sizes: TransformerSizes) -> None:
-        super().__init__()
-        self.sizes = sizes
-        self.layers = nn.ModuleList(DecoderLayer(sizes) for _ in range(sizes.num_hidden_layers))
-        self.norm = RMSNorm(sizes.hidden_size, sizes.rms_norm_eps)
-
-    def run(self, x: Tensor, state: KVState) -> Tensor:
-        """New inputs x (n, hidden) at the positions after ``state.length`` -> normed hidden states (n, hidden)."""
-        start, end = state.length, state.length + x.shape[0]
-        state.reserve(end)
-        cos, sin = state.cos[start:end], state.sin[start:end]
-        # A single query may attend to every key, so it needs no mask.
-        mask = None if x.shape[0] == 1 else causal_mask(x.shape[0], end, None, x.device)
-        layer: Any
-        for index, layer in enumerate(self.layers):
-            q, k, v = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
-            state.keys[index, :, start:end] = k
-            state.values[index, :, start:end] = v
-            attended = layer.self_attn.attend(q, state.keys[index, :, :end], state.values[index, :, :end], mask)
-            x = layer.finish(x, attended)
-        state.length = end
-        return self.norm(x)

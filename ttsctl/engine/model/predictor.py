@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ttsctl.engine.model.layers import CachedStack, KVState
+from ttsctl.engine.model.cached_stack import CachedStack
+from ttsctl.engine.model.fixed_cache import FixedCache
+from ttsctl.engine.model.layer_steps import LayerSteps
 from ttsctl.engine.model.sizes import TalkerSizes
 
 
@@ -37,19 +39,27 @@ class CodePredictor(nn.Module):
             nn.Identity() if same_width else nn.Linear(sizes.talker.hidden_size, sizes.predictor.hidden_size)
         )
 
-    def new_state(self) -> KVState:
-        """State for one frame; ``begin`` reuses it for the next frame."""
-        weight = self.model.norm.weight
-        return KVState(self.sizes.predictor, self.sizes.num_code_groups + 1, weight.device, weight.dtype)
+    @property
+    def positions(self) -> int:
+        """Positions of a frame: the talker's hidden state, group 0, and every other group but the last."""
+        return self.sizes.num_code_groups
 
-    def begin(self, hidden: Tensor, group0: Tensor, state: KVState) -> Tensor:
-        """Talker hidden state and group-0 embedding, each (talker hidden,) -> logits (vocab,) of group 1."""
-        state.length = 0
-        return self._logits(torch.stack([hidden, group0]), state, 0)
+    def new_cache(self, batch: int) -> FixedCache:
+        """Room for one frame of each sequence; the next frame writes over it."""
+        return self.model.new_cache(batch, self.positions)
 
-    def step(self, group: int, code: Tensor, state: KVState) -> Tensor:
-        """The drawn id of ``group`` (1..14), int64 scalar -> logits (vocab,) of the next group."""
-        return self._logits(self.model.codec_embedding[group - 1](code)[None], state, group)
+    def begin(self, hidden: Tensor, group0: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
+        """Talker hidden states and group-0 embeddings, each (B, talker hidden) -> logits (B, vocab) of group 1."""
+        both = torch.stack([hidden, group0], 1).flatten(0, 1)
+        at = cache.places[:2].repeat(len(hidden))
+        out = self._run(both, cache, at, steps).view(len(hidden), 2, -1)
+        return steps.logits(self.lm_head[0], out[:, 1])
 
-    def _logits(self, x: Tensor, state: KVState, head: int) -> Tensor:
-        return self.lm_head[head](self.model.run(self.small_to_mtp_projection(x), state)[-1])
+    def step(self, group: int, code: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
+        """The drawn ids (B,) int64 of ``group`` (1..14) -> logits (B, vocab) of the next group."""
+        at = cache.places[group + 1 : group + 2].repeat(len(code))
+        out = self._run(self.model.codec_embedding[group - 1](code), cache, at, steps)
+        return steps.logits(self.lm_head[group], out)
+
+    def _run(self, x: Tensor, cache: FixedCache, at: Tensor, steps: LayerSteps) -> Tensor:
+        return self.model.step(self.small_to_mtp_projection(x), cache, at, self.positions, steps)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ttsctl.engine.model.layers import CachedStack, KVState
+from ttsctl.engine.model.cached_stack import CachedStack
+from ttsctl.engine.model.fixed_cache import FixedCache
 from ttsctl.engine.model.predictor import CodePredictor
 from ttsctl.engine.model.sizes import TalkerSizes
 
@@ -43,10 +44,6 @@ class Talker(nn.Module):
         self.codec_head = nn.Linear(sizes.talker.hidden_size, sizes.codec_vocab_size, bias=False)
         self.code_predictor = CodePredictor(sizes)
 
-    def new_state(self, capacity: int) -> KVState:
-        weight = self.codec_head.weight
-        return KVState(self.sizes.talker, capacity, weight.device, weight.dtype)
-
     def embed_text(self, ids: Tensor) -> Tensor:
         """Text ids (n,) int64 -> (n, hidden)."""
         return self.text_projection(self.model.text_embedding(ids))
@@ -55,24 +52,18 @@ class Talker(nn.Module):
         """Ids of the codec vocabulary (n,) int64 -> (n, hidden)."""
         return self.model.codec_embedding(ids)
 
-    def embed_frame(self, frame: Tensor) -> Tensor:
-        """One frame of codes (groups,) int64 -> the sum of its embeddings (hidden,)."""
-        embeddings = [self.model.codec_embedding(frame[0])]
-        embeddings += [table(frame[k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
-        return torch.stack(embeddings).sum(0)
-
     def embed_frames(self, codes: Tensor) -> Tensor:
-        """Frames of codes (n, groups) int64 -> as ``embed_frame`` for each, (n, hidden)."""
+        """Frames of codes (n, groups) int64 -> the sum of each one's embeddings, (n, hidden)."""
         embeddings = [self.model.codec_embedding(codes[:, 0])]
         embeddings += [table(codes[:, k + 1]) for k, table in enumerate(self.code_predictor.model.codec_embedding)]
         return torch.stack(embeddings).sum(0)
 
-    def run(self, x: Tensor, state: KVState) -> Tensor:
-        """Inputs x (n, hidden) -> the last hidden state (hidden,), after the final norm.
+    def prefill(self, x: Tensor, cache: FixedCache, sequence: int) -> Tensor:
+        """A prompt x (n, hidden) -> its last hidden state (1, hidden), after the final norm.
 
-        ``codec_head`` of it are the group-0 logits (vocab,).
+        ``codec_head`` of it are the group-0 logits (1, vocab).
         """
-        return self.model.run(x, state)[-1]
+        return self.model.prefill(x, cache, sequence)[-1:]
 
 
 class Codegen(nn.Module):

@@ -19,7 +19,8 @@ from ttsctl.engine.codegen.sampling import Sampler
 class CodegenProbes:
     """The probes of code generation: one object a request, used by the thread that generates."""
 
-    # Whether the values of a voice's encoding are wanted, which else is done once a voice.
+    # Whether anything is to be recorded or changed; the values of a voice's encoding too, which else is done once a
+    # voice.
     records: bool = False
     # Codes (T, groups) to take in place of those drawn, then the end token; None = take what is drawn.
     forced: Tensor | None = None

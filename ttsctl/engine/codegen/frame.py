@@ -1,0 +1,135 @@
+"""One frame: the talker's step, 16 draws and the predictor's 15 steps, as one function of device tensors.
+
+It is called eagerly or captured as a CUDA graph. Every call issues the same operations on the same shapes; nothing of
+a request comes from the host or goes to it. Traces, grafts and interventions run the same function eagerly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ttsctl.engine.codegen.draws import DrawShape, Group0Rules, Noise, decide, penalise
+from ttsctl.engine.codegen.frame_state import FrameState
+from ttsctl.engine.codegen.sampling import Sampler, SamplingPlan
+from ttsctl.engine.model.layer_steps import LayerSteps
+from ttsctl.engine.model.talker import Talker
+from ttsctl.engine.recording.probes import CodegenProbes
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """What looks at a frame's values: a request's probes, its plan, and the frame's number, for their marks alone.
+
+    Values that probes get are never written to afterwards.
+    """
+
+    probes: CodegenProbes
+    plan: SamplingPlan
+    frame: int
+
+
+class FrameFunction:
+    """The frame of a batch under one shape of draws. Holds no request: every call gets the state it works on.
+
+    After a prompt: ``draw_group0``, ``predict``. Every later frame: ``advance``, ``draw_group0``, ``predict``.
+    """
+
+    def __init__(self, talker: Talker, rules: Group0Rules, plan: SamplingPlan, steps: LayerSteps) -> None:
+        self.talker = talker
+        self.rules = rules
+        self.steps = steps
+        self.talker_shape = DrawShape.of([plan.talker])
+        self.predictor_shape = DrawShape.of([plan.predictor])
+        device, groups = talker.codec_head.weight.device, talker.sizes.num_code_groups
+        self._groups = torch.arange(groups, device=device)
+
+    def advance(self, state: FrameState, reach: int, watch: Watch | None = None) -> None:
+        """The talker's step from the newest frame and the next text: ``hidden`` and ``logits`` of the next frame.
+
+        ``reach`` holds the position (see ``fixed_cache``); it decides shapes.
+        """
+        if watch is not None:
+            watch.probes.at("talker", watch.frame)
+        row = torch.minimum(state.frame - 1, state.last_text)
+        text = state.texts.gather(1, row[:, None, None].expand(-1, 1, state.texts.shape[2]))[:, 0]
+        x = _seen_by(watch, "talker.input", self.talker.embed_frames(state.code) + text)
+        hidden = self.talker.model.step(x, state.talker_cache, state.position, reach, self.steps)
+        hidden = _seen_by(watch, "talker.hidden", hidden)
+        state.hidden.copy_(hidden)
+        state.logits.copy_(_seen_by(watch, "talker.logits", self.steps.logits(self.talker.codec_head, hidden)))
+        state.position.add_(1)
+
+    def draw_group0(self, state: FrameState, noise: Noise | None, watch: Watch | None = None) -> None:
+        """The frame's group 0 to ``code``; ``ended_at`` if it is the end token."""
+        if watch is not None:
+            watch.probes.at("draw", watch.frame)
+        shape, values = self.talker_shape, state.talker_sampler
+        logits = self.rules.apply(state.logits, state.seen, state.frame, values, shape.penalises)
+        drawn_noise = next(_noise(noise, shape, state, self._groups[:1], logits.shape[1]))
+        ids, scores = decide(logits, shape, values, drawn_noise)
+        ids = _drawn(watch, ids, logits, scores, watch.plan.talker if watch else None)
+        state.code[:, 0] = ids
+        state.seen.logical_or_(self.rules.ids == ids[:, None])
+        state.ended_at.copy_(
+            torch.where(ids == self.rules.end_token, state.ended_at.minimum(state.frame), state.ended_at)
+        )
+
+    def predict(self, state: FrameState, noise: Noise | None, watch: Watch | None = None) -> None:
+        """Groups 1 to 15 after group 0, one after another; the frame to ``codes``, and the count moves on."""
+        predictor, groups = self.talker.code_predictor, len(self._groups)
+        shape, values, cache = self.predictor_shape, state.predictor_sampler, state.predictor_cache
+        drawn = [state.code[:, 0].clone()]
+        noises = _noise(noise, shape, state, self._groups[1:], self.talker.sizes.predictor_vocab_size)
+        seen: Tensor | None = None
+        for group in range(1, groups):
+            if watch is not None:
+                watch.probes.at("predictor", watch.frame, group)
+            if group == 1:
+                embedded = self.talker.embed_codec(drawn[0])
+                logits = predictor.begin(state.hidden, embedded, cache, self.steps)
+            else:
+                logits = predictor.step(group - 1, drawn[-1], cache, self.steps)
+            logits = _seen_by(watch, "predictor.logits", logits).float()
+            if watch is not None:
+                watch.probes.at("draw", watch.frame, group)
+            if shape.penalises and seen is not None:
+                logits = penalise(logits, seen, values.penalty)
+            ids, scores = decide(logits, shape, values, next(noises))
+            ids = _drawn(watch, ids, logits, scores, watch.plan.predictor if watch else None)
+            if shape.penalises:
+                now = self.rules.ids[: logits.shape[1]] == ids[:, None]
+                seen = now if seen is None else seen | now
+            drawn.append(ids)
+        self._finish(state, torch.stack(drawn, 1))
+
+    @staticmethod
+    def _finish(state: FrameState, frame: Tensor) -> None:
+        """The frame (B, groups) to ``code`` and to its place in ``codes``."""
+        state.code.copy_(frame)
+        rows = torch.arange(state.batch, device=frame.device) * state.codes.shape[1] + state.frame
+        state.codes.flatten(0, 1).index_copy_(0, rows, frame)
+        state.frame.add_(1)
+
+
+def _noise(
+    noise: Noise | None, shape: DrawShape, state: FrameState, groups: Tensor, ids: int
+) -> Iterator[Tensor | None]:
+    """The noise of some groups' draws, group after group; None where the best id is taken."""
+    if not shape.draws or noise is None:
+        return iter([None] * len(groups))
+    return noise.groups(state.seed, state.frame, groups, ids)
+
+
+def _seen_by(watch: Watch | None, point: str, value: Tensor) -> Tensor:
+    return value if watch is None else watch.probes.value(point, value)
+
+
+def _drawn(watch: Watch | None, ids: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler | None) -> Tensor:
+    """The ids (B,) to take; probes see those of a batch of one."""
+    if watch is None or sampler is None:
+        return ids
+    return watch.probes.drawn(ids[0], logits[0], scores[0], sampler)[None]
