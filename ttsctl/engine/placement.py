@@ -73,8 +73,6 @@ def refuse_unavailable(config: Config) -> None:
     for field in fields(config.graphs):
         if getattr(config.graphs, field.name):
             raise InputError(f"graphs.{field.name} = true: this engine does not have CUDA graphs yet", "leave it false")
-    if config.backend.kernels != "torch":
-        raise InputError("backend.kernels = 'triton': this engine does not have them yet", "leave it at 'torch'")
     if config.engine.batch > 1 and config.sampling.noise == "package":
         raise InputError(
             f"engine.batch = {config.engine.batch} with sampling.noise = 'package', a generator of one request",
