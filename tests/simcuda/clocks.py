@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -42,7 +42,7 @@ def host() -> Clock:
 class Stream:
     """In place of ``torch.cuda.Stream``."""
 
-    _all: weakref.WeakSet[Stream] = weakref.WeakSet()
+    _all: ClassVar[weakref.WeakSet[Stream]] = weakref.WeakSet()
     _made = 0
 
     def __init__(self, device: Any = None, priority: int = 0) -> None:

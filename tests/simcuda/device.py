@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.simcuda import memory
 from tests.simcuda.clocks import LOCAL, current, host
@@ -18,18 +18,19 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 COPIES = frozenset(("aten::_to_copy", "aten::copy_"))
 INDEXING = frozenset(("aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"))
 WAITING = frozenset(("aten::equal", "aten::allclose", "aten::is_nonzero", "aten::item"))
+TO_LIST = Tensor.tolist
 VIEWS = frozenset(("aten::_unsafe_view", "aten::detach", "aten::alias", "aten::lift_fresh"))
 
 
 class SimTensor(Tensor):
-    """A tensor of device ``cuda:0`` whose values are the CPU tensor ``values``."""
+    """A tensor of device ``cuda:0`` whose values are the CPU tensor ``held``."""
 
-    values: Tensor
+    held: Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, values: Tensor) -> SimTensor:
-        made: SimTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: SimTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             values.size(),
             strides=values.stride(),
@@ -41,11 +42,11 @@ class SimTensor(Tensor):
         return made
 
     def __init__(self, values: Tensor) -> None:
-        self.values = values
+        self.held = values
         self._key = memory.hold(values)
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        return f"SimTensor({self.values!r})"
+        return f"SimTensor({self.held!r})"
 
     def __del__(self) -> None:
         key = getattr(self, "_key", None)
@@ -54,20 +55,44 @@ class SimTensor(Tensor):
             memory.release(key)
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         return dispatch(func, args, kwargs or {})
 
 
 class Simulated(TorchDispatchMode):
     """In force in every thread of the process: catches what makes a tensor on the device out of none."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would import its compiler (seconds) to keep it away from this class.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return dispatch(func, args, kwargs or {})
 
 
+def leaves(value: Any) -> list[Any]:
+    """What stands in nested lists, tuples and dicts. (torch's own pytree takes most of the time of an operation.)"""
+    if isinstance(value, list | tuple):
+        return [leaf for part in value for leaf in leaves(part)]
+    if isinstance(value, dict):
+        return leaves(list(value.values()))
+    return [value]
+
+
+def mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """The same nesting of changed leaves."""
+    if isinstance(value, list | tuple):
+        parts = [mapped(change, part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    if isinstance(value, dict):
+        return {key: mapped(change, part) for key, part in value.items()}
+    return change(value)
+
+
 def real(value: Any) -> Any:
     """The CPU values of a simulated tensor; anything else as it is."""
-    return value.values if isinstance(value, SimTensor) else value
+    return value.held if isinstance(value, SimTensor) else value
 
 
 def dispatch(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -77,7 +102,7 @@ def dispatch(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
             out = function.decompose(*args, **kwargs)
         if out is not NotImplemented:
             return out
-    flat = tree_leaves((args, dict(kwargs)))
+    flat = leaves((args, kwargs))
     simulated = [value for value in flat if isinstance(value, SimTensor)]
     plain = [value for value in flat if isinstance(value, Tensor) and not isinstance(value, SimTensor)]
     device = kwargs.get("device")
@@ -126,12 +151,12 @@ def _on_the_device(
         copied = _copy_between(function, args, kwargs)
         if copied is not None:
             return copied
-    _check_operands(name, args, kwargs, plain)
+    _check_operands(name, plain)
     if _waits(function, args):
         FOUND.wait(name)
         host().merge(current().clock)
     on_cpu = {key: CPU if key == "device" else real(value) for key, value in kwargs.items() if key != "pin_memory"}
-    out = function(*tree_map(real, args), **tree_map(real, on_cpu))
+    out = function(*mapped(real, args), **mapped(real, on_cpu))
     return _wrapped(function, args, kwargs, simulated, out)
 
 
@@ -139,13 +164,12 @@ def _wrapped(
     function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], simulated: list[SimTensor], out: Any
 ) -> Any:
     """The results on the device, and the launch noted; an operand that was written is returned as itself."""
-    name, schema = function._schema.name, function._schema
+    name = function._schema.name
     written: list[SimTensor] = []
-    for at, argument in enumerate(schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = kwargs.get(argument.name, args[at] if at < len(args) else None)
-            written += [leaf for leaf in tree_leaves(value) if isinstance(leaf, SimTensor)]
-    by_values = {id(tensor.values): tensor for tensor in written}
+    for at, argument in _written_arguments(function):
+        value = kwargs.get(argument, args[at] if at < len(args) else None)
+        written += [leaf for leaf in leaves(value) if isinstance(leaf, SimTensor)]
+    by_values = {id(tensor.held): tensor for tensor in written}
 
     def wrap(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -153,21 +177,16 @@ def _wrapped(
         known = by_values.get(id(value))
         return SimTensor(value) if known is None else known
 
-    result = tree_map(wrap, out)
+    result = mapped(wrap, out)
     if _is_view(function) or name.startswith(("aten::empty", "aten::new_empty")):
         return result
-    made = [leaf.values for leaf in tree_leaves(result) if isinstance(leaf, SimTensor)]
+    made = [leaf.held for leaf in leaves(result) if isinstance(leaf, SimTensor)]
     FOUND.launched(name, [tuple(tensor.shape) for tensor in simulated])
-    memory.launch([tensor.values for tensor in simulated], [t.values for t in written] if written else made, name)
+    memory.launch([tensor.held for tensor in simulated], [t.held for t in written] if written else made, name)
     return result
 
 
-def _check_operands(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], plain: list[Tensor]) -> None:
-    for value in tree_leaves((args, dict(kwargs))):
-        if isinstance(value, torch.Generator):
-            device = getattr(value, "simulated_device", CPU)
-            if device.type != "cuda":
-                FOUND.problem(f"a generator on {device} for {name} on the device")
+def _check_operands(name: str, plain: list[Tensor]) -> None:
     for value in plain:
         if value.dim() > 0 and name in INDEXING:
             FOUND.wait(f"{name} with an index on the host")
@@ -190,14 +209,14 @@ def _copy_between(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
         target, source = args[0], args[1]
         if isinstance(target, SimTensor) == isinstance(source, SimTensor):
             return None
-        alone = len(args) > 2 and args[2] or kwargs.get("non_blocking", False)
+        alone = args[2] if len(args) > 2 else kwargs.get("non_blocking", False)
         if isinstance(target, SimTensor):
             memory.host_reads(source)
-            target.values.copy_(source)
-            _copied([], [target.values], "a copy to the device", alone and (source.dim() == 0 or PINNED.holds(source)))
+            target.held.copy_(source)
+            _copied([], [target.held], "a copy to the device", alone and (source.dim() == 0 or PINNED.holds(source)))
         else:
-            target.copy_(source.values)
-            _copied([source.values], [], "a copy to the host", alone and PINNED.holds(target))
+            target.copy_(source.held)
+            _copied([source.held], [], "a copy to the host", alone and PINNED.holds(target))
             if alone:
                 memory.copy_to_host(target)
         return target
@@ -211,7 +230,7 @@ def _copy_between(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
     if made.untyped_storage()._cdata == real(source).untyped_storage()._cdata:
         made = made.clone()
     if on_device:
-        _copied([source.values], [], "a copy to the host", alone)
+        _copied([source.held], [], "a copy to the host", alone)
         if alone:
             memory.copy_to_host(made)
         return made
@@ -228,6 +247,14 @@ def _copied(reads: list[Tensor], writes: list[Tensor], what: str, alone: bool) -
         host().merge(current().clock)
 
 
+@cache
+def _written_arguments(function: Any) -> tuple[tuple[int, str], ...]:
+    """Position and name of the arguments that an operation writes."""
+    arguments = enumerate(function._schema.arguments)
+    return tuple((at, a.name) for at, a in arguments if a.alias_info is not None and a.alias_info.is_write)
+
+
+@cache
 def _is_view(function: Any) -> bool:
     if function._schema.name in VIEWS:
         return True
@@ -235,6 +262,7 @@ def _is_view(function: Any) -> bool:
     return any(value.alias_info is not None and not value.alias_info.is_write for value in returns)
 
 
+@cache
 def _consists_of_others(function: Any) -> bool:
     key = torch._C.DispatchKey.CompositeImplicitAutograd
     if function._schema.name == "aten::scaled_dot_product_attention":
@@ -252,10 +280,22 @@ class SimGenerator(torch.Generator):
         self.simulated_device = torch.device(device)
 
 
+def checked_draw(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that draws; its generator must be of the tensor's device. (An operation no longer knows whose.)"""
+
+    def checked(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        generator = kwargs.get("generator")
+        if isinstance(generator, SimGenerator) and generator.simulated_device.type != tensor.device.type:
+            FOUND.problem(f"a generator on {generator.simulated_device} for {draw.__name__} on {tensor.device}")
+        return draw(tensor, *args, **kwargs)
+
+    return checked
+
+
 def recorded_on(tensor: Any, stream: Any) -> None:
     """In place of ``Tensor.record_stream``."""
     if isinstance(tensor, SimTensor):
-        memory.piece_of(tensor.values).recorded.add(stream.name)
+        memory.piece_of(tensor.held).recorded.add(stream.name)
 
 
 def checked_read(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -264,6 +304,8 @@ def checked_read(read: Callable[..., Any]) -> Callable[..., Any]:
     def checked(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(tensor, SimTensor):
             memory.host_reads(tensor)
+        elif read is TO_LIST:
+            tensor = tensor.cpu()
         return read(tensor, *args, **kwargs)
 
     return checked

@@ -19,7 +19,7 @@ def where() -> str:
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(OWN):
-            return f"{Path(name).relative_to(REPOSITORY)}:{frame.f_lineno}"
+            return f"{name[len(str(REPOSITORY)) + 1 :]}:{frame.f_lineno}"
         if frame.f_back is None:
             break
         frame = frame.f_back
@@ -28,7 +28,7 @@ def where() -> str:
 
 @dataclass
 class Findings:
-    """Counts by what and where. ``problems`` must be empty; ``waits`` are the host's, ``frame_waits`` those in a frame."""
+    """Counts by what and where. ``problems`` must be empty; ``waits`` are the host's, ``frame_waits`` in a frame."""
 
     problems: Counter[str] = field(default_factory=Counter)
     waits: Counter[str] = field(default_factory=Counter)

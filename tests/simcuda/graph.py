@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from torch.utils._pytree import tree_leaves
-
 from tests.simcuda.clocks import LOCAL, Stream, use_stream
-from tests.simcuda.device import SimTensor, dispatch
+from tests.simcuda.device import SimTensor, dispatch, leaves
 
 
 class SimGraph:
@@ -24,13 +22,13 @@ class SimGraph:
     def replay(self) -> None:
         for function, args, kwargs, out in self._operations:
             again = dispatch(function, args, kwargs)
-            for old, new in zip(tree_leaves(out), tree_leaves(again), strict=True):
+            for old, new in zip(leaves(out), leaves(again), strict=True):
                 # A result keeps its memory; a view and what is written in place have it already.
-                if isinstance(old, SimTensor) and old.values.data_ptr() != new.values.data_ptr():
-                    old.values.copy_(new.values)
+                if isinstance(old, SimTensor) and old.held.data_ptr() != new.held.data_ptr():
+                    old.held.copy_(new.held)
 
 
-class capture:  # noqa: N801  in place of torch.cuda.graph, which has this name's case
+class capture:
     """In place of ``torch.cuda.graph``."""
 
     def __init__(

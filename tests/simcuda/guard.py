@@ -1,4 +1,4 @@
-"""Compiles and installs ``guard.cpp``, without which torch refuses to index tensors of a device that it was not built for."""
+"""Compiles and installs ``guard.cpp``: without it torch cannot index tensors of a device that it was not built for."""
 
 from __future__ import annotations
 

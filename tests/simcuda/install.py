@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tests.simcuda import clocks, graph
-from tests.simcuda.device import PINNED, SimGenerator, Simulated, checked_read, recorded_on
+from tests.simcuda.device import PINNED, SimGenerator, Simulated, checked_draw, checked_read, recorded_on
 from tests.simcuda.findings import FOUND
 from tests.simcuda.guard import install_guard
 from tests.simcuda.memory import key_of
@@ -75,6 +75,8 @@ def _replace_methods() -> None:
     tensor.is_pinned = lambda self, *_: PINNED.holds(self)
     for name in ("numpy", "tolist", "item"):
         setattr(tensor, name, checked_read(getattr(tensor, name)))
+    for name in ("exponential_", "uniform_", "normal_", "multinomial", "bernoulli_", "random_"):
+        setattr(tensor, name, checked_draw(getattr(tensor, name)))
     tensor.pin_memory = _pinned
     torch.Generator = SimGenerator  # type: ignore[misc]
 

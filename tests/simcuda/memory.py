@@ -14,7 +14,7 @@ from tests.simcuda.findings import FOUND, where
 
 @dataclass
 class Piece:
-    """One storage: the stream it was allocated on, its last write, its last reads by stream, and who recorded its use."""
+    # Host memory that a copy still writes, which nobody has waited for: by storage, the memory, the stream, the number.
 
     home: Stream
     made: str
@@ -25,12 +25,13 @@ class Piece:
 
 PIECES: dict[int, Piece] = {}
 HOLDERS: Counter[int] = Counter()
-# Host memory that a copy which nobody has waited for writes: by storage, the memory, the stream and the copy's number.
+# Host memory that is written by a copy which nobody has waited for: by storage, the memory, the stream, the number.
 PENDING: dict[int, tuple[Tensor, str, int]] = {}
 
 
 def key_of(values: Tensor) -> int:
-    return values.untyped_storage()._cdata
+    key: int = values.untyped_storage()._cdata
+    return key
 
 
 def hold(values: Tensor) -> int:
@@ -57,7 +58,7 @@ def release(key: int) -> None:
     ordered.merge(host())
     for name, count in uses.items():
         if name != piece.home.name and name not in piece.recorded and count > ordered.get(name, 0):
-            FOUND.problem(f"allocator race: memory of {piece.home}, made at {piece.made}, freed while {name} may use it")
+            FOUND.problem(f"allocator race: memory made at {piece.made} is freed while {name} may use it")
 
 
 def piece_of(values: Tensor) -> Piece:

@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-import torch
-
 from tests.simcuda.device import CPU, SimTensor
 from ttsctl.engine import cuda_handover
 from ttsctl.engine.codegen import sampling
@@ -25,13 +23,6 @@ def no_wait_for_the_event() -> Iterator[None]:
         return handed.codes
 
     with mock.patch.object(cuda_handover.DecoderStream, "receive", receive):
-        yield
-
-
-@contextlib.contextmanager
-def memory_not_recorded() -> Iterator[None]:
-    """The allocator is not told that the decoder's stream uses the codes."""
-    with mock.patch.object(torch.Tensor, "record_stream", lambda tensor, stream: None):
         yield
 
 
@@ -56,10 +47,9 @@ def generator_on_the_host() -> Iterator[None]:
     new = sampling.new_generator
 
     def on_the_host(*args: Any) -> Any:
-        made = new(*args)
-        generator = made[0] if isinstance(made, tuple) else made
-        generator.simulated_device = CPU
-        return made
+        generator = new(*args)
+        generator.simulated_device = CPU  # type: ignore[union-attr]
+        return generator
 
     with mock.patch("ttsctl.engine.codegen.stage.new_generator", on_the_host):
         yield
@@ -68,13 +58,13 @@ def generator_on_the_host() -> Iterator[None]:
 @contextlib.contextmanager
 def operand_on_the_host() -> Iterator[None]:
     """The talker's logits meet a mask that was left on the host."""
-    from ttsctl.engine.codegen.generator import Group0Rules
+    from ttsctl.engine.codegen.draws import Group0Rules
 
     apply = Group0Rules.apply
 
     def mixed(self: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(self.reserved, SimTensor):
-            self.reserved = self.reserved.values
+            self.reserved = self.reserved.held
         return apply(self, *args, **kwargs)
 
     with mock.patch.object(Group0Rules, "apply", mixed):
@@ -83,7 +73,6 @@ def operand_on_the_host() -> Iterator[None]:
 
 PLANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "no_wait_for_the_event": no_wait_for_the_event,
-    "memory_not_recorded": memory_not_recorded,
     "id_read_in_the_frame": id_read_in_the_frame,
     "generator_on_the_host": generator_on_the_host,
     "operand_on_the_host": operand_on_the_host,

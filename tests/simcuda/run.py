@@ -1,6 +1,7 @@
 """Speaks one text under several configurations on the simulated device: ``python -m tests.simcuda.run CASES.json``.
 
-CASES.json is a list of ``Case``; the answers go to stdout as a JSON list. What a case's codes should be is spoken on the
+CASES.json is a list of ``Case``; the answers go to stdout as JSON, with those of all
+``scenarios``. What a case's codes should be is spoken on the
 CPU first, before the simulated device is there.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -24,6 +26,7 @@ before_the_engine()
 from tests.simcuda.findings import FOUND  # noqa: E402
 from tests.simcuda.marks import marked_frames  # noqa: E402
 from tests.simcuda.plants import PLANTS  # noqa: E402
+from tests.simcuda.scenarios import run_scenarios  # noqa: E402
 from ttsctl.core.request import Request, Voice  # noqa: E402
 from ttsctl.core.run import Run  # noqa: E402
 from ttsctl.engine.local import load_engine  # noqa: E402  after what the engine takes from torch is in place
@@ -66,8 +69,6 @@ def speak(sets: Iterable[str], device: str) -> Run:
     engine = load_engine(config)
     FOUND.clear()
     try:
-        import threading
-
         return run_stream(engine, REQUEST, threading.Event())
     finally:
         engine.close()
@@ -82,9 +83,9 @@ def answer(case: Case, wanted: Run) -> Answer:
     """Speak on the simulated device and say what was found."""
     run, error = None, None
     with ExitStack() as stack:
-        stack.enter_context(marked_frames())
         if case.plant is not None:
             stack.enter_context(PLANTS[case.plant]())
+        stack.enter_context(marked_frames())
         try:
             run = speak(case.sets, "cuda")
         except Exception as caught:  # noqa: BLE001  it is the answer
@@ -109,7 +110,7 @@ def answer(case: Case, wanted: Run) -> Answer:
     )
 
 
-def main(path: str) -> list[dict[str, Any]]:
+def main(path: str) -> dict[str, Any]:
     torch.set_num_threads(1)
     cases = [Case(tuple(case["sets"]), case.get("plant")) for case in json.loads(Path(path).read_text())]
     wanted: dict[tuple[str, ...], Run] = {}
@@ -118,7 +119,8 @@ def main(path: str) -> list[dict[str, Any]]:
         if sets not in wanted:
             wanted[sets] = speak(sets, "cpu")
     install()
-    return [asdict(answer(case, wanted[on_cpu(case)])) for case in cases]
+    scenarios = run_scenarios()
+    return {"scenarios": scenarios, "cases": [asdict(answer(case, wanted[on_cpu(case)])) for case in cases]}
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def test_what_a_graph_cannot_hold_is_refused_at_capture(run: Callable[[Toy], Out
 
 def test_a_key_that_was_not_captured_is_an_error_or_is_counted() -> None:
     toy = Toy()
-    strict, lenient = GraphBook(CheckedGraphs(), "error"), GraphBook(CheckedGraphs(), "eager")
+    strict, lenient = GraphBook[int](CheckedGraphs(), "error"), GraphBook[int](CheckedGraphs(), "eager")
     for book in (strict, lenient):
         book.capture(256, toy.step())
         book.run(256, toy.step())

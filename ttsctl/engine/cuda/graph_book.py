@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from ttsctl.engine.cuda.graphs import Captured, GraphFault, GraphMaker, Outputs, Step
 
 Fallback = Literal["error", "eager"]
+Key = TypeVar("Key", bound=Hashable)
 
 
-class GraphBook:
+class GraphBook(Generic[Key]):
     """Steps captured at load, looked up by a key such as the number of positions that a step's attention reaches.
 
     ``fallbacks`` counts the steps that ran eagerly, by their name.
@@ -21,18 +22,18 @@ class GraphBook:
         self.maker = maker
         self.fallback = fallback
         self.fallbacks: Counter[str] = Counter()
-        self._captured: dict[Hashable, Captured] = {}
+        self._captured: dict[Key, Captured] = {}
 
     @property
-    def keys(self) -> tuple[Hashable, ...]:
+    def keys(self) -> tuple[Key, ...]:
         """The captured keys, in the order of their capture."""
         return tuple(self._captured)
 
-    def capture(self, key: Hashable, step: Step) -> None:
+    def capture(self, key: Key, step: Step) -> None:
         """Capture ``step`` under ``key``. GraphFault if that is not possible."""
         self._captured[key] = self.maker.capture(step)
 
-    def run(self, key: Hashable, step: Step) -> Outputs:
+    def run(self, key: Key, step: Step) -> Outputs:
         """Replay what is captured under ``key``; else run ``step`` eagerly and count it, or raise GraphFault."""
         captured = self._captured.get(key)
         if captured is not None:

@@ -235,6 +235,11 @@ def _refuse_escaped(escaped: Sequence[str], listed: OpList) -> None:
 class ListOperations(TorchDispatchMode):
     """Gives every operation to a recorder, those that consist of others as these others."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would import its compiler (seconds) to keep it away from this class.
+        return False
+
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
