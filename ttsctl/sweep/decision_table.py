@@ -54,6 +54,7 @@ SHOWN_IF_MEASURED = (
     "topk_first_diff_frame",
     "topk_ids_differ",
     "topk_logits_differ",
+    "draws_unique",
     "pops",
     "pops_unique",
 )

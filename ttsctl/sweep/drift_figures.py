@@ -11,6 +11,7 @@ from ttsctl.runs.job import JobResult
 from ttsctl.runs.power import drift_bound, power_words
 from ttsctl.sweep.metrics import Figure, figure, missing
 from ttsctl.sweep.run_table import first_runs, pairs_with
+from ttsctl.sweep.topk import NO_DRAWS, draws_sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +23,13 @@ _GIVEN = "no codes are made: these were given"
 def case_table(clean: pd.DataFrame, packet_tokens: int) -> pd.DataFrame:
     """One row for each case, in the order in which they first appear.
 
-    runs: those that made something. drifted: runs whose result is not that of the first. results, codes, packets, pcm:
-    how many different ones of each the runs made; packets are the first ``packet_tokens`` frames.
+    runs: those that made something. drifted: runs whose result is not that of the first. results, codes, packets, pcm,
+    draws: how many different ones of each the runs made; packets are the first ``packet_tokens`` frames.
     """
     hashes = clean[["case", "codes", "pcm"]].assign(
         results=_made(clean, ["case"]),
         packets=clean["result"].map(lambda result: _packet_sha256(result, packet_tokens)),
+        draws=clean["result"].map(draws_sha256),
     )
     by_case = hashes.groupby("case", sort=False)
     first = by_case["results"].transform("first")
@@ -99,17 +101,19 @@ def _bound(clean: pd.DataFrame, cases: pd.DataFrame, drifted: int) -> Figure:
 
 
 def hash_figures(clean: pd.DataFrame, cases: pd.DataFrame) -> dict[str, Figure]:
-    """Different hashes among the runs of a case, for the case that has the most: codes, first packets, audio.
+    """Different hashes among the runs of a case, for the case that has the most: codes, first packets, audio, draws.
 
     Missing if no case has two runs to compare.
     """
     if len(clean) and clean["case"].is_unique:
-        return {name: missing(name, ONE_RUN) for name in ("hash_unique", "first_packet_hash_unique", "pcm_hash_unique")}
-    most = {name: int(cases[name].max()) if len(cases) else 0 for name in ("codes", "packets", "pcm")}
+        names = ("hash_unique", "first_packet_hash_unique", "pcm_hash_unique", "draws_unique")
+        return {name: missing(name, ONE_RUN) for name in names}
+    most = {name: int(cases[name].max()) if len(cases) else 0 for name in ("codes", "packets", "pcm", "draws")}
     return {
         "hash_unique": figure("hash_unique", most["codes"] or None, _GIVEN),
         "first_packet_hash_unique": figure("first_packet_hash_unique", most["packets"] or None, _GIVEN),
         "pcm_hash_unique": figure("pcm_hash_unique", most["pcm"] or None, "nothing was decoded"),
+        "draws_unique": figure("draws_unique", most["draws"] or None, NO_DRAWS),
     }
 
 

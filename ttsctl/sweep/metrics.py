@@ -54,6 +54,7 @@ DRIFT_METRICS = frozenset(
         "reference_pcm_differ",
         "topk_ids_differ",
         "topk_logits_differ",
+        "draws_unique",
         "pops_unique",
     }
 )

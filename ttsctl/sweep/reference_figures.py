@@ -10,13 +10,12 @@ from ttsctl.runs.job import JobResult
 from ttsctl.sweep.drift_figures import first_diffs
 from ttsctl.sweep.metrics import Figure, figure
 from ttsctl.sweep.run_table import pairs_with
-from ttsctl.sweep.topk import draws_apart
+from ttsctl.sweep.topk import NO_DRAWS, draws_apart
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NONE = "the reference condition has no such run of the same text"
-_NO_DRAWS = "no draws were recorded (record.trace)"
 
 
 def reference_figures(clean: pd.DataFrame, firsts: Mapping[str, JobResult]) -> dict[str, Figure]:
@@ -65,11 +64,11 @@ def topk_figures(clean: pd.DataFrame, firsts: Mapping[str, JobResult]) -> dict[s
     """Recorded draws against those of ``firsts``."""
     diffs = [diff for a, b in pairs_with(firsts, clean) if (diff := draws_apart(a, b)) is not None]
     frames = [diff.first[0] for diff in diffs if diff.first is not None]
-    equal = "all draws are equal" if diffs else _NO_DRAWS
+    equal = "all draws are equal" if diffs else NO_DRAWS
     ids = max((diff.ids_differ for diff in diffs), default=None)
     logits = max((diff.logits_differ for diff in diffs), default=None)
     return {
         "topk_first_diff_frame": figure("topk_first_diff_frame", min(frames, default=None), equal),
-        "topk_ids_differ": figure("topk_ids_differ", ids, _NO_DRAWS),
-        "topk_logits_differ": figure("topk_logits_differ", logits, _NO_DRAWS),
+        "topk_ids_differ": figure("topk_ids_differ", ids, NO_DRAWS),
+        "topk_logits_differ": figure("topk_logits_differ", logits, NO_DRAWS),
     }

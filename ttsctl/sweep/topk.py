@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
 from ttsctl.core.codes import NUM_CODEBOOKS
 from ttsctl.core.trace import Draws
 from ttsctl.runs.job import JobResult
+
+NO_DRAWS = "no draws were recorded (record.trace)"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,15 @@ def draws_apart(a: JobResult, b: JobResult) -> TopkDiff | None:
     if a is b or a.trace is None or b.trace is None or not (recorded(a) and recorded(b)):
         return None
     return topk_diff(a.trace.draws, b.trace.draws)
+
+
+def draws_sha256(result: JobResult) -> str | None:
+    """Over all draws of a run, their best two ids and the bits of these ids' logits; None if none were recorded."""
+    if result.trace is None or not recorded(result):
+        return None
+    draws = result.trace.draws
+    parts = (draws.frame, draws.codebook, draws.best, _bits(draws.logits))
+    return sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
 def _earliest(diff: TopkDiff) -> tuple[bool, tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ttsctl.engine.model.fixed_cache import FixedCache
@@ -74,7 +75,9 @@ class TorchSteps:
 
     def begin(self, cache: FixedCache, at: Tensor, reach: int) -> StepPlace:
         rows = (cache.starts[:, None] + at.view(cache.batch, -1)).flatten()
-        mask = cache.places[:reach] <= at.view(cache.batch, 1, -1, 1)
+        hidden = cache.places[:reach] > at.view(cache.batch, 1, -1, 1)
+        # As attention would make it of a bool mask, but once for all layers.
+        mask = torch.zeros(hidden.shape, dtype=cache.keys.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
         return MaskedPlace(cache, at, reach, rows, cache.cos[at], cache.sin[at], mask)
 
     def project(self, layer: DecoderLayer, index: int, x: Tensor, place: StepPlace) -> Tensor:
