@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from ttsctl.core.config import Config
+from ttsctl.engine.codegen.frame import FrameFunction
+from ttsctl.engine.codegen.frame_graphs import FrameGraphs
 from ttsctl.engine.codegen.generator import CodeGenerator
-from ttsctl.engine.codegen.sampling import plan_sampling
+from ttsctl.engine.codegen.sampling import SamplingPlan, plan_sampling
 from ttsctl.engine.codegen.stage import CodegenStage
 from ttsctl.engine.cuda.handover import decoder_stream
 from ttsctl.engine.cuda.kernels.steps import choose_steps
+from ttsctl.engine.cuda.stand_in import graph_maker
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
@@ -47,7 +52,16 @@ def load_codegen(
     else:
         generator = CodeGenerator(networks.talker, load_tokenizer(checkpoint.folder), steps)
     plan = plan_sampling(config.sampling, checkpoint.generation)
+    if config.graphs.talker or config.graphs.predictor:
+        with torch.inference_mode(), in_force:
+            generator.graphs = _capture(generator, plan, config, placement)
     return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force))
+
+
+def _capture(generator: CodeGenerator, plan: SamplingPlan, config: Config, placement: Placement) -> FrameGraphs:
+    """The generator's frames as graphs or, on a CPU, as their stand-in. GraphFault if they cannot be captured."""
+    function = FrameFunction(generator.talker, generator.rules, plan, generator.steps)
+    return FrameGraphs(function, plan, config.engine.batch, graph_maker(placement.codegen_device), config.graphs)
 
 
 def load_decoder(
