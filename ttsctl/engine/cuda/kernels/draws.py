@@ -5,13 +5,13 @@ The order of every sum over a vocabulary is that of neighbours in pairs, over th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ttsctl.engine.codegen.draws import MIN_TOKENS, RESERVED_IDS, DrawShape, SamplerValues, keep_top_k, penalise
+from ttsctl.engine.codegen.draw_steps import Draw, Drawn, TorchDraws
+from ttsctl.engine.codegen.draws import MIN_TOKENS, RESERVED_IDS, DrawShape, keep_top_k, penalise
 from ttsctl.engine.codegen.noise import philox, uniform
 from ttsctl.engine.cuda.kernels.order import power_of_two
 from ttsctl.engine.cuda.kernels.plan import HEAD_WARPS, PER_LAUNCH
@@ -20,43 +20,26 @@ from ttsctl.engine.cuda.kernels.twins import exp, lane_sums, log
 LEAST_UNIFORM = 1e-10
 
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """What a draw works on: logits (B, V), seen (B, V) bool, seed and frame (B,) int64, the table (V, hidden).
+class TritonDraws:
+    """``backend.kernels = triton``: one launch a draw on CUDA. Noise from a generator leaves the draw to torch."""
 
-    ``end_token`` is the id that ends the speech, under the rules of group 0; None for the other groups.
-    """
+    has_noise = True
 
-    logits: Tensor
-    seen: Tensor
-    shape: DrawShape
-    values: SamplerValues
-    seed: Tensor
-    frame: Tensor
-    group: int
-    table: Tensor
-    end_token: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """ids (B,) int64, their embeddings (B, hidden), processed logits and the scores of the best, (B, V) float32."""
-
-    ids: Tensor
-    embedded: Tensor
-    logits: Tensor
-    scores: Tensor
+    def draw(self, draw: Draw) -> Drawn:
+        if draw.noise is not None:
+            return TorchDraws().draw(draw)
+        return draw_by_kernel(draw) if draw.logits.is_cuda else draw_by_twin(draw)
 
 
 def draw_by_twin(draw: Draw) -> Drawn:
     """In torch operations; every row's bits are its own."""
     logits = draw.logits.float()
     vocabulary = logits.shape[1]
-    ids = torch.arange(vocabulary, device=logits.device)
+    ids, end = torch.arange(vocabulary, device=logits.device), _end_token(draw)
     if draw.shape.penalises:
         logits = penalise(logits, draw.seen, draw.values.penalty)
-    if draw.end_token is not None:
-        is_end = ids == draw.end_token
+    if end is not None:
+        is_end = ids == end
         ruled_out = (ids >= vocabulary - RESERVED_IDS) & ~is_end
         early = (draw.frame < MIN_TOKENS)[:, None]
         logits = logits.masked_fill(ruled_out | (is_end & early), -torch.inf)
@@ -71,7 +54,7 @@ def draw_by_twin(draw: Draw) -> Drawn:
         uniforms = uniform(philox(draw.seed, draw.frame, group, vocabulary))[:, 0]
         scores = _probabilities(x) / -log(uniforms.clamp(min=LEAST_UNIFORM))
     drawn = scores.argmax(-1)
-    return Drawn(drawn, draw.table[drawn], logits, scores)
+    return Drawn(drawn, torch.nn.functional.embedding(drawn, draw.table), logits, scores)
 
 
 def draw_by_kernel(draw: Draw) -> Drawn:
@@ -85,12 +68,17 @@ def draw_by_kernel(draw: Draw) -> Drawn:
     embedded = draw.table.new_empty((rows, hidden))
     processed, scores = (logits.new_empty((rows, vocabulary), dtype=torch.float32) for _ in range(2))
     run: Any = kernels.draw
+    seen = draw.seen.contiguous().view(torch.uint8)
     run[(rows,)](
-        logits, draw.seen.contiguous().view(torch.uint8), values.penalty, values.temperature, values.top_k, values.top_p,
+        logits, seen, values.penalty, values.temperature, values.top_k, values.top_p,
         draw.seed, draw.frame, draw.table, ids, embedded, processed, scores, draw.group,
-        **constants(draw.shape, vocabulary, hidden, draw.end_token), **{**PER_LAUNCH, "num_warps": HEAD_WARPS},
+        **constants(draw.shape, vocabulary, hidden, _end_token(draw)), **{**PER_LAUNCH, "num_warps": HEAD_WARPS},
     )  # fmt: skip
     return Drawn(ids, embedded, processed, scores)
+
+
+def _end_token(draw: Draw) -> int | None:
+    return None if draw.rules is None else draw.rules.end_token
 
 
 def constants(shape: DrawShape, vocabulary: int, hidden: int, end_token: int | None) -> dict[str, Any]:
@@ -107,7 +95,6 @@ def constants(shape: DrawShape, vocabulary: int, hidden: int, end_token: int | N
         "LIMITS_K": shape.limits_k,
         "LIMITS_P": shape.limits_p,
         "PENALISES": shape.penalises,
-        "SHOWS": True,
     }
 
 

@@ -59,11 +59,11 @@ def draw(
     logits, seen, penalty, temperature, top_k, top_p, seed, frame, table, ids_out, embedded, processed, scores, group,
     V: tl.constexpr, BLOCK: tl.constexpr, HIDDEN: tl.constexpr, HIDDEN_BLOCK: tl.constexpr,
     FIRST_RESERVED: tl.constexpr, END: tl.constexpr, MIN_TOKENS: tl.constexpr, DRAWS: tl.constexpr,
-    LIMITS_K: tl.constexpr, LIMITS_P: tl.constexpr, PENALISES: tl.constexpr, SHOWS: tl.constexpr,
+    LIMITS_K: tl.constexpr, LIMITS_P: tl.constexpr, PENALISES: tl.constexpr,
 ):  # fmt: skip
     """logits (rows, V), seen (rows, V) bool, settings (rows, 1) -> ids_out (rows,), embedded (rows, HIDDEN).
 
-    ``SHOWS``: also processed logits and scores, (rows, V) float32. Ids from FIRST_RESERVED on are ruled out, but for
+    Also processed logits and scores, (rows, V) float32. Ids from FIRST_RESERVED on are ruled out, but for
     END, which is before MIN_TOKENS; END -1 = none of this. Grid (rows,).
     """
     row = tl.program_id(0)
@@ -78,8 +78,7 @@ def draw(
     if END >= 0:
         x = tl.where((ids >= FIRST_RESERVED) & (ids != END), -float("inf"), x)
         x = tl.where((ids == END) & (own_frame < MIN_TOKENS), -float("inf"), x)
-    if SHOWS:
-        tl.store(processed + row * V + ids, x, mask=inside)
+    tl.store(processed + row * V + ids, x, mask=inside)
     score = x
     if DRAWS:
         x = tl.div_rn(x, tl.full([BLOCK], 1.0, tl.float32) * tl.load(temperature + row))
@@ -94,8 +93,7 @@ def draw(
         score = tl.where(inside, tl.div_rn(_probabilities(x, BLOCK), noise), -1.0)
     drawn = tl.argmax(score, 0)
     tl.store(ids_out + row, drawn.to(tl.int64))
-    if SHOWS:
-        tl.store(scores + row * V + ids, score, mask=inside)
+    tl.store(scores + row * V + ids, score, mask=inside)
     at = tl.arange(0, HIDDEN_BLOCK)
     value = tl.load(table + drawn.to(tl.int64) * HIDDEN + at, mask=at < HIDDEN, other=0.0)
     tl.store(embedded + row * HIDDEN + at, value, mask=at < HIDDEN)
