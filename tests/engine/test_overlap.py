@@ -179,7 +179,15 @@ def oracle_case(name: str) -> dict[str, Any]:
 def test_reference_cases_of_the_public_package(overlap: str, names: list[str]) -> None:
     cases = [oracle_case(name) for name in names]
     seed = cases[0].get("seed")
-    drawing = ("sampling.policy=greedy",) if seed is None else ("sampling.policy=seeded", f"sampling.seed={seed}")
+    drawing = (
+        ("sampling.policy=greedy",)
+        if seed is None
+        else (
+            "sampling.policy=seeded",
+            "sampling.noise=package",
+            f"sampling.seed={seed}",
+        )
+    )
     sets = (*drawing, f"sampling.max_new_tokens={cases[0]['max_new_tokens']}", *stream_sets(overlap, 4, 1, 1))
     engine = make_engine("equal_width", *sets)
     for case in cases:

@@ -28,7 +28,7 @@ from tests.explain.planted import (
     replace_decide,
     talker_module,
 )
-from ttsctl.engine.decode.sessions import STEP_FRAMES
+from ttsctl.engine.decode.fixed_step import STEP_FRAMES
 
 PREDICTOR = "talker.code_predictor"
 LAYER = (

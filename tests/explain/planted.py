@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ttsctl.engine.codegen import frame as frame_function
-from ttsctl.engine.decode.sessions import STEP_FRAMES
+from ttsctl.engine.decode.fixed_step import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.local import LocalEngine
 from ttsctl.engine.model.streaming import StreamState

@@ -19,7 +19,7 @@ from ttsctl.core.codes import CodeArray
 from ttsctl.core.delivery import with_delivered
 from ttsctl.core.request import Chunk, End, Packet
 from ttsctl.core.trace import STAGES, Trace
-from ttsctl.engine.decode.sessions import STEP_FRAMES
+from ttsctl.engine.decode.fixed_step import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.forensic import LocalForensics
 from ttsctl.engine.local import LocalEngine

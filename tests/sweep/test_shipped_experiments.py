@@ -52,6 +52,7 @@ NAMES = (
     "reference_priming",
     "reference_length",
     "clone_offline_paths",
+    "batch_invariance",
 )
 # Only the first one is run where slow tests are left out.
 FIRST_QUICK = [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]

@@ -34,8 +34,9 @@ Name = Annotated[str, MaxLen(4096)]  # as long as a path may be
 class EngineConfig:
     """Which engine and checkpoint, where and how precise.
 
-    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; bfloat16 on cuda, float32 on cpu. ``batch``: how many
-    requests are spoken together: every request beside ``batch`` - 1 others, made of its text in other lengths.
+    ``kind``: see runs.engines. "auto" = cuda if there, else cpu; of ``codegen_dtype`` bfloat16 on cuda and float32 on
+    cpu, of ``decoder_dtype`` float32 everywhere. ``batch``: how many requests are spoken together: every request beside
+    ``batch`` - 1 others, made of its text in other lengths.
     """
 
     __pydantic_config__ = STRICT

@@ -6,11 +6,13 @@ from ttsctl.core.config import Config
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.stage import CodegenStage
+from ttsctl.engine.cuda.kernels.steps import choose_steps
 from ttsctl.engine.cuda_handover import decoder_stream
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
 from ttsctl.engine.model.layer_counts import check_layers, codec_layers, talker_layers
+from ttsctl.engine.model.layer_steps import LayerSteps
 from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.talker import Codegen
 from ttsctl.engine.model.text import load_tokenizer
@@ -23,7 +25,8 @@ def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | Non
     """Load talker, code predictor and tokenizer. ``checkpoint`` None = open that of the config."""
     checkpoint = open_checkpoint(config.engine.checkpoint) if checkpoint is None else checkpoint
     placement = place(config)
-    generator = open_generator(checkpoint, placement)
+    steps = choose_steps(config.backend.kernels, placement, checkpoint.sizes)
+    generator = open_generator(checkpoint, placement, steps)
     plan = plan_sampling(config.sampling, checkpoint.generation)
     return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force))
 
@@ -36,12 +39,12 @@ def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> D
     return DecodeStage(decoder, config, placement, in_force, decoder_stream(config, placement))
 
 
-def open_generator(checkpoint: Checkpoint, placement: Placement) -> CodeGenerator:
-    """Load talker and code predictor on their device, and the tokenizer."""
+def open_generator(checkpoint: Checkpoint, placement: Placement, steps: LayerSteps | None = None) -> CodeGenerator:
+    """Load talker and code predictor on their device, and the tokenizer. ``steps`` None = the modules' own."""
     check_layers(checkpoint.folder, talker_layers(checkpoint.sizes))
     codegen = build_on_meta(lambda: Codegen(checkpoint.sizes))
     load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
-    return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder))
+    return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder), steps)
 
 
 def open_decoder(checkpoint: Checkpoint, placement: Placement) -> CodecDecoder:

@@ -61,7 +61,7 @@ class FrameFunction:
         hidden = self.talker.model.step(x, state.talker_cache, state.position, reach, self.steps)
         hidden = _seen_by(watch, "talker.hidden", hidden)
         state.hidden.copy_(hidden)
-        state.logits.copy_(_seen_by(watch, "talker.logits", self.steps.logits(self.talker.codec_head, hidden)))
+        state.logits.copy_(_seen_by(watch, "talker.logits", self.steps.linear(self.talker.codec_head, hidden)))
         state.position.add_(1)
 
     def draw_group0(self, state: FrameState, noise: Noise | None, watch: Watch | None = None) -> None:

@@ -137,7 +137,7 @@ class CodeGenerator:
         """Run a prompt through the talker, alone, whatever the batch."""
         hidden = self.talker.prefill(prompted.embeds, state.talker_cache, sequence)
         hidden = probes.value("talker.hidden", hidden)
-        logits = probes.value("talker.logits", self.steps.logits(self.talker.codec_head, hidden))
+        logits = probes.value("talker.logits", self.steps.linear(self.talker.codec_head, hidden))
         state.spoken_to(sequence, hidden[0], logits[0], len(prompted.embeds))
 
     def frames(self, generation: Generation) -> Iterator[Tensor]:

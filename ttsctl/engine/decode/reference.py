@@ -62,7 +62,7 @@ class FirstPacketSession(Session):
             self._bare.skip(self._first)
             self._current = self._bare = self._bare.fork(self._bare_probes)
         self._first = codes
-        self._current.staged.before_audio = self.staged.before_audio
+        self._current.staged.before_audio, self._current.staged.stepper = self.staged.before_audio, self.staged.stepper
         before = self._current.calls
         pcm = self._current.push(codes)
         self.calls += self._current.calls - before

@@ -10,17 +10,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ttsctl.core.config import Config
+from ttsctl.engine.decode.staged import StagedDecoder, Stages
 from ttsctl.engine.model.codec import CodecDecoder
-from ttsctl.engine.model.streaming import StreamState
 from ttsctl.engine.recording.probes import DecodeProbes
-
-Stages = Literal["full", "pre_transformer", "conv_only", "noop"]
 
 
 @dataclass(frozen=True)
@@ -36,50 +33,6 @@ class SessionStats:
     calls: int
     decode_ms: float
     ms_a_call: float | None
-
-
-class StagedDecoder:
-    """The decoder with some of its stages left out, so that a difference can be attributed to one of them.
-
-    ``pre_transformer`` stops after the transformer and gives no audio. ``conv_only`` skips the transformer: the
-    convolutions get its input. ``noop`` runs the transformer and gives silence of the right length.
-    """
-
-    def __init__(self, decoder: CodecDecoder, stages: Stages = "full", probes: DecodeProbes | None = None) -> None:
-        self.decoder = decoder
-        self.stages = stages
-        self.probes = DecodeProbes() if probes is None else probes
-        self.samples_per_frame = decoder.sizes.samples_per_frame
-        # Called before the convolutions are queued: under stream.sync = phase they wait here for code generation.
-        self.before_audio: Callable[[], None] | None = None
-
-    def silence(self, samples: int = 0) -> Tensor:
-        return self.decoder.silence(samples)
-
-    def reference_samples(self, frames: int) -> int:
-        """How much audio of a sequence belongs to its first frames: less ``lost_samples``, which its start lacks."""
-        if not frames or self.stages == "pre_transformer":
-            return 0
-        return frames * self.samples_per_frame - self.decoder.lost_samples
-
-    def transform(self, embedded: Tensor, state: StreamState | None = None) -> Tensor:
-        """Latents before the transformer (n, latent_dim) -> those after it; the same if it is skipped."""
-        return embedded if self.stages == "conv_only" else self.decoder.pre_transformer(embedded, state)
-
-    def latents(self, codes: Tensor, state: StreamState | None = None) -> Tensor:
-        """codes (n, Q) -> the convolutions' input (n, latent_dim)."""
-        return self.transform(self.decoder.embed(codes, state), state)
-
-    def audio(self, latents: Tensor, state: StreamState | None = None) -> Tensor:
-        """latents (n, latent_dim) -> pcm: n frames, less ``lost_samples`` at the start of a sequence or stream."""
-        if self.before_audio is not None:
-            self.before_audio()
-        if self.stages in ("full", "conv_only"):
-            return self.probes.value("codec.pcm", self.decoder.waveform(latents, state))
-        if self.stages == "pre_transformer":
-            return self.silence()
-        first = state is None or state.position == 0
-        return self.silence(len(latents) * self.samples_per_frame - (self.decoder.lost_samples if first else 0))
 
 
 class Session(ABC):

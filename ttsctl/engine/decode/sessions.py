@@ -11,17 +11,14 @@ from torch import Tensor
 
 from ttsctl.core.config import Config, DecodeMode
 from ttsctl.core.errors import InputError, nearest
-from ttsctl.engine.decode.session import Session, Stages, join, last
+from ttsctl.engine.decode.fixed_step import STEP_FRAMES, fixed_step
+from ttsctl.engine.decode.session import Session, join, last
+from ttsctl.engine.decode.staged import Stages
 from ttsctl.engine.model.codec import CodecDecoder
+from ttsctl.engine.model.streaming import StreamState
 from ttsctl.engine.recording.probes import DecodeProbes
 
 TransformerMode = Literal["cache", "window", "full"]
-
-# Frames of a step. Every step has this shape, as kernels give other last bits for other shapes.
-# Measured at released size on one core, as CPU time a frame over that of one-shot: with packets of 4 frames a step of
-# 1, 2 and 4 costs 1.57, 1.23 and 1.01, as every step reads the same 450 MB of weights; with packets of 1 it costs 1.57,
-# 2.5 and 4.1, as a step is run again for every frame in it. 4 is the default packet.
-STEP_FRAMES = 4
 
 
 class OneshotSession(Session):
@@ -175,24 +172,34 @@ class IncrementalSession(Session):
     def _step(self, block: Tensor, emitted: int) -> Tensor:
         """Run one grid step whose first ``emitted`` frames are out already -> the PCM of the others."""
         missing = self.step_frames - len(block)
-        self._state.commit = missing == 0
-        self._open = None if missing == 0 else block
+        commit = missing == 0
+        self._open = None if commit else block
         lost = self.decoder.lost_samples if self._state.position == 0 else 0
-        shaped = torch.cat([block, block.new_zeros((missing, block.shape[1]))]) if missing else block
+        shaped = block if commit else torch.cat([block, block.new_zeros((missing, block.shape[1]))])
         self.calls += 1
         grid = self._state.position - self._primed
         self.probes.step(grid, grid + emitted, grid + len(block), grid + self.step_frames)
-        pcm = self.staged.audio(self._latents(shaped), self._state)
-        self._state.advance(self.step_frames)
+        pcm = self._run(shaped, commit, shorter=lost > 0)
+        self._state.advance_on_host(self.step_frames)
         per_frame = self.staged.samples_per_frame
         return pcm[max(0, emitted * per_frame - lost) : max(0, len(block) * per_frame - lost)]
 
-    def _latents(self, codes: Tensor) -> Tensor:
-        """One step's codes (step_frames, Q) -> the latents of the same frames."""
+    def _run(self, codes: Tensor, commit: bool, shorter: bool) -> Tensor:
+        """One step's codes (step_frames, Q) -> its PCM; ``shorter``: a first step under legacy padding."""
+        stepper = self.staged.usable_stepper
+        if stepper is None or shorter or self.transformer != "cache" or self.step_frames != STEP_FRAMES:
+            return fixed_step(self.staged, codes, self._state, commit, self._transform)
+        self._state.commit = commit
+        if self.staged.before_audio is not None:
+            self.staged.before_audio()
+        return stepper.step(codes, self._state, commit)
+
+    def _transform(self, embedded: Tensor, state: StreamState) -> Tensor:
+        """A step's latents before the transformer (step_frames, latent_dim) -> those after it."""
         if self.transformer == "cache":
-            return self.staged.latents(codes, self._state)
-        joined, held = join(self._embedded, self.decoder.embed(codes, self._state))
-        if self._state.commit:
+            return self.staged.transform(embedded, state)
+        joined, held = join(self._embedded, embedded)
+        if state.commit:
             self._embedded = last(joined, self._frames_before()) if self.transformer == "window" else joined
         return self.staged.transform(joined)[held:]
 

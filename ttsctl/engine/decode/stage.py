@@ -17,6 +17,7 @@ from ttsctl.core.errors import InputError
 from ttsctl.engine.cuda_handover import DecoderStream, DeviceCodes
 from ttsctl.engine.decode.session import Session
 from ttsctl.engine.decode.sessions import OneshotSession, new_session
+from ttsctl.engine.decode.staged import Stepper
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import DecodeProbes
@@ -25,13 +26,17 @@ from ttsctl.engine.switches import InForce
 
 @dataclass(frozen=True)
 class DecodeStage:
-    """The decoder's weights and how they are used; holds no request. ``own_stream``: see ``cuda_handover``."""
+    """The decoder's weights and how they are used; holds no request. ``own_stream``: see ``cuda_handover``.
+
+    ``stepper`` runs the fixed steps of streams; None = eagerly.
+    """
 
     decoder: CodecDecoder
     config: Config
     placement: Placement
     in_force: InForce
     own_stream: torch.cuda.Stream | None = None
+    stepper: Stepper | None = None
 
     @property
     def codebook_size(self) -> int:
@@ -67,6 +72,7 @@ class Decoding:
         self.clamped = 0
         with self._working():
             self._session = new_session(stage.decoder, stage.config, probes) if primed is None else primed
+        self._session.staged.stepper = stage.stepper
         if self._stream is not None and stage.config.stream.sync == "phase":
             self._session.staged.before_audio = self._stream.wait_for_source
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ttsctl.engine.model.codec_transformer import CodecTransformer
+from ttsctl.engine.model.folded import Folded
 from ttsctl.engine.model.sizes import CodecSizes
 from ttsctl.engine.model.streaming import CausalConv, CausalTransposedConv, StreamState
 
@@ -17,17 +18,22 @@ USAGE_FLOOR = 1e-5
 DILATIONS = (1, 3, 9)
 
 
-class Codebook(nn.Module):
-    """Vectors kept as sums and usage counts: vector = embedding_sum / max(cluster_usage, 1e-5)."""
+class Codebook(Folded):
+    """Vectors kept as sums and usage counts: vector = embedding_sum / max(cluster_usage, 1e-5), folded to a table."""
 
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
         self.cluster_usage = nn.Parameter(torch.empty(size))
         self.embedding_sum = nn.Parameter(torch.empty(size, dim))
 
+    def fold(self) -> tuple[Tensor]:
+        """The vectors (size, dim)."""
+        return (self.embedding_sum / self.cluster_usage.clamp(min=USAGE_FLOOR)[:, None],)
+
     def forward(self, ids: Tensor) -> Tensor:
         """ids (n,) int64 -> (n, dim)."""
-        return self.embedding_sum[ids] / self.cluster_usage[ids].clamp(min=USAGE_FLOOR)[:, None]
+        (vectors,) = self.constants
+        return vectors[ids]
 
 
 class Quantizer(nn.Module):
@@ -78,7 +84,7 @@ class SplitQuantizer(nn.Module):
         return self.rvq_first(codes[:, :1]) + self.rvq_rest(codes[:, 1:])
 
 
-class SnakeBeta(nn.Module):
+class SnakeBeta(Folded):
     """x + sin(e^alpha · x)^2 / (e^beta + 1e-9), per channel of rows x (L, C) (Ziyin et al., 2020; BigVGAN)."""
 
     def __init__(self, channels: int) -> None:
@@ -86,9 +92,14 @@ class SnakeBeta(nn.Module):
         self.alpha = nn.Parameter(torch.empty(channels))
         self.beta = nn.Parameter(torch.empty(channels))
 
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """e^alpha and 1 / (e^beta + 1e-9), each (channels,)."""
+        return self.alpha.exp(), 1.0 / (self.beta.exp() + SNAKE_EPSILON)
+
     def forward(self, x: Tensor) -> Tensor:
-        wave = (x * self.alpha.exp()).sin_()
-        return torch.addcmul(x, wave.mul_(wave), 1.0 / (self.beta.exp() + SNAKE_EPSILON))
+        frequency, strength = self.constants
+        wave = (x * frequency).sin_()
+        return torch.addcmul(x, wave.mul_(wave), strength)
 
 
 class ConvNeXt(nn.Module):

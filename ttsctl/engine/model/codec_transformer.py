@@ -46,22 +46,25 @@ class CodecTransformer(nn.Module):
         self.output_proj = nn.Linear(inner.hidden_size, sizes.latent_dim)
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
-        n, start = x.shape[0], 0 if state is None else state.position
-        positions = torch.arange(start, start + n, device=x.device)
+        n = x.shape[0]
+        positions = torch.arange(n, device=x.device)
+        if state is not None:
+            positions = positions + state.device_position
         cos, sin = rope_table(positions, self.sizes.head_dim, self.sizes.rope_theta, x.dtype)
-        mask = self._mask(n, start, state is not None, x.device)
+        mask = self._mask(n, None if state is None else state.device_position, x.device)
         hidden = self.input_proj(x)
         for layer in self.layers:
             hidden = layer(hidden, cos, sin, mask, state)
         return self.output_proj(self.norm(hidden))
 
-    def _mask(self, n: int, start: int, streaming: bool, device: torch.device) -> Tensor:
+    def _mask(self, n: int, start: Tensor | None, device: torch.device) -> Tensor:
         """True = may attend. A stream's slot always has window - 1 keys; those that are not written yet are masked.
 
-        The shape depends on n alone, never on the position: other shapes would run other kernels, with other last bits.
+        The shape depends on n alone, never on the position ``start`` (1,): other shapes would run other kernels, with
+        other last bits. ``start`` None: a whole sequence.
         """
         window = self.sizes.sliding_window
-        if not streaming:
+        if start is None:
             return causal_mask(n, n, window, device)
         reach = (window or 1) - 1
         written = torch.arange(reach + n, device=device) >= reach - start

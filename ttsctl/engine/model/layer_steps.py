@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ttsctl.engine.model.fixed_cache import FixedCache
@@ -15,14 +16,23 @@ from ttsctl.engine.model.layers import DecoderLayer, attention
 class StepPlace:
     """Where a step's rows stand, the same for all layers: n new positions of each of the cache's B sequences.
 
-    ``at`` (B · n,) int64 are the positions, ``rows`` (B · n,) their flat rows of the cache; attention runs over the
-    first ``reach`` places, under the mask (B, 1, n, reach), True = may attend. cos, sin (B · n, head_dim): rotations.
+    ``at`` (B · n,) int64 are the positions; all lie in the first ``reach`` places.
     """
 
     cache: FixedCache
     at: Tensor
-    rows: Tensor
     reach: int
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedPlace(StepPlace):
+    """A place for torch's attention over the first ``reach`` places.
+
+    ``rows`` (B · n,) int64 are the flat rows of the cache, the mask (B, 1, n, reach) is True where a row may attend,
+    cos, sin (B · n, head_dim) are the rotations.
+    """
+
+    rows: Tensor
     cos: Tensor
     sin: Tensor
     mask: Tensor
@@ -55,8 +65,8 @@ class LayerSteps(Protocol):
         """The stack's last norm."""
         ...
 
-    def logits(self, head: nn.Module, hidden: Tensor) -> Tensor:
-        """hidden (B, hidden) -> logits (B, vocab)."""
+    def linear(self, linear: nn.Module, x: Tensor) -> Tensor:
+        """A head, or the projection between two stacks' widths, of rows x; the latter may be an ``nn.Identity``."""
         ...
 
 
@@ -65,12 +75,15 @@ class TorchSteps:
 
     def begin(self, cache: FixedCache, at: Tensor, reach: int) -> StepPlace:
         rows = (cache.starts[:, None] + at.view(cache.batch, -1)).flatten()
-        mask = cache.places[:reach] <= at.view(cache.batch, 1, -1, 1)
-        return StepPlace(cache, at, rows, reach, cache.cos[at], cache.sin[at], mask)
+        hidden = cache.places[:reach] > at.view(cache.batch, 1, -1, 1)
+        # As attention would make it of a bool mask, but once for all layers.
+        mask = torch.zeros(hidden.shape, dtype=cache.keys.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
+        return MaskedPlace(cache, at, reach, rows, cache.cos[at], cache.sin[at], mask)
 
     def project(self, layer: DecoderLayer, index: int, x: Tensor, place: StepPlace) -> Tensor:
-        q, k, v = layer.self_attn.project(layer.input_layernorm(x), place.cos, place.sin)
-        place.cache.write(index, place.rows, k, v)
+        masked = _masked(place)
+        q, k, v = layer.self_attn.project(layer.input_layernorm(x), masked.cos, masked.sin)
+        place.cache.write(index, masked.rows, k, v)
         return q
 
     def attend(self, layer: DecoderLayer, index: int, q: Tensor, place: StepPlace) -> Tensor:
@@ -78,7 +91,7 @@ class TorchSteps:
         queries = q.unflatten(1, (cache.batch, -1)).transpose(0, 1)
         keys = cache.keys[index, :, :, :reach].transpose(0, 1)
         values = cache.values[index, :, :, :reach].transpose(0, 1)
-        return attention(queries, keys, values, place.mask)
+        return attention(queries, keys, values, _masked(place).mask)
 
     def add_attended(self, layer: DecoderLayer, x: Tensor, attended: Tensor) -> Tensor:
         return layer.add_attended(x, layer.self_attn.o_proj(attended))
@@ -89,5 +102,11 @@ class TorchSteps:
     def norm(self, norm: nn.Module, x: Tensor) -> Tensor:
         return norm(x)
 
-    def logits(self, head: nn.Module, hidden: Tensor) -> Tensor:
-        return head(hidden)
+    def linear(self, linear: nn.Module, x: Tensor) -> Tensor:
+        return linear(x)
+
+
+def _masked(place: StepPlace) -> MaskedPlace:
+    if not isinstance(place, MaskedPlace):
+        raise TypeError(f"place: expected a MaskedPlace of this object's begin, got {type(place).__name__}")
+    return place

@@ -34,7 +34,7 @@ def causal_mask(queries: int, keys: int, window: int | None, device: torch.devic
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """(B, heads, n, d) over (B, kv_heads, m, d) -> (B · n, heads · d); mask True = may attend."""
+    """(B, heads, n, d) over (B, kv_heads, m, d) -> (B · n, heads · d); mask: True = may attend, or added."""
     grouped = q.shape[1] != k.shape[1]
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
     return out.transpose(1, 2).reshape(q.shape[0] * q.shape[2], -1)

@@ -54,13 +54,13 @@ class CodePredictor(nn.Module):
         both = torch.stack([hidden, group0], 1).flatten(0, 1)
         at = cache.places[:2].repeat(len(hidden))
         out = self._run(both, cache, at, steps).view(len(hidden), 2, -1)
-        return steps.logits(self.lm_head[0], out[:, 1])
+        return steps.linear(self.lm_head[0], out[:, 1])
 
     def step(self, group: int, code: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
         """The drawn ids (B,) int64 of ``group`` (1..14) -> logits (B, vocab) of the next group."""
         at = cache.places[group + 1 : group + 2].repeat(len(code))
         out = self._run(self.model.codec_embedding[group - 1](code), cache, at, steps)
-        return steps.logits(self.lm_head[group], out)
+        return steps.linear(self.lm_head[group], out)
 
     def _run(self, x: Tensor, cache: FixedCache, at: Tensor, steps: LayerSteps) -> Tensor:
-        return self.model.step(self.small_to_mtp_projection(x), cache, at, self.positions, steps)
+        return self.model.step(steps.linear(self.small_to_mtp_projection, x), cache, at, self.positions, steps)

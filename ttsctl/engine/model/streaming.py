@@ -20,20 +20,40 @@ from ttsctl.engine.model.row_conv import (
 
 
 class StreamState:
-    """One slot for each streaming layer below ``root``. With ``commit`` False a call reads the past and keeps it."""
+    """One slot for each streaming layer below ``root``. With ``commit`` False a call reads the past and keeps it.
+
+    ``position`` counts the stream's frames on the host; ``device_position``, int64 (1,), is the same number on the
+    device. What a step computes depends on the second alone, so that a captured step goes on with the stream. Slots
+    and ``device_position`` are written in place and never replaced.
+    """
 
     def __init__(self, root: nn.Module) -> None:
         self.commit = True
         self.position = 0
+        self.device_position = torch.zeros(1, dtype=torch.int64, device=next(root.parameters()).device)
         self._slots = {layer: layer.new_slot() for layer in root.modules() if isinstance(layer, StreamingLayer)}
 
     def copy(self) -> StreamState:
         """A state that goes on from here on its own."""
         other = copy.copy(self)
+        other.device_position = self.device_position.clone()
         other._slots = {layer: slot.clone() for layer, slot in self._slots.items()}
         return other
 
+    def copy_from(self, other: StreamState) -> None:
+        """Go on from where ``other`` is, a state of the same root, in the memory that this state has."""
+        self.position = other.position
+        self.device_position.copy_(other.device_position)
+        for layer, slot in self._slots.items():
+            slot.copy_(other._slots[layer])
+
+    @property
+    def layers(self) -> tuple[StreamingLayer, ...]:
+        """The layers that have a slot."""
+        return tuple(self._slots)
+
     def past(self, layer: StreamingLayer) -> Tensor:
+        """A layer's slot, which is written in place."""
         return self._slots[layer]
 
     def write(self, layer: StreamingLayer, value: Tensor) -> None:
@@ -42,6 +62,16 @@ class StreamState:
 
     def advance(self, frames: int) -> None:
         """Called once all layers of a step have run: the stream's position moves on by ``frames``."""
+        self.advance_on_device(frames)
+        self.advance_on_host(frames)
+
+    def advance_on_device(self, frames: int) -> None:
+        """The part of ``advance`` that belongs into a captured step."""
+        if self.commit:
+            self.device_position.add_(frames)
+
+    def advance_on_host(self, frames: int) -> None:
+        """The part of ``advance`` that the host does for every step, captured or not."""
         if self.commit:
             self.position += frames
 

@@ -85,7 +85,13 @@ class CodegenRecorder(RecorderBase, CodegenProbes):
         own = self._interventions.apply(point, *self._place, before)
         if self._fingerprint_log is not None:
             self._fingerprint_log.add(self._fingerprint_log.point(point), False, own)
-        return value if own is before else self._with_own(value, own)
+        if own is before:
+            return value
+        result = self._with_own(value, own)
+        if id(value) in self._recent.ids:
+            # It takes the place of a module's output, and is no more an input of its own than that was.
+            self._recent.remember(result)
+        return result
 
     def drawn(self, code: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler) -> Tensor:
         frame, codebook = self._place

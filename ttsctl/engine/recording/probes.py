@@ -64,6 +64,11 @@ class DecodeProbes:
     """The probes of decoding: one object a request, used by the thread that decodes."""
 
     @property
+    def records(self) -> bool:
+        """Whether a value may be recorded or altered: only these probes, which do nothing, promise that none is."""
+        return type(self) is not DecodeProbes
+
+    @property
     def unreached(self) -> tuple[Site, ...]:
         """Sites of grafts that the run did not reach."""
         return ()
