@@ -87,6 +87,9 @@ class SourceOf:
     def next(self) -> CodePacket | CodeEnd:
         return self.items.pop(0)
 
+    def has_next(self) -> bool:
+        return bool(self.items)
+
     def decoded(self) -> None:
         self.log.append("decoded")
 
@@ -99,13 +102,20 @@ class DecodesAtOnce:
 
     calls = 0
     held = 1
+    queues = False
 
     def take(self, codes: CodeArray) -> CodeArray:
         return codes
 
+    def read_codes(self, taken: CodeArray) -> CodeArray:
+        return taken
+
     def decode(self) -> PcmArray:
         self.calls += 1
         return np.arange(10 * self.calls - 10, 10 * self.calls, dtype=np.float32)
+
+    def read_pcm(self, queued: PcmArray) -> PcmArray:
+        return queued
 
     def flush(self) -> PcmArray:
         return np.empty(0, np.float32)

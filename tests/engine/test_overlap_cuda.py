@@ -33,7 +33,7 @@ def plain() -> LocalEngine:
 @pytest.mark.parametrize(
     ("overlap", "sync"),
     [
-        *(("none", sync) for sync in ("sync", "event", "phase")),
+        *(("none", sync) for sync in ("none", "sync")),
         *(("thread", sync) for sync in ("none", "sync", "event", "phase")),
     ],
 )

@@ -246,20 +246,22 @@ def test_nothing_is_left_to_synchronise_on_the_cpu(sync: str) -> None:
 
 @pytest.mark.parametrize("sync", ["event", "phase"])
 def test_one_process_and_one_gpu(sync: str) -> None:
-    from ttsctl.engine.cuda_handover import refuse_sync
+    from ttsctl.engine.cuda.handover import refuse_sync
     from ttsctl.engine.placement import Placement
 
+    thread = "stream.overlap=thread"
     cpu, first, second = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
     place = {device: (device, torch.float32) for device in (cpu, first, second)}
     for codegen, decoder in ((first, cpu), (cpu, first), (first, second)):
         with pytest.raises(InputError, match="on one GPU"):
-            refuse_sync(config_of(f"stream.sync={sync}"), Placement(*place[codegen], *place[decoder]))
+            refuse_sync(config_of(f"stream.sync={sync}", thread), Placement(*place[codegen], *place[decoder]))
         refuse_sync(config_of("stream.sync=sync"), Placement(*place[codegen], *place[decoder]))
     one_gpu = Placement(*place[first], *place[first])
     with pytest.raises(InputError, match="in one process"):
         refuse_sync(config_of(f"stream.sync={sync}", "stream.overlap=process"), one_gpu)
-    for overlap in ("none", "thread"):
-        refuse_sync(config_of(f"stream.sync={sync}", f"stream.overlap={overlap}"), one_gpu)
+    with pytest.raises(InputError, match="the stages take turns"):
+        refuse_sync(config_of(f"stream.sync={sync}", "stream.overlap=none"), one_gpu)
+    refuse_sync(config_of(f"stream.sync={sync}", thread), one_gpu)
     # "cuda" without a number is the first.
     unnumbered = Placement(torch.device("cuda"), torch.float32, *place[first])
-    refuse_sync(config_of(f"stream.sync={sync}"), unnumbered)
+    refuse_sync(config_of(f"stream.sync={sync}", thread), unnumbered)

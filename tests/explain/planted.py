@@ -261,4 +261,4 @@ def packet_of(frame: int, twice: bool) -> Plant:
         at = frame % STEP_FRAMES * SAMPLES
         return np.insert(pcm, at, pcm[at]) if twice else np.delete(pcm, at)
 
-    return lambda engine: replaced(Decoding, "decode", at_call(frame // STEP_FRAMES, change))
+    return lambda engine: replaced(Decoding, "read_pcm", at_call(frame // STEP_FRAMES, change))

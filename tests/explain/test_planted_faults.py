@@ -187,7 +187,7 @@ def test_audio_of_another_length(change: Callable[[np.ndarray], np.ndarray], fra
 
 def last_packet(bench: Bench, change: Callable[[np.ndarray], np.ndarray]) -> Plant:
     last = (len(bench.clean.require_codes()) - 1) // STEP_FRAMES
-    return lambda _: replaced(Decoding, "decode", at_call(last, change))
+    return lambda _: replaced(Decoding, "read_pcm", at_call(last, change))
 
 
 def test_ids_that_change_on_their_way_to_the_decoder_are_told_as_such(bench: Bench) -> None:

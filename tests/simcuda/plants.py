@@ -9,8 +9,8 @@ from typing import Any
 from unittest import mock
 
 from tests.simcuda.device import CPU, SimTensor
-from ttsctl.engine import cuda_handover
 from ttsctl.engine.codegen import sampling
+from ttsctl.engine.cuda import handover
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def no_wait_for_the_event() -> Iterator[None]:
         self._source = handed.stream
         return handed.codes
 
-    with mock.patch.object(cuda_handover.DecoderStream, "receive", receive):
+    with mock.patch.object(handover.CodesReceiver, "receive", receive):
         yield
 
 

@@ -1,22 +1,21 @@
-"""``ttsctl bench``: times decode modes, the detector and alignment of pops, recording, and cloning on this machine."""
+"""``ttsctl bench``: times decode modes, pops, recording and cloning on this machine, and checks and times a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 
+from ttsctl.cli import bench_cuda
+from ttsctl.cli.bench_report import report_bench
 from ttsctl.cli.options import DEFAULT_OUT, JsonOption, OutOption, SetOption
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ttsctl.report.summary import Summary
-
-S = TypeVar("S", bound="Summary")
-app = typer.Typer(help="Time decode modes, pops, recording, or cloning.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Time decode modes, pops, recording, or cloning; check and time a GPU.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("cuda")(bench_cuda.command)
 
 
 @app.command("decode")
@@ -45,7 +44,7 @@ def decode(
     def measure() -> BenchDecodeSummary:
         return summarise_decode(bench_decode(config, checkpoint, frames, rounds, seed, _tell), config)
 
-    _report(BenchDecodeSummary, measure, render_decode, out, as_json)
+    report_bench(BenchDecodeSummary, measure, render_decode, out, as_json)
 
 
 @app.command("pops")
@@ -64,7 +63,7 @@ def pops(
     def measure() -> BenchPopsSummary:
         return summarise_pops(bench_pops(seconds, align_seconds, seed), collect_provenance())
 
-    _report(BenchPopsSummary, measure, render_pops, out, as_json)
+    report_bench(BenchPopsSummary, measure, render_pops, out, as_json)
 
 
 @app.command("trace")
@@ -92,7 +91,7 @@ def trace(
     def measure() -> BenchTraceSummary:
         return summarise_trace(bench_trace(config, checkpoint, frames, rounds, seed, _tell), config)
 
-    _report(BenchTraceSummary, measure, render_trace, out, as_json)
+    report_bench(BenchTraceSummary, measure, render_trace, out, as_json)
 
 
 @app.command("voice")
@@ -120,24 +119,7 @@ def voice(
     def measure() -> BenchVoiceSummary:
         return summarise_voice(bench_voice(config, checkpoint, seconds, rounds, seed, _tell), config)
 
-    _report(BenchVoiceSummary, measure, render_voice, out, as_json)
-
-
-def _report(
-    summary_model: type[S], measure: Callable[[], S], render: Callable[[S, Console], None], out: Path, as_json: bool
-) -> NoReturn:
-    """Measure into a run folder, show the table, print the summary and exit with its status."""
-    from ttsctl.cli.finish import finish
-    from ttsctl.report.console import open_console
-    from ttsctl.report.run_folder import run_folder
-    from ttsctl.report.summary import write_summary
-
-    # The folder comes first: that it cannot be written is said before the minutes that a bench takes.
-    with run_folder(out, summary_model) as run:
-        summary = measure()
-        write_summary(summary, run.path)
-    render(summary, open_console())
-    finish(summary, run.home, as_json)
+    report_bench(BenchVoiceSummary, measure, render_voice, out, as_json)
 
 
 def _tell(what: str, done: int, total: int) -> None:

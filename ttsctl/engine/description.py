@@ -24,7 +24,7 @@ def describe_engine(
     codegen_in_force: dict[str, object],
 ) -> EngineInfo:
     """The switches of code generation stand at the top of what is in force, those of the decoder apart."""
-    sizes, codec = checkpoint.sizes, checkpoint.codec_sizes
+    sizes, codec = checkpoint.sizes, decode_stage.decoder.sizes
     with decode_stage.in_force:
         decoder_in_force = describe_switches(snapshot())
         provenance = engine_provenance(checkpoint)

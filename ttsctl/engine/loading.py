@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ttsctl.core.config import Config
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.stage import CodegenStage
+from ttsctl.engine.cuda.handover import decoder_stream
 from ttsctl.engine.cuda.kernels.steps import choose_steps
-from ttsctl.engine.cuda_handover import decoder_stream
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
 from ttsctl.engine.model.layer_counts import check_layers, codec_layers, talker_layers
 from ttsctl.engine.model.layer_steps import LayerSteps
 from ttsctl.engine.model.meta_init import build_on_meta
-from ttsctl.engine.model.talker import Codegen
+from ttsctl.engine.model.talker import Codegen, Talker
 from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place
 from ttsctl.engine.switches import InForce, Switches
 from ttsctl.engine.voice.voices import Voices
 
 
-def load_codegen(config: Config, in_force: InForce, checkpoint: Checkpoint | None = None) -> CodegenStage:
-    """Load talker, code predictor and tokenizer. ``checkpoint`` None = open that of the config."""
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Networks that are there already, on the devices and in the dtypes of the engines that use them."""
+
+    talker: Talker
+    decoder: CodecDecoder
+
+
+def load_codegen(
+    config: Config, in_force: InForce, checkpoint: Checkpoint | None = None, networks: Networks | None = None
+) -> CodegenStage:
+    """Load talker, code predictor and tokenizer. ``checkpoint`` None = open that of the config.
+
+    ``networks``: take its talker, and the checkpoint's tokenizer alone.
+    """
     checkpoint = open_checkpoint(config.engine.checkpoint) if checkpoint is None else checkpoint
     placement = place(config)
-    steps = choose_steps(config.backend.kernels, placement, checkpoint.sizes)
-    generator = open_generator(checkpoint, placement, steps)
+    sizes = checkpoint.sizes if networks is None else networks.talker.sizes
+    steps = choose_steps(config.backend.kernels, placement, sizes)
+    if networks is None:
+        generator = open_generator(checkpoint, placement, steps)
+    else:
+        generator = CodeGenerator(networks.talker, load_tokenizer(checkpoint.folder), steps)
     plan = plan_sampling(config.sampling, checkpoint.generation)
     return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force))
 
 
-def load_decoder(config: Config, in_force: InForce, checkpoint: Checkpoint) -> DecodeStage:
-    """Load the codec's decoder, padded as ``decoder.padding`` says."""
+def load_decoder(
+    config: Config, in_force: InForce, checkpoint: Checkpoint, networks: Networks | None = None
+) -> DecodeStage:
+    """Load the codec's decoder, or take that of ``networks``, padded as ``decoder.padding`` says."""
     placement = place(config)
-    decoder = open_decoder(checkpoint, placement)
+    decoder = open_decoder(checkpoint, placement) if networks is None else networks.decoder
     decoder.set_legacy(config.decoder.padding == "legacy")
-    return DecodeStage(decoder, config, placement, in_force, decoder_stream(config, placement))
+    return DecodeStage(decoder, config, placement, in_force, decoder_stream(placement))
 
 
 def open_generator(checkpoint: Checkpoint, placement: Placement, steps: LayerSteps | None = None) -> CodeGenerator:

@@ -29,13 +29,13 @@ from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.sources import CodeSource, InlineSource, ThreadSource
 from ttsctl.engine.codegen.stage import Clock, CodeEnd, CodegenStage, CodePacket
 from ttsctl.engine.codegen.worker import CodegenWorker
-from ttsctl.engine.cuda_handover import refuse_sync
+from ttsctl.engine.cuda.handover import refuse_sync
 from ttsctl.engine.decode.deliver import deliver
 from ttsctl.engine.decode.stage import DecodeStage, Decoding
 from ttsctl.engine.decode.variants import decode_variant
 from ttsctl.engine.description import describe_engine
 from ttsctl.engine.forensic import LocalForensics
-from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
+from ttsctl.engine.loading import Networks, both_in_force, load_codegen, load_decoder
 from ttsctl.engine.model.checkpoint import Checkpoint, open_checkpoint
 from ttsctl.engine.placement import place, refuse_unavailable
 from ttsctl.engine.recording.probes import CodegenProbes, DecodeProbes
@@ -52,8 +52,8 @@ from ttsctl.engine.voice.encode import encode_audio
 from ttsctl.engine.voice.voices import Voices
 
 
-def load_engine(config: Config) -> LocalEngine:
-    """Open the checkpoint and load both networks where the config places them.
+def load_engine(config: Config, networks: Networks | None = None) -> LocalEngine:
+    """Open the checkpoint and load both networks where the config places them, or take ``networks`` in their place.
 
     With ``stream.overlap = "process"`` a worker process loads code generation, and this process does not. Process-wide
     switches stay as they are: the engine puts its own in force only during its calls (see ``switches``). InputError for
@@ -74,8 +74,8 @@ def load_engine(config: Config) -> LocalEngine:
         except BaseException:
             worker.close()
             raise
-    codegen = load_codegen(config, codegen_force, checkpoint)
-    decoder = load_decoder(config, decoder_force, checkpoint)
+    codegen = load_codegen(config, codegen_force, checkpoint, networks)
+    decoder = load_decoder(config, decoder_force, checkpoint, networks)
     return LocalEngine(config, checkpoint, codegen, decoder, codegen.voices)
 
 

@@ -29,9 +29,9 @@ OUTPUT_GAIN = 0.005
 M = TypeVar("M", bound=nn.Module)
 
 
-def released_talker(text_vocab_size: int) -> TalkerSizes:
-    """The released 0.6B sizes for a text vocabulary of that size, which does not change what a look-up costs."""
-    return TalkerSizes.read(released_config(text_vocab_size, "0.6B"), "the released configuration")
+def released_talker(text_vocab_size: int, size: str = "0.6B") -> TalkerSizes:
+    """The released sizes of 0.6B or 1.7B for a text vocabulary of another size, as a look-up costs the same in any."""
+    return TalkerSizes.read(released_config(text_vocab_size, size), "the released configuration")
 
 
 def random_talker(sizes: TalkerSizes, seed: int, device: torch.device, dtype: torch.dtype) -> Talker:

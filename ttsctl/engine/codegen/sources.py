@@ -31,8 +31,12 @@ class CodeSource(Protocol):
         """Wait for the next packet or, after the last one, CodeEnd. Raises what code generation raised."""
         ...
 
+    def has_next(self) -> bool:
+        """Whether ``next`` has something at once. It may have where this says no, and never computes it now."""
+        ...
+
     def decoded(self) -> None:
-        """Called once the packet last taken is decoded, or put aside to be decoded with others."""
+        """Called for each packet in turn, once it is decoded, or put aside to be decoded with others."""
         ...
 
     def close(self) -> None:
@@ -51,6 +55,9 @@ class InlineSource:
     def next(self) -> CodePacket | CodeEnd:
         with self._in_force:
             return next(self._packets)
+
+    def has_next(self) -> bool:
+        return False
 
     def decoded(self) -> None:
         pass
@@ -146,6 +153,9 @@ class ThreadSource(AheadSource):
             daemon=True,
         )
         self._thread.start()
+
+    def has_next(self) -> bool:
+        return not self._items.empty()
 
     def close(self) -> None:
         self._permit.stop()

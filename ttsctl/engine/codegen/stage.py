@@ -17,7 +17,8 @@ from ttsctl.core.trace import Draws, Prints
 from ttsctl.engine.codegen.company import company_of
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator
-from ttsctl.engine.cuda_handover import DeviceCodes, with_event
+from ttsctl.engine.cuda.handover import DeviceCodes, stays_on_device, with_event
+from ttsctl.engine.cuda.host_copy import copy_to_host
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
 from ttsctl.engine.switches import InForce
@@ -56,7 +57,7 @@ class CodePacket:
 
     def on_host(self) -> CodeArray:
         """The codes (n, Q) int64 on the host; waits for the device if they are still there."""
-        return self.codes.codes.cpu().numpy() if isinstance(self.codes, DeviceCodes) else self.codes
+        return self.codes.on_host() if isinstance(self.codes, DeviceCodes) else self.codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +140,9 @@ class CodegenStage:
         yield CodeEnd(generation.frames, generation.truncated, seed, generation.prompt.notes, draws, prints)
 
     def _hand_over(self, codes: Tensor) -> CodeArray | DeviceCodes:
-        if self.config.stream.sync in ("event", "phase"):
+        if stays_on_device(self.config, self.placement):
             return with_event(codes)
-        host: CodeArray = codes.cpu().numpy()
+        host: CodeArray = copy_to_host(codes).read()
         if self.config.stream.sync == "sync" and codes.is_cuda:
             torch.cuda.synchronize(codes.device)
         return host

@@ -89,6 +89,13 @@ class CodegenWorker:
         except BROKEN as error:
             raise self._died() from error
 
+    def has_sent(self) -> bool:
+        """Whether ``receive`` would not wait."""
+        try:
+            return self._pipe.poll()
+        except BROKEN as error:
+            raise self._died() from error
+
     def stop_job(self) -> None:
         """End the running job and drop everything that it still sends; kill a worker that does not stop."""
         try:
@@ -160,6 +167,9 @@ class ProcessSource(AheadSource):
         super().__init__(prefill)
         self._worker: CodegenWorker | None = worker
         worker.send(GenerationJob(request, clock.started_ns, self.allowed))
+
+    def has_next(self) -> bool:
+        return self._worker is not None and self._worker.has_sent()
 
     def close(self) -> None:
         worker, self._worker = self._worker, None

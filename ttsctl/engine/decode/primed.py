@@ -43,11 +43,10 @@ class PrimedSessions:
         if sha256 not in self._kept:
             stage = self._stage
             checked, _ = check_codes(codes, 0, stage.codebook_size, stage.config)
-            with stage.in_force:
-                on_device = torch.from_numpy(checked).to(stage.placement.decoder_device)
-                self._kept[sha256] = primed_session(stage.decoder, stage.config, on_device)
+            with stage.working():
+                self._kept[sha256] = primed_session(stage.decoder, stage.config, stage.to_device(checked))
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(sha256)
-        with self._stage.in_force:
+        with self._stage.working():
             return session_after(self._kept[sha256], self._stage.decoder, self._stage.config, probes)

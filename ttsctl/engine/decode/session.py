@@ -6,7 +6,6 @@ It counts its decoder calls, its time and its samples. The decode modes are in `
 from __future__ import annotations
 
 import copy
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ttsctl.core.config import Config
+from ttsctl.engine.cuda.work_time import WorkTime
 from ttsctl.engine.decode.staged import StagedDecoder, Stages
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.recording.probes import DecodeProbes
@@ -22,9 +22,10 @@ from ttsctl.engine.recording.probes import DecodeProbes
 
 @dataclass(frozen=True)
 class SessionStats:
-    """What a session did so far. ``samples_expected`` is ``samples_per_frame`` for every frame; times are wall ms.
+    """What a session did so far. ``samples_expected`` is ``samples_per_frame`` for every frame.
 
-    ``ms_a_call`` is None before the first decoder call.
+    Times are ms: of the clock on the CPU, of the decoder's stream on CUDA. ``ms_a_call`` is None before the first
+    decoder call.
     """
 
     frames: int
@@ -49,7 +50,7 @@ class Session(ABC):
         self._primed = 0
         self._frames = 0
         self._samples = 0
-        self._seconds = 0.0
+        self._time = WorkTime(self.staged.silence().device)
 
     @classmethod
     @abstractmethod
@@ -77,6 +78,7 @@ class Session(ABC):
         other = copy.copy(self)
         other.staged = StagedDecoder(self.decoder, self.staged.stages, probes)
         other.probes = other.staged.probes
+        other._time = self._time.copy()
         other._fork_state()
         return other
 
@@ -91,8 +93,8 @@ class Session(ABC):
 
     @property
     def stats(self) -> SessionStats:
-        """Frames, samples, calls and time so far."""
-        decode_ms = self._seconds * 1e3
+        """Frames, samples, calls and time so far; on CUDA it waits for the work that is queued."""
+        decode_ms = self._time.read_ms()
         return SessionStats(
             frames=self._frames,
             samples=self._samples,
@@ -117,14 +119,9 @@ class Session(ABC):
         return self.staged.silence()
 
     def _timed(self, work: Callable[[], Tensor]) -> Tensor:
-        started = time.perf_counter()
-        with self.probes.attached():
+        with self._time.measured(), self.probes.attached():
             pcm = work()
             self.probes.pause()
-        if pcm.is_cuda:
-            # Or only the queueing of the work would be timed. It costs nothing: the caller copies the PCM next.
-            torch.cuda.current_stream(pcm.device).synchronize()
-        self._seconds += time.perf_counter() - started
         self._samples += len(pcm)
         return pcm
 

@@ -17,7 +17,7 @@ from ttsctl.core.timing import PacketTiming, decode_timing, packet_stalls
 from ttsctl.engine.decode.reference import primed_session, session_after
 from ttsctl.engine.decode.session import Session
 from ttsctl.engine.decode.sessions import new_session
-from ttsctl.engine.decode.stage import DecodeStage
+from ttsctl.engine.decode.stage import DecodeStage, queue_pcm
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.recording.probes import DecodeProbes
 
@@ -34,10 +34,10 @@ def decode_variant(
     The first packet is decoded once before the clock starts, so that no variant pays for warming up. No packet waits
     for its codes. The last entry of ``packets`` is the flush, without frames, if that gave any audio.
     """
-    before_them = None if reference is None else _on_device(stage, reference)
-    packets = _on_device(stage, codes).split(config.stream.packet_tokens)
     legacy, before = (table.decoder.padding == "legacy" for table in (config, stage.config))
-    with stage.in_force, _padding(stage.decoder, legacy, before):
+    with stage.working(), _padding(stage.decoder, legacy, before):
+        before_them = None if reference is None else _on_device(stage, reference)
+        packets = _on_device(stage, codes).split(config.stream.packet_tokens)
         _decode(_session(stage.decoder, config, before_them), packets[:1])
         pieces, times, calls = _decode(_session(stage.decoder, config, before_them), packets)
     pcm = np.concatenate([np.zeros(0, np.float32), *pieces])
@@ -49,7 +49,7 @@ def decode_variant(
 def _on_device(stage: DecodeStage, codes: CodeArray) -> torch.Tensor:
     if stage.config.determinism.clamp_codes:
         codes = np.clip(codes, 0, stage.codebook_size - 1)
-    return torch.from_numpy(np.ascontiguousarray(codes)).to(stage.placement.decoder_device)
+    return stage.to_device(codes)
 
 
 def _session(decoder: CodecDecoder, config: Config, reference: torch.Tensor | None) -> Session:
@@ -84,8 +84,8 @@ def _decode(session: Session, packets: tuple[torch.Tensor, ...]) -> tuple[list[P
     for packet in [*packets, None]:
         started = time.perf_counter()
         pcm = session.flush() if packet is None else session.push(packet)
-        # Copying to the host waits for the device, so its work is inside the measured time.
-        piece = pcm.float().cpu().numpy()
+        # Reading it waits for the device, so its work is inside the measured time.
+        piece = queue_pcm(pcm).read()
         if packet is not None or len(piece):
             pieces.append(piece)
             times.append((time.perf_counter() - started) * 1e3)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ttsctl.engine.cuda.kernels import attention_kernel, projection_kernels
+from ttsctl.engine.cuda.kernels.device import attention, projections
 from ttsctl.engine.cuda.kernels.order import HEAD_LANES, LINEAR_LANES, NORM_LANES, PLACES, lanes
 from ttsctl.engine.cuda.kernels.plan import HEAD_WARPS, PER_LAUNCH, ROWS
 from ttsctl.engine.cuda.kernels.sizes import CacheLayer, ProjectionWeights
@@ -20,7 +20,7 @@ from ttsctl.engine.cuda.kernels.sizes import CacheLayer, ProjectionWeights
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x (R, K) -> (R, K)."""
     y, k = torch.empty_like(x), x.shape[1]
-    run: Any = projection_kernels.rms_norm
+    run: Any = projections.rms_norm
     run[(1, len(x))](x, weight, y, EPS=eps, K=k, NORM_LANES=lanes(k, NORM_LANES), **PER_LAUNCH)
     return y
 
@@ -32,7 +32,7 @@ def project(
     rows, k, d = len(x), x.shape[1], cache.head_dim
     heads = weights.q.shape[0] // d
     q = x.new_empty((rows, heads * d))
-    run: Any = projection_kernels.project
+    run: Any = projections.project
     run[(heads + 2 * cache.kv_heads, rows)](
         x, weights.norm, weights.q, weights.k, weights.v, weights.q_norm, weights.k_norm, cos, sin, at,
         q, cache.keys, cache.values, cache.capacity,
@@ -45,9 +45,9 @@ def project(
 
 def attend(q: Tensor, at: Tensor, cache: CacheLayer, reach: int) -> Tensor:
     """As ``twins.attend``; ``reach`` is not needed, each row stops at its own position."""
-    rows, d = len(q), cache.head_dim
+    q, rows, d = q.contiguous(), len(q), cache.head_dim
     heads, out = q.shape[1] // d, torch.empty_like(q)
-    run: Any = attention_kernel.attend
+    run: Any = attention.attend
     run[(heads, rows)](
         q, cache.keys, cache.values, at, out, cache.capacity,
         SCALE=d**-0.5, NEW=rows // cache.batch, BATCH=cache.batch, HEADS=heads, KV_HEADS=cache.kv_heads,
@@ -60,7 +60,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, residual: Tens
     """As ``twins.linear``."""
     n, k = weight.shape
     y = x.new_empty((len(x), n))
-    run: Any = projection_kernels.linear
+    run: Any = projections.linear
     run[(-(-n // ROWS), len(x))](
         x, weight, x if bias is None else bias, x if residual is None else residual, y,
         N=n, K=k, ROWS=ROWS, LANES=lanes(k, LINEAR_LANES),
@@ -73,7 +73,7 @@ def gate_up(x: Tensor, norm: Tensor, eps: float, gate: Tensor, up: Tensor) -> Te
     """As ``twins.gate_up``."""
     n, k = gate.shape
     y = x.new_empty((len(x), n))
-    run: Any = projection_kernels.gate_up
+    run: Any = projections.gate_up
     run[(-(-n // ROWS), len(x))](
         x, norm, gate, up, y,
         EPS=eps, N=n, K=k, ROWS=ROWS, LANES=lanes(k, LINEAR_LANES), NORM_LANES=lanes(k, NORM_LANES), **PER_LAUNCH,

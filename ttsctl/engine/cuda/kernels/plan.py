@@ -1,4 +1,4 @@
-"""How the kernels are launched: fixed numbers, none of which decides a bit. (Which lanes there are does: ``order.py``.)"""
+"""How the kernels are launched: fixed numbers. Lanes decide bits (``order.py``), these do not."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,8 @@ class TritonSteps:
         return StepPlace(cache, at, reach)
 
     def project(self, layer: DecoderLayer, index: int, x: Tensor, place: StepPlace) -> Tensor:
-        own, norm, cache = layer.self_attn, layer.input_layernorm, place.cache
+        own: Any = layer.self_attn
+        norm, cache = layer.input_layernorm, place.cache
         weights = ProjectionWeights(
             norm=norm.weight,
             q=own.q_proj.weight,

@@ -17,16 +17,16 @@ from ttsctl.engine.cuda.kernels.sizes import CacheLayer, ProjectionWeights
 def sum_pairs(x: Tensor) -> Tensor:
     """(..., lanes) float32 -> (...): neighbouring lanes are added until one is left."""
     while x.shape[-1] > 1:
-        x = x[..., 0::2] + x[..., 1::2]
+        even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+        x = even + odd
     return x[..., 0]
 
 
-def lane_sums(x: Tensor, most: int) -> Tensor:
-    """The sums (...) of x (..., K) float32, in the order of ``order.py``."""
-    size = x.shape[-1]
-    width = lanes(size, most)
-    total = torch.zeros((), device=x.device)
-    for block in _padded(x, width).unflatten(-1, (-1, width)).unbind(-2):
+def lane_sums(x: Tensor, width: int) -> Tensor:
+    """The sums (...) of x (..., K) float32 over ``width`` lanes, in the order of ``order.py``."""
+    blocks = _padded(x, width).unflatten(-1, (-1, width)).unbind(-2)
+    total = blocks[0] + 0.0
+    for block in blocks[1:]:
         total = total + block
     return sum_pairs(total)
 
@@ -34,17 +34,20 @@ def lane_sums(x: Tensor, most: int) -> Tensor:
 def products(x: Tensor, weight: Tensor, most: int) -> Tensor:
     """x (R, K) · weight (N, K) -> (R, N) float32."""
     width = lanes(x.shape[1], most)
-    left = _padded(x.float(), width).unflatten(1, (-1, 1, width)).unbind(1)
-    right = _padded(weight.float(), width).unflatten(1, (-1, width)).unbind(1)
-    total = torch.zeros((), device=x.device)
-    for one, other in zip(left, right, strict=True):
-        # (R, 1, width) · (N, width): never contracted into a fused multiply-add.
+    # Lanes first, so that neighbours are whole rows of (R, N), which a CPU adds several at a time.
+    left = _padded(x.float(), width).t().unflatten(0, (-1, width))[..., None]
+    right = _padded(weight.float(), width).t().contiguous().unflatten(0, (-1, width))[:, :, None]
+    # (width, R, 1) · (width, 1, N); never contracted into a fused multiply-add.
+    total = right[0] * left[0] + 0.0
+    for one, other in zip(left[1:], right[1:], strict=True):
         total = total + other * one
-    return sum_pairs(total)
+    while len(total) > 1:
+        total = total[0::2] + total[1::2]
+    return total[0]
 
 
 def exp(x: Tensor) -> Tensor:
-    """As ``device_math.exp``."""
+    """As ``device.math.exp``."""
     x = x.clamp(-87.0, 88.0)
     n = (x * 1.44269504088896341 + 0.5).floor_()
     r = x - n * 0.693359375
@@ -57,7 +60,7 @@ def exp(x: Tensor) -> Tensor:
 
 
 def log(x: Tensor) -> Tensor:
-    """As ``device_math.log``."""
+    """As ``device.math.log``."""
     bits = x.contiguous().view(torch.int32)
     m = ((bits & 0x007FFFFF) | 0x3F000000).view(torch.float32)
     small = m < 0.70710678118654752440
@@ -83,8 +86,8 @@ def log(x: Tensor) -> Tensor:
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """RMSNorm over the last axis of x, rounded as ``RMSNorm`` of the layers rounds."""
-    wide = x.float()
-    mean = lane_sums(wide * wide, NORM_LANES) / x.shape[-1]
+    wide, size = x.float(), x.shape[-1]
+    mean = lane_sums(wide * wide, lanes(size, NORM_LANES)) / size
     # The root in float64: torch's own in float32 (MKL's) is not rounded correctly; this one, rounded again, is.
     factor = 1.0 / (mean + eps).double().sqrt().float()
     return weight * (wide * factor[..., None]).to(x.dtype)
@@ -94,19 +97,19 @@ def project(
     x: Tensor, weights: ProjectionWeights, cos: Tensor, sin: Tensor, at: Tensor, cache: CacheLayer, reach: int
 ) -> Tensor:
     """Norm, q, k and v of x (R, K), norm and rotation of q and k; k and v to the cache -> queries (R, heads · d)."""
-    d = cache.head_dim
+    rows, d, kv_heads = len(x), cache.head_dim, cache.kv_heads
     hidden = rms_norm(x, weights.norm, weights.eps)
-    q, k, v = (
-        products(hidden, weight, HEAD_LANES).to(x.dtype).view(len(x), -1, d)
-        for weight in (weights.q, weights.k, weights.v)
+    all_heads = products(hidden, torch.cat([weights.q, weights.k, weights.v]), HEAD_LANES).to(x.dtype)
+    q_and_k, v = all_heads.view(rows, -1, d).split((all_heads.shape[1] // d - kv_heads, kv_heads), 1)
+    heads = q_and_k.shape[1] - kv_heads
+    norms = torch.cat([weights.q_norm.expand(heads, d), weights.k_norm.expand(kv_heads, d)])
+    q, k = _rotated(rms_norm(q_and_k, norms, weights.eps), cos[at][:, None], sin[at][:, None]).split(
+        (heads, kv_heads), 1
     )
-    c, s = cos[at][:, None], sin[at][:, None]
-    q = _rotated(rms_norm(q, weights.q_norm, weights.eps), c, s)
-    k = _rotated(rms_norm(k, weights.k_norm, weights.eps), c, s)
-    sequences = torch.arange(len(x), device=x.device) // (len(x) // cache.batch)
-    rows = sequences * cache.capacity + at
-    cache.keys.flatten(1, 2).index_copy_(1, rows, k.transpose(0, 1))
-    cache.values.flatten(1, 2).index_copy_(1, rows, v.transpose(0, 1))
+    sequences = torch.arange(rows, device=x.device) // (rows // cache.batch)
+    places = sequences * cache.capacity + at
+    cache.keys.flatten(1, 2).index_copy_(1, places, k.transpose(0, 1))
+    cache.values.flatten(1, 2).index_copy_(1, places, v.transpose(0, 1))
     return q.flatten(1)
 
 
@@ -123,16 +126,8 @@ def attend(q: Tensor, at: Tensor, cache: CacheLayer, reach: int) -> Tensor:
     scores = torch.where(filled, sum_pairs(keys * query), -torch.inf)
     p = torch.where(filled, exp(scores - scores.amax(-1, keepdim=True)), 0.0)
     weighted = torch.where(filled[..., None], p[..., None] * values, 0.0)
-    total = lane_sums_exactly(weighted.transpose(-1, -2), PLACES)
-    return (total / lane_sums_exactly(p, PLACES)[..., None]).to(q.dtype).reshape(len(q), -1)
-
-
-def lane_sums_exactly(x: Tensor, width: int) -> Tensor:
-    """As ``lane_sums`` over exactly ``width`` lanes, however short the axis is."""
-    total = torch.zeros((), device=x.device)
-    for block in _padded(x, width).unflatten(-1, (-1, width)).unbind(-2):
-        total = total + block
-    return sum_pairs(total)
+    total = lane_sums(weighted.transpose(-1, -2), PLACES)
+    return (total / lane_sums(p, PLACES)[..., None]).to(q.dtype).reshape(len(q), -1)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, residual: Tensor | None = None) -> Tensor:
@@ -145,7 +140,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, residual: Tens
 def gate_up(x: Tensor, norm: Tensor, eps: float, gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) · up of the normed x (R, K) -> (R, N)."""
     hidden = rms_norm(x, norm, eps)
-    g, u = (products(hidden, weight, LINEAR_LANES).to(x.dtype) for weight in (gate, up))
+    g, u = products(hidden, torch.cat([gate, up]), LINEAR_LANES).to(x.dtype).chunk(2, 1)
     wide = g.float()
     return (wide / (1.0 + exp(-wide))).to(x.dtype) * u
 

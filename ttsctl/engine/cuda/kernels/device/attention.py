@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ttsctl.engine.cuda.kernels.device_math import exp, rounded, sum_first_pairs, sum_pairs
+from ttsctl.engine.cuda.kernels.device.math import exp, rounded, sum_first_pairs, sum_pairs
 
 
 @triton.jit

@@ -1,6 +1,7 @@
-"""The products with weights: grid (blocks of output rows, rows of the batch). Storage is float32 or bfloat16, sums float32.
+"""The products with weights: grid (blocks of output rows, rows of the batch).
 
-Values are rounded to the storage's dtype where the modules of ``engine/model/layers.py`` round them.
+Storage is float32 or bfloat16, sums are float32. Values are rounded to the storage's dtype where the modules of
+``engine/model/layers.py`` round them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ttsctl.engine.cuda.kernels.device_math import exp, normed, rms_factor, rounded, sum_pairs
+from ttsctl.engine.cuda.kernels.device.math import exp, normed, rms_factor, rounded, sum_pairs
 
 
 @triton.jit

@@ -1,0 +1,57 @@
+"""The kernels compiled for GPUs that are not there: no spill, few registers, nothing contracted, no atomics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton", reason="needs the extra 'cuda'")
+
+from tests.released import talker_config
+from ttsctl.engine.cuda.kernels.compiled import Compiled, KernelSource, compile_source, layer_sources
+from ttsctl.engine.model.sizes import TransformerSizes
+
+pytestmark = pytest.mark.slow
+
+# Registers a thread, by kernel. 64 a thread let 8 programs of 4 warps live on a multiprocessor, which covers the wait
+# for memory; a program of ``project`` holds a whole head, of 8 warps, and 128 let two of them live there.
+REGISTERS = {"project": 128, "attend": 128, "gate_up": 64, "output": 64, "down": 64, "norm": 64}
+# Every size and every generation of GPU at least once.
+SIZES = {"0.6B": (1024, 3072), "1.7B": (2048, 6144)}
+CASES = (("0.6B", 90), ("1.7B", 80), ("1.7B", 100))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+
+
+def sources(size: str) -> dict[str, KernelSource]:
+    talker = talker_config(*SIZES[size], size, "custom_voice")["talker_config"]
+    return {source.name: source for source in layer_sources(TransformerSizes.read(talker, size))}
+
+
+def faults(compiled: Compiled, name: str) -> dict[str, object]:
+    found = {
+        "registers": max(0, compiled.registers - REGISTERS[name]),
+        "stack": compiled.stack,
+        "local": compiled.local,
+        "fused": compiled.fused,
+        "atomics": compiled.atomics,
+        "approximate": compiled.approximate,
+    }
+    return {fault: value for fault, value in found.items() if value}
+
+
+@pytest.mark.parametrize("size, capability", CASES)
+def test_kernels_of_a_layer(size: str, capability: int) -> None:
+    found = {name: faults(compile_source(source, "bf16", capability), name) for name, source in sources(size).items()}
+    assert found == {name: {} for name in REGISTERS}
+
+
+def test_fusion_would_be_seen() -> None:
+    """Control: what the compiler contracts where it may."""
+    source = sources("0.6B")["output"]
+    assert "fused" in faults(compile_source(source, "fp32", 90, fusion=True), "output")
+    assert not faults(compile_source(source, "fp32", 90), "output")
