@@ -8,6 +8,8 @@ from ttsctl.core.config import Config
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import plan_sampling
 from ttsctl.engine.codegen.stage import CodegenStage
+from ttsctl.engine.cpu.row_linear import split_linears
+from ttsctl.engine.cpu.row_pool import RowPool
 from ttsctl.engine.cuda.handover import decoder_stream
 from ttsctl.engine.cuda.kernels.steps import choose_steps
 from ttsctl.engine.decode.stage import DecodeStage
@@ -19,7 +21,7 @@ from ttsctl.engine.model.meta_init import build_on_meta
 from ttsctl.engine.model.talker import Codegen, Talker
 from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place
-from ttsctl.engine.switches import InForce, Switches
+from ttsctl.engine.switches import InForce, Switches, row_threads
 from ttsctl.engine.voice.voices import Voices
 
 
@@ -46,8 +48,10 @@ def load_codegen(
         generator = open_generator(checkpoint, placement, steps)
     else:
         generator = CodeGenerator(networks.talker, load_tokenizer(checkpoint.folder), steps)
+    pool = RowPool(row_threads(config))
+    split_linears(generator.talker, pool)
     plan = plan_sampling(config.sampling, checkpoint.generation)
-    return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force))
+    return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force), pool)
 
 
 def load_decoder(

@@ -134,9 +134,12 @@ class LocalEngine:
         return sum(weight.nbytes for weight in weights)
 
     def close(self) -> None:
-        """End the worker process, if there is one. Harmless twice; a later request would start it again."""
-        if self.worker is not None:
-            self.worker.close()
+        """End the worker process, if there is one, and the pool's helpers. Harmless twice; a later request would start
+        them again."""
+        if isinstance(self._codegen, CodegenWorker):
+            self._codegen.close()
+        else:
+            self._codegen.pool.close()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Packets of ``stream.packet_tokens`` frames, each after its audio in chunks of ``stream.chunk_ms``, then End,
@@ -282,7 +285,7 @@ class LocalEngine:
         if isinstance(self._codegen, CodegenWorker):
             return self._codegen.ready()
         with self._codegen.in_force:
-            return describe_switches(snapshot())
+            return {**describe_switches(snapshot()), "threads": self._codegen.pool.threads}
 
     def _held_switches(self) -> contextlib.AbstractContextManager[object]:
         """With two threads the switches stay in force from the request's start to its end."""

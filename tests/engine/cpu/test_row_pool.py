@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import select
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -97,21 +99,18 @@ def test_helpers_take_one_thread_within_an_operation_if_the_caller_does() -> Non
         pool.close()
 
 
-def _in_child(pool: RowPool, pipe: multiprocessing.connection.Connection) -> None:
-    pipe.send(pool.map(abs, [-1, -2, -3]))
-    pool.close()
-
-
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_has_helpers_of_its_own() -> None:
     pool = RowPool(2)
     pool.map(abs, [-1, -2])
-    context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    child = context.Process(target=_in_child, args=(pool, there))
-    child.start()
-    assert here.poll(10) and here.recv() == [1, 2, 3]
-    child.join()
+    here, there = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(there, repr(pool.map(abs, [-1, -2, -3])).encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert select.select([here], [], [], 10)[0] and os.read(here, 100) == b"[1, 2, 3]"
+    os.waitpid(child, 0)
     pool.close()
 
 

@@ -109,7 +109,7 @@ def _load(pipe: Connection, config: Config, switches: Switches) -> CodegenStage 
         set_workspace(config)
         restore(switches)
         stage = load_codegen(config, InForce(switches))
-        ready = Ready(describe_switches(snapshot()))
+        ready = Ready({**describe_switches(snapshot()), "threads": stage.pool.threads})
     except Exception as error:  # noqa: BLE001  the main process raises it
         pipe.send(JobFailed(_sendable(error)))
         return None

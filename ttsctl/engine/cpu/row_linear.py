@@ -76,7 +76,11 @@ def apply_all(linears: Sequence[RowLinear], x: Tensor) -> list[Tensor]:
 
 
 def split_linears(module: nn.Module, pool: RowPool, block_weights: int = BLOCK_WEIGHTS) -> None:
-    """Give every RowLinear of the module a product over ``pool``; afterwards its weights must stay where they are."""
+    """Give every RowLinear on the CPU that has several blocks a product over ``pool``.
+
+    Afterwards its weights must stay where they are.
+    """
     for linear in module.modules():
         if isinstance(linear, RowLinear) and linear.weight.device.type == "cpu":
-            linear.product = RowProduct(linear.weight, linear.bias, pool, block_weights)
+            product = RowProduct(linear.weight, linear.bias, pool, block_weights)
+            linear.product = product if len(product.blocks) > 1 else None

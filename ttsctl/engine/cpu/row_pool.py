@@ -15,8 +15,6 @@ import torch
 
 # A helper that had nothing to do for so long ends; the next computation starts it again.
 IDLE_S = 5.0
-# The caller waits for a block that a helper has begun as long as two of its own blocks took, but at least so long.
-LEAST_PATIENCE_S = 50e-6
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -47,12 +45,15 @@ class RowPool:
         self._wake(min(self.threads, len(items)) - 1, job)
         started = time.perf_counter()
         own = job.work()
-        patience = max(LEAST_PATIENCE_S, 2 * (time.perf_counter() - started) / max(own, 1))
+        # As long as one of its own blocks took, the caller waits for those that helpers have begun. It keeps its core
+        # meanwhile: on a busy machine, who sleeps gets it back only milliseconds later.
+        now = time.perf_counter()
+        patient_until = now + (now - started) / max(own, 1)
         while not job.is_done():
-            try:
-                job.idle.get(timeout=patience)
-            except Empty:
+            if time.perf_counter() > patient_until:
                 job.finish()
+            else:
+                time.sleep(0)  # lets another thread of this process go on, without giving up the core
         return [job.results[index] for index in range(len(items))]
 
     def close(self) -> None:
@@ -85,13 +86,12 @@ class RowPool:
 
 
 class _Job(Generic[Item, Result]):
-    """One computation. ``idle`` gets an entry whenever a helper has found no further block."""
+    """One computation."""
 
     def __init__(self, function: Callable[[Item], Result], items: Sequence[Item]) -> None:
         self.function = function
         self.items = items
         self.results: dict[int, Result] = {}
-        self.idle: SimpleQueue[None] = SimpleQueue()
         self._next = itertools.count()
 
     def is_done(self) -> bool:
@@ -138,5 +138,4 @@ def _help(jobs: SimpleQueue[_Job[Any, Any] | None], ready: threading.Event) -> N
             # The caller computes a block that failed here itself, and so meets the error.
             with contextlib.suppress(Exception):
                 job.work()
-            job.idle.put(None)
             del job
