@@ -25,6 +25,7 @@ from ttsctl.engine.switches import (
     decoder_switches,
     read_workspace,
     restore,
+    row_threads,
     set_workspace,
     snapshot,
     threads_chosen_by,
@@ -110,17 +111,17 @@ def test_nothing_of_attention_and_sums_is_as_found(level: str) -> None:
 
 
 @pytest.mark.parametrize("found", [1, 2, 64])
-def test_the_number_of_threads_is_never_as_found_and_its_source_is_told(found: int) -> None:
-    """A measured number, or the machine's, would make a run's last bits those of the machine of the hour."""
+def test_an_operation_has_one_thread_and_the_source_of_the_pool_s_number_is_told(found: int) -> None:
+    """Last bits may go with the threads within an operation; those of the pool change none."""
     before = replace(FOUND, threads=found)
     for sets, threads, chosen_by in (
-        ((), 1, "the default: one, as backend.threads is not set"),
+        ((), min(2, len(os.sched_getaffinity(0))), "the default: two, where there are two cores"),
         (("determinism.single_thread=true",), 1, "determinism.single_thread"),
-        (("backend.threads=2",), 2, "backend.threads"),
+        (("backend.threads=4",), 4, "backend.threads"),
     ):
         config = config_of(*sets)
-        assert codegen_switches(config, before).threads == decoder_switches(config, before).threads == threads
-        assert threads_chosen_by(config) == chosen_by
+        assert codegen_switches(config, before).threads == decoder_switches(config, before).threads == 1
+        assert row_threads(config) == threads and threads_chosen_by(config) == chosen_by
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_strict_is_for_the_decoder_only_if_told_so(sets: tuple[str, ...], strict
         ("backend.cudnn_allow_tf32=false", "cudnn_allow_tf32", False),
         ("backend.matmul_allow_tf32=true", "matmul_allow_tf32", True),
         ("backend.mkldnn=false", "mkldnn", False),
-        ("backend.threads=2", "threads", 2),
+        ("backend.threads=2", "operation_threads", 1),
         ("determinism.single_thread=true", "threads", 1),
     ],
 )
@@ -214,11 +215,11 @@ def test_a_stream_in_a_thread_holds_its_switches_until_the_last_is_closed() -> N
 
 def test_apply_switches_leaves_no_former_setting_half_in_place() -> None:
     before = snapshot()
-    apply_switches(config_of("determinism.level=strict", "backend.threads=2"))
-    assert snapshot().deterministic == 2 and snapshot().threads == 2
+    apply_switches(config_of("determinism.level=strict"))
+    assert snapshot().deterministic == 2 and snapshot().threads == 1
     restore(before)
     apply_switches(config_of())
-    assert snapshot() == replace(before, **PINNED)
+    assert snapshot() == replace(before, **PINNED, threads=1)
     restore(before)
 
 
@@ -236,7 +237,7 @@ def test_in_force_puts_back_after_an_error() -> None:
         (("backend.threads=2", "determinism.single_thread=true"), "threads = 2 with determinism.single_thread"),
         (("backend.cublas_workspace=big",), "is no workspace"),
         (("backend.cublas_workspace=:0:0", "determinism.level=strict"), "strict needs"),
-        (("graphs.decoder=true",), "CUDA graphs"),
+        (("graphs.decoder=true",), "does not capture its decoder"),
     ],
 )
 def test_what_contradicts_itself_is_refused(sets: tuple[str, ...], said: str) -> None:

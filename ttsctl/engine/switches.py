@@ -29,11 +29,13 @@ MOST_THREADS = 64
 THREADS_PER_CORE = 4
 
 
-# Threads within an operation, unless ``backend.threads`` asks for more: a fixed number, and not one that was measured,
-# because the order of a sum, and so its last bits, may go with it. It is one, because the threads of an operation wait
-# for the slowest: the released 0.6B size took 0.47 s a frame on one thread, and 0.47 to 2.0 s on two of a machine with
-# other work; the built-in 0.8 s a run on one, and 28 s on two of two cores with three other processes.
-DEFAULT_THREADS = 1
+# Threads within one of torch's operations: always one. The order of a sum, and so its last bits, may go with their
+# number, and they wait for the slowest: on two cores with three other processes the built-in took 0.8 s a run on one
+# thread, and 28 s on two. ``backend.threads`` share the blocks of a product instead (``cpu.row_pool``).
+OPERATION_THREADS = 1
+# Threads that share a product's blocks, unless ``backend.threads`` says how many. Bits do not depend on their number.
+# Not more than two, because memory traffic bounds a frame and two cores nearly exhaust it.
+DEFAULT_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _deterministic() -> Any:
 def codegen_switches(config: Config, found: Switches) -> Switches:
     """The switches of code generation: as ``found``, then the ``determinism`` level, then the ``backend`` table.
 
-    The number of threads is never as found.
+    The number of threads within an operation is always one.
     """
     return _with_backend(config, _with_level(config.determinism.level, found))
 
@@ -168,7 +170,16 @@ def _with_level(level: str, found: Switches) -> Switches:
 def _with_backend(config: Config, found: Switches) -> Switches:
     backend: BackendConfig = config.backend
     named = {key: value for key, value in asdict(backend).items() if value is not None and hasattr(found, key)}
-    return replace(found, **{**named, "threads": backend.threads or DEFAULT_THREADS})
+    return replace(found, **{**named, "threads": OPERATION_THREADS})
+
+
+def row_threads(config: Config) -> int:
+    """How many threads share a product's blocks on the CPU: as the config says, else two where there are two cores."""
+    if config.determinism.single_thread:
+        return 1
+    # Not on every system can a process be kept to some of the cores.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return config.backend.threads or min(DEFAULT_THREADS, cores)
 
 
 def apply_switches(config: Config) -> None:
@@ -263,11 +274,12 @@ def threads_chosen_by(config: Config) -> str:
     """Where the number of threads in force comes from, as it stands in a summary's ``in_force``."""
     if config.determinism.single_thread:
         return "determinism.single_thread"
-    return "backend.threads" if config.backend.threads else "the default: one, as backend.threads is not set"
+    return "backend.threads" if config.backend.threads else "the default: two, where there are two cores"
 
 
 def describe_switches(switches: Switches) -> dict[str, object]:
     """As it stands in a summary's ``in_force``."""
     described: dict[str, object] = asdict(switches)
+    described["operation_threads"] = described.pop("threads")
     described["deterministic_algorithms"] = described.pop("deterministic") == 2
     return described
