@@ -133,9 +133,12 @@ class LocalEngine:
         return sum(weight.nbytes for weight in weights)
 
     def close(self) -> None:
-        """End the worker process, if there is one. Harmless twice; a later request would start it again."""
-        if self.worker is not None:
-            self.worker.close()
+        """End the worker process, if there is one, and the pool's helpers. Harmless twice; a later request would start
+        them again."""
+        if isinstance(self._codegen, CodegenWorker):
+            self._codegen.close()
+        else:
+            self._codegen.pool.close()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Packets of ``stream.packet_tokens`` frames, each after its audio in chunks of ``stream.chunk_ms``, then End,

@@ -104,11 +104,12 @@ def describe_placement(placement: Placement) -> dict[str, object]:
     }
 
 
-def read_back(placement: Placement) -> dict[str, object]:
-    """What is in force now, read back."""
+def read_back(placement: Placement, threads: int = 1) -> dict[str, object]:
+    """What is in force now, read back; ``threads`` share a product's blocks."""
     return {
         **describe_placement(placement),
         **describe_switches(snapshot()),
+        "threads": threads,
         "cublas_workspace": read_workspace(),
         "interop_threads": torch.get_num_interop_threads(),
     }

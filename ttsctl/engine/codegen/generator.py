@@ -13,6 +13,7 @@ from torch import Tensor
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request
 from ttsctl.core.voice_prompt import VoicePrompt
+from ttsctl.engine.codegen.draw_steps import DrawSteps, TorchDraws
 from ttsctl.engine.codegen.draws import Group0Rules, Noise, PackageNoise, PhiloxNoise
 from ttsctl.engine.codegen.frame import FrameFunction, Watch
 from ttsctl.engine.codegen.frame_graphs import FrameGraphs, FrameSizes
@@ -68,13 +69,16 @@ class _Prompted:
 class CodeGenerator:
     """Talker and predictor under one plan. Holds no request: every call gets the Generation it works on."""
 
-    def __init__(self, talker: Talker, tokenizer: Tokenizer, steps: LayerSteps | None = None) -> None:
+    def __init__(
+        self, talker: Talker, tokenizer: Tokenizer, steps: LayerSteps | None = None, draws: DrawSteps | None = None
+    ) -> None:
         self.talker = talker
         self.sizes = talker.sizes
         self.tokenizer = tokenizer
         self.device = talker.codec_head.weight.device
         self.rules = Group0Rules(self.sizes.codec_vocab_size, self.sizes.ids.codec_eos, self.device)
         self.steps = TorchSteps() if steps is None else steps
+        self.draws = TorchDraws() if draws is None else draws
         # Captured at load, if the configuration wants graphs.
         self.graphs: FrameGraphs | None = None
 
@@ -123,7 +127,7 @@ class CodeGenerator:
             prompt=own.prompt,
             plan=plan,
             noise=PhiloxNoise() if generator is None else PackageNoise(generator),
-            function=FrameFunction(self.talker, self.rules, plan, self.steps),
+            function=FrameFunction(self.talker, self.rules, plan, self.steps, self.draws),
             state=state,
             sequence=len(others),
             positions=positions,

@@ -17,6 +17,7 @@ from ttsctl.core.trace import Draws, Prints
 from ttsctl.engine.codegen.company import company_of
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator
+from ttsctl.engine.cpu.row_pool import RowPool
 from ttsctl.engine.cuda.handover import DeviceCodes, stays_on_device, with_event
 from ttsctl.engine.cuda.host_copy import copy_to_host
 from ttsctl.engine.placement import Placement
@@ -100,7 +101,7 @@ class NoLimit:
 
 @dataclass(frozen=True)
 class CodegenStage:
-    """Weights and plan of code generation; holds no request."""
+    """Weights and plan of code generation; holds no request. ``pool``: the threads of its products on a CPU."""
 
     generator: CodeGenerator
     plan: SamplingPlan
@@ -108,11 +109,13 @@ class CodegenStage:
     placement: Placement
     in_force: InForce
     voices: Voices
+    pool: RowPool
 
     def describe(self) -> dict[str, object]:
         """What is in force, read back: the switches, and what was captured. Call it inside ``in_force``."""
         graphs = self.generator.graphs
-        return describe_switches(snapshot()) | ({} if graphs is None else {"codegen_graphs": graphs.describe()})
+        found = describe_switches(snapshot()) | {"threads": self.pool.threads}
+        return found if graphs is None else {**found, "codegen_graphs": graphs.describe()}
 
     def begin(self, request: Request, probes: CodegenProbes | None = None) -> tuple[Generation, int | None]:
         """A request's state before its first draw, and the seed of its draws (None if nothing is drawn).

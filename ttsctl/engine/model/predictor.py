@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ttsctl.engine.cpu.row_linear import RowLinear
 from ttsctl.engine.model.cached_stack import CachedStack
 from ttsctl.engine.model.fixed_cache import FixedCache
 from ttsctl.engine.model.layer_steps import LayerSteps
@@ -31,12 +32,12 @@ class CodePredictor(nn.Module):
         self.sizes = sizes
         self.model = PredictorStack(sizes)
         self.lm_head = nn.ModuleList(
-            nn.Linear(sizes.predictor.hidden_size, sizes.predictor_vocab_size, bias=False)
+            RowLinear(sizes.predictor.hidden_size, sizes.predictor_vocab_size, bias=False)
             for _ in range(sizes.num_code_groups - 1)
         )
         same_width = sizes.predictor.hidden_size == sizes.talker.hidden_size
         self.small_to_mtp_projection = (
-            nn.Identity() if same_width else nn.Linear(sizes.talker.hidden_size, sizes.predictor.hidden_size)
+            nn.Identity() if same_width else RowLinear(sizes.talker.hidden_size, sizes.predictor.hidden_size)
         )
 
     @property
@@ -55,10 +56,10 @@ class CodePredictor(nn.Module):
         out = self._run(both, cache, at, steps).view(len(hidden), 2, -1)
         return steps.linear(self.lm_head[0], out[:, 1])
 
-    def step(self, group: int, code: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
-        """The drawn ids (B,) int64 of ``group`` (1..14) -> logits (B, vocab) of the next group."""
-        at = cache.places[group + 1 : group + 2].repeat(len(code))
-        out = self._run(self.model.codec_embedding[group - 1](code), cache, at, steps)
+    def step(self, group: int, embedded: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
+        """The embeddings (B, talker hidden) of the ids of ``group`` (1..14) -> logits (B, vocab) of the next group."""
+        at = cache.places[group + 1 : group + 2].repeat(len(embedded))
+        out = self._run(embedded, cache, at, steps)
         return steps.linear(self.lm_head[group], out)
 
     def _run(self, x: Tensor, cache: FixedCache, at: Tensor, steps: LayerSteps) -> Tensor:
