@@ -237,7 +237,7 @@ def test_in_force_puts_back_after_an_error() -> None:
         (("backend.threads=2", "determinism.single_thread=true"), "threads = 2 with determinism.single_thread"),
         (("backend.cublas_workspace=big",), "is no workspace"),
         (("backend.cublas_workspace=:0:0", "determinism.level=strict"), "strict needs"),
-        (("graphs.decoder=true",), "does not capture its decoder"),
+        (("graphs.decoder=true", "decoder.mode=windowed"), "graphs.decoder = true captures"),
     ],
 )
 def test_what_contradicts_itself_is_refused(sets: tuple[str, ...], said: str) -> None:

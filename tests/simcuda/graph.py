@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from tests.simcuda.clocks import LOCAL, Stream, use_stream
+from tests.simcuda.clocks import LOCAL, Stream, current, use_stream
 from tests.simcuda.device import SimTensor, dispatch, leaves
 
 
@@ -45,4 +45,7 @@ class capture:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         LOCAL.recording = None
+        captured_on = current()
         self._stream.__exit__(kind, error, trace)
+        # A real capture runs nothing, so nothing of it is ordered after what the caller does next.
+        current().wait_stream(captured_on)

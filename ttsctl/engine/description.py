@@ -9,6 +9,7 @@ import torch
 from ttsctl.core.config import Config
 from ttsctl.core.engine import EngineInfo
 from ttsctl.engine.codegen.sampling import SamplingPlan
+from ttsctl.engine.decode.decoder_graphs import DecoderGraphs
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint
 from ttsctl.engine.placement import describe_placement
@@ -40,10 +41,15 @@ def describe_engine(
             **describe_placement(decode_stage.placement),
             **codegen_in_force,
             "decoder_switches": decoder_in_force,
+            **_decoder_graphs(decode_stage),
             **_settings_in_force(config, plan),
         },
         provenance=provenance,
     )
+
+
+def _decoder_graphs(stage: DecodeStage) -> dict[str, object]:
+    return {"decoder_graphs": stage.stepper.describe()} if isinstance(stage.stepper, DecoderGraphs) else {}
 
 
 def _settings_in_force(config: Config, plan: SamplingPlan) -> dict[str, object]:

@@ -18,6 +18,7 @@ from ttsctl.engine.cpu.row_pool import RowPool
 from ttsctl.engine.cuda.handover import decoder_stream
 from ttsctl.engine.cuda.kernels.steps import choose_draws, choose_steps
 from ttsctl.engine.cuda.stand_in import graph_maker
+from ttsctl.engine.decode.decoder_graphs import DecoderGraphs
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
@@ -79,7 +80,11 @@ def load_decoder(
     placement = place(config)
     decoder = open_decoder(checkpoint, placement) if networks is None else networks.decoder
     decoder.set_legacy(config.decoder.padding == "legacy")
-    return DecodeStage(decoder, config, placement, in_force, decoder_stream(placement))
+    stepper = None
+    if config.graphs.decoder:
+        with torch.inference_mode(), in_force:
+            stepper = DecoderGraphs(decoder, graph_maker(placement.decoder_device))
+    return DecodeStage(decoder, config, placement, in_force, decoder_stream(placement), stepper)
 
 
 def open_generator(

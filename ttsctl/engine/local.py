@@ -299,5 +299,5 @@ def _end(
     end: CodeEnd, decoding: Decoding, probes: DecodeProbes, level: TraceLevel, at_ms: float, use: PromptUse | None
 ) -> End:
     trace = None if level == "none" else Trace(level, end.draws, end.prints, probes.finish())
-    notes = (*end.notes, *clamp_notes(decoding.clamped))
+    notes = (*end.notes, *decoding.notes, *clamp_notes(decoding.clamped))
     return End(end.frames, end.truncated, end.seed, notes, decoding.clamped, trace, at_ms, use)

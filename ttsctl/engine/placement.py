@@ -70,8 +70,17 @@ def _dtype(name: str, auto: torch.dtype) -> torch.dtype:
 
 def refuse_unavailable(config: Config) -> None:
     """InputError for settings that this engine does not have, or that contradict each other."""
-    if config.graphs.decoder:
-        raise InputError("graphs.decoder = true: this engine does not capture its decoder yet", "leave it false")
+    decoder = config.decoder
+    if config.graphs.decoder and (decoder.mode, decoder.transformer, decoder.stages) != (
+        "incremental",
+        "cache",
+        "full",
+    ):
+        raise InputError(
+            "graphs.decoder = true captures the step of decoder.mode = 'incremental' with transformer = 'cache' and "
+            f"stages = 'full'; these are {decoder.mode!r}, {decoder.transformer!r} and {decoder.stages!r}",
+            "leave graphs.decoder false, or take that mode",
+        )
     if (config.graphs.talker or config.graphs.predictor) and config.sampling.noise == "package":
         raise InputError(
             "graphs.talker or graphs.predictor with sampling.noise = 'package', a generator that a graph cannot hold",

@@ -68,12 +68,13 @@ def test_graphs_give_the_same_codes_in_every_streaming_form(sets: tuple[str, ...
     "sets",
     [
         ("sampling.policy=greedy",),
+        ("sampling.policy=greedy", "sampling.max_new_tokens=2"),
         (*SEEDED, "engine.batch=2"),
         ("sampling.policy=seeded", "sampling.top_p=0.8", "sampling.predictor_repetition_penalty=1.1"),
     ],
 )
 def test_every_shape_of_draw_and_a_batch_can_be_captured(sets: tuple[str, ...]) -> None:
-    short = (*sets, "sampling.max_new_tokens=12")
+    short = ("sampling.max_new_tokens=12", *sets)
     wanted, got = speak(make_engine("builtin", *short)), speak(make_engine("builtin", *short, *GRAPHS))
     assert np.array_equal(got.require_codes(), wanted.require_codes())
     assert got.truncated == wanted.truncated

@@ -14,11 +14,13 @@ from ttsctl.engine.codegen.frame import FrameFunction
 from ttsctl.engine.codegen.frame_state import FrameState
 from ttsctl.engine.codegen.sampling import SamplingPlan
 from ttsctl.engine.cuda.graph_book import GraphBook
-from ttsctl.engine.cuda.graphs import GraphMaker, Outputs, Step
+from ttsctl.engine.cuda.graphs import WARM_UPS, GraphMaker, Outputs, Step
 from ttsctl.engine.model.fixed_cache import FIRST_REACH, reach_of
 
 # Positions of a prompt that graphs leave room for, beside those of the tokens. A longer one is spoken eagerly.
 PROMPT_ROOM = 256
+# Frames that the warm-ups and the listing of a capture write, from the second on.
+CAPTURE_ROOM = WARM_UPS + 4
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class FrameGraphs:
         self, function: FrameFunction, plan: SamplingPlan, batch: int, maker: GraphMaker, which: GraphsConfig
     ) -> None:
         most = function.talker.sizes.talker.max_position_embeddings
-        tokens = min(most, plan.max_new_tokens)
+        tokens = max(CAPTURE_ROOM, min(most, plan.max_new_tokens))
         positions = reach_of(min(most, tokens + PROMPT_ROOM))
         self.room = FrameSizes(batch, positions, tokens, max(tokens, PROMPT_ROOM))
         self.function = function

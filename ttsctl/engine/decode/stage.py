@@ -123,6 +123,13 @@ class Decoding:
         return self._stage.placement.decoder_device.type == "cuda"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What ran eagerly although graphs were captured, and why."""
+        staged = self._session.staged
+        eager = staged.stepper is not None and staged.usable_stepper is None
+        return (f"graphs: {self.calls} decoder calls ran eagerly: values are recorded",) if eager else ()
+
+    @property
     def calls(self) -> int:
         """Decoder calls so far."""
         return self._session.calls

@@ -52,6 +52,11 @@ class StreamState:
         """The layers that have a slot."""
         return tuple(self._slots)
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that a step reads and writes: ``device_position`` and the slots, in the order of the root's layers."""
+        return [self.device_position, *self._slots.values()]
+
     def past(self, layer: StreamingLayer) -> Tensor:
         """A layer's slot, which is written in place."""
         return self._slots[layer]
