@@ -9,14 +9,16 @@ import pytest
 pytest.importorskip("triton", reason="needs the extra 'cuda'")
 
 from tests.released import talker_config
-from ttsctl.engine.cuda.kernels.compiled import Compiled, KernelSource, compile_source, layer_sources
+from ttsctl.engine.codegen.draws import DrawShape
+from ttsctl.engine.cuda.kernels.compiled import Compiled, KernelSource, compile_source, draw_source, layer_sources
 from ttsctl.engine.model.sizes import TransformerSizes
 
 pytestmark = pytest.mark.slow
 
 # Registers a thread, by kernel. 64 a thread let 8 programs of 4 warps live on a multiprocessor, which covers the wait
-# for memory; a program of ``project`` holds a whole head, of 8 warps, and 128 let two of them live there.
-REGISTERS = {"project": 128, "attend": 128, "gate_up": 64, "output": 64, "down": 64, "norm": 64}
+# for memory; a program of ``project`` holds a whole head, and of ``draw`` a
+# whole vocabulary, of 8 warps: 128 let two of them live there.
+REGISTERS = {"project": 128, "attend": 128, "gate_up": 64, "output": 64, "down": 64, "norm": 64, "draw": 128}
 # Every size and every generation of GPU at least once.
 SIZES = {"0.6B": (1024, 3072), "1.7B": (2048, 6144)}
 CASES = (("0.6B", 90), ("1.7B", 80), ("1.7B", 100))
@@ -29,7 +31,10 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sources(size: str) -> dict[str, KernelSource]:
     talker = talker_config(*SIZES[size], size, "custom_voice")["talker_config"]
-    return {source.name: source for source in layer_sources(TransformerSizes.read(talker, size))}
+    sizes = TransformerSizes.read(talker, size)
+    # A draw with everything there is.
+    draw = draw_source(DrawShape(True, True, True, True), talker["vocab_size"], sizes.hidden_size, end_token=2150)
+    return {source.name: source for source in (*layer_sources(sizes), draw)}
 
 
 def faults(compiled: Compiled, name: str) -> dict[str, object]:
