@@ -122,8 +122,10 @@ class DeterminismConfig:
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """Process-wide switches of the numeric libraries; None = leave as found, but ``threads``: one.
+    """Process-wide switches of the numeric libraries; None = leave as found.
 
+    ``threads``: how many share a product's rows on the CPU; None = two, where there are two cores. Bits do not depend
+    on it.
     ``kernels``: what computes a frame, torch's operations or ttsctl's own in Triton (their torch twins on a CPU).
     """
 

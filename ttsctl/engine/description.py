@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
@@ -13,7 +13,7 @@ from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint
 from ttsctl.engine.placement import describe_placement
 from ttsctl.engine.provenance import engine_provenance
-from ttsctl.engine.switches import describe_switches, read_workspace, snapshot, threads_chosen_by
+from ttsctl.engine.switches import describe_switches, read_workspace, row_threads, snapshot, threads_chosen_by
 
 
 def describe_engine(
@@ -27,7 +27,7 @@ def describe_engine(
     sizes, codec = checkpoint.sizes, decode_stage.decoder.sizes
     with decode_stage.in_force:
         decoder_in_force = describe_switches(snapshot())
-        provenance = engine_provenance(checkpoint)
+        provenance = replace(engine_provenance(checkpoint), threads=row_threads(config))
     return EngineInfo(
         codebook_size=codec.codebook_size,
         num_codebooks=codec.num_quantizers,

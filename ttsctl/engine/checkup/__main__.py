@@ -28,7 +28,7 @@ from ttsctl.engine.loading import both_in_force, load_codegen, load_decoder
 from ttsctl.engine.model.checkpoint import checkpoint_sha256, open_checkpoint
 from ttsctl.engine.placement import cuda_devices, place, read_back, refuse_unavailable
 from ttsctl.engine.provenance import driver_version
-from ttsctl.engine.switches import codegen_switches, decoder_switches, restore, set_workspace, snapshot
+from ttsctl.engine.switches import codegen_switches, decoder_switches, restore, row_threads, set_workspace, snapshot
 
 
 class Checkup:
@@ -76,7 +76,7 @@ class Checkup:
         set_workspace(self._config)
         placement = place(self._config)
         restore(codegen_switches(self._config, snapshot()))
-        return read_back(placement)
+        return read_back(placement, row_threads(self._config))
 
     def _convolutions(self) -> list[dict[str, Any]]:
         placement = place(self._config)
@@ -100,7 +100,7 @@ class Checkup:
             raise RuntimeError("no checkpoint was read")
         if self._stage.placement.codegen_device.type != "cpu":
             raise RuntimeError("code generation is not on the CPU")
-        return asdict(find_threads(self._stage, self._config, self._speaker))
+        return asdict(find_threads(self._stage, self._speaker))
 
 
 def main(config: str, results: Path) -> None:

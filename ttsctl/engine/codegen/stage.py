@@ -17,11 +17,12 @@ from ttsctl.core.trace import Draws, Prints
 from ttsctl.engine.codegen.company import company_of
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator
+from ttsctl.engine.cpu.row_pool import RowPool
 from ttsctl.engine.cuda.handover import DeviceCodes, stays_on_device, with_event
 from ttsctl.engine.cuda.host_copy import copy_to_host
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
-from ttsctl.engine.switches import InForce
+from ttsctl.engine.switches import InForce, describe_switches, snapshot
 from ttsctl.engine.voice.voices import Voices
 
 
@@ -100,7 +101,7 @@ class NoLimit:
 
 @dataclass(frozen=True)
 class CodegenStage:
-    """Weights and plan of code generation; holds no request."""
+    """Weights and plan of code generation; holds no request. ``pool``: the threads of its products on a CPU."""
 
     generator: CodeGenerator
     plan: SamplingPlan
@@ -108,6 +109,13 @@ class CodegenStage:
     placement: Placement
     in_force: InForce
     voices: Voices
+    pool: RowPool
+
+    def describe(self) -> dict[str, object]:
+        """What is in force, read back: the switches, and what was captured. Call it inside ``in_force``."""
+        graphs = self.generator.graphs
+        found = describe_switches(snapshot()) | {"threads": self.pool.threads}
+        return found if graphs is None else {**found, "codegen_graphs": graphs.describe()}
 
     def begin(self, request: Request, probes: CodegenProbes | None = None) -> tuple[Generation, int | None]:
         """A request's state before its first draw, and the seed of its draws (None if nothing is drawn).
@@ -137,7 +145,8 @@ class CodegenStage:
             # Time spent waiting, or spent by the consumer, is not code generation's.
             since = clock.now_ms()
         draws, prints = probes.finish()
-        yield CodeEnd(generation.frames, generation.truncated, seed, generation.prompt.notes, draws, prints)
+        notes = (*generation.prompt.notes, *_graph_notes(generation))
+        yield CodeEnd(generation.frames, generation.truncated, seed, notes, draws, prints)
 
     def _hand_over(self, codes: Tensor) -> CodeArray | DeviceCodes:
         if stays_on_device(self.config, self.placement):
@@ -146,3 +155,10 @@ class CodegenStage:
         if self.config.stream.sync == "sync" and codes.is_cuda:
             torch.cuda.synchronize(codes.device)
         return host
+
+
+def _graph_notes(generation: Generation) -> tuple[str, ...]:
+    """How many frames ran eagerly although graphs were captured, and why."""
+    if generation.eager_because is None:
+        return ()
+    return (f"graphs: {generation.frames} frames ran eagerly: {generation.eager_because}",)

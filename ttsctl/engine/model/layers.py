@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ttsctl.engine.cpu.row_linear import RowLinear, apply_all
 from ttsctl.engine.model.rope import rotate
 from ttsctl.engine.model.sizes import TransformerSizes
 
@@ -47,19 +48,20 @@ class Attention(nn.Module):
         self.sizes = sizes
         width = sizes.num_attention_heads * sizes.head_dim
         kv_width = sizes.num_key_value_heads * sizes.head_dim
-        self.q_proj = nn.Linear(sizes.hidden_size, width, bias=sizes.attention_bias)
-        self.k_proj = nn.Linear(sizes.hidden_size, kv_width, bias=sizes.attention_bias)
-        self.v_proj = nn.Linear(sizes.hidden_size, kv_width, bias=sizes.attention_bias)
-        self.o_proj = nn.Linear(width, sizes.hidden_size, bias=sizes.attention_bias)
+        self.q_proj = RowLinear(sizes.hidden_size, width, bias=sizes.attention_bias)
+        self.k_proj = RowLinear(sizes.hidden_size, kv_width, bias=sizes.attention_bias)
+        self.v_proj = RowLinear(sizes.hidden_size, kv_width, bias=sizes.attention_bias)
+        self.o_proj = RowLinear(width, sizes.hidden_size, bias=sizes.attention_bias)
         self.q_norm = RMSNorm(sizes.head_dim, sizes.rms_norm_eps) if sizes.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(sizes.head_dim, sizes.rms_norm_eps) if sizes.qk_norm else nn.Identity()
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (n, hidden) -> rotated queries (heads, n, d), rotated keys and values (kv_heads, n, d)."""
         n, d = x.shape[0], self.sizes.head_dim
-        q = self.q_norm(self.q_proj(x).view(n, -1, d)).transpose(0, 1)
-        k = self.k_norm(self.k_proj(x).view(n, -1, d)).transpose(0, 1)
-        v = self.v_proj(x).view(n, -1, d).transpose(0, 1)
+        q, k, v = apply_all((self.q_proj, self.k_proj, self.v_proj), x)
+        q = self.q_norm(q.view(n, -1, d)).transpose(0, 1)
+        k = self.k_norm(k.view(n, -1, d)).transpose(0, 1)
+        v = v.view(n, -1, d).transpose(0, 1)
         return rotate(q, cos, sin), rotate(k, cos, sin), v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -72,12 +74,13 @@ class MLP(nn.Module):
 
     def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(sizes.hidden_size, sizes.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(sizes.hidden_size, sizes.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(sizes.intermediate_size, sizes.hidden_size, bias=False)
+        self.gate_proj = RowLinear(sizes.hidden_size, sizes.intermediate_size, bias=False)
+        self.up_proj = RowLinear(sizes.hidden_size, sizes.intermediate_size, bias=False)
+        self.down_proj = RowLinear(sizes.intermediate_size, sizes.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = apply_all((self.gate_proj, self.up_proj), x)
+        return self.down_proj(F.silu(gate) * up)
 
 
 class LayerScale(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ttsctl.engine.cpu.row_linear import RowLinear
 from ttsctl.engine.model.cached_stack import CachedStack
 from ttsctl.engine.model.fixed_cache import FixedCache
 from ttsctl.engine.model.layer_steps import LayerSteps
@@ -31,12 +32,12 @@ class CodePredictor(nn.Module):
         self.sizes = sizes
         self.model = PredictorStack(sizes)
         self.lm_head = nn.ModuleList(
-            nn.Linear(sizes.predictor.hidden_size, sizes.predictor_vocab_size, bias=False)
+            RowLinear(sizes.predictor.hidden_size, sizes.predictor_vocab_size, bias=False)
             for _ in range(sizes.num_code_groups - 1)
         )
         same_width = sizes.predictor.hidden_size == sizes.talker.hidden_size
         self.small_to_mtp_projection = (
-            nn.Identity() if same_width else nn.Linear(sizes.talker.hidden_size, sizes.predictor.hidden_size)
+            nn.Identity() if same_width else RowLinear(sizes.talker.hidden_size, sizes.predictor.hidden_size)
         )
 
     @property

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ttsctl.engine.cpu.row_linear import RowLinear
 from ttsctl.engine.model.cached_stack import CachedStack
 from ttsctl.engine.model.fixed_cache import FixedCache
 from ttsctl.engine.model.predictor import CodePredictor
@@ -41,7 +42,7 @@ class Talker(nn.Module):
         self.sizes = sizes
         self.model = TalkerStack(sizes)
         self.text_projection = TextProjection(sizes.text_hidden_size, sizes.talker.hidden_size)
-        self.codec_head = nn.Linear(sizes.talker.hidden_size, sizes.codec_vocab_size, bias=False)
+        self.codec_head = RowLinear(sizes.talker.hidden_size, sizes.codec_vocab_size, bias=False)
         self.code_predictor = CodePredictor(sizes)
 
     def embed_text(self, ids: Tensor) -> Tensor:
