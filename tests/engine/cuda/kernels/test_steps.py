@@ -111,3 +111,9 @@ def test_what_the_kernels_lack_is_refused(change: dict[str, Any]) -> None:
         patch.setattr("ttsctl.engine.cuda.kernels.steps.find_spec", lambda name: None)
         with pytest.raises(InputError, match="not installed"):
             choose_steps("triton", cuda, sizes)
+
+
+def test_a_trace_of_modules_that_do_not_run_is_refused() -> None:
+    with pytest.raises(InputError, match="runs no module by itself"):
+        make_engine("builtin", TRITON, "record.trace=modules")
+    assert make_engine("builtin", TRITON, "record.trace=stages")
