@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.engine_help import make_engine, oracle_cases
+from ttsctl.core.config import Config
 from ttsctl.engine.local import LocalEngine
+from ttsctl.engine.switches import set_workspace
+
+# A test may start CUDA without an engine, and cuBLAS reads its workspace only then: strict would be refused afterwards.
+set_workspace(Config())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -39,16 +39,34 @@ FOUND = Switches(
     cudnn_allow_tf32=True,
     matmul_allow_tf32=True,
     mkldnn=True,
+    bf16_reduced_sums=True,
+    fp16_reduced_sums=True,
+    sdpa_flash=True,
+    sdpa_mem_efficient=True,
+    sdpa_math=True,
+    sdpa_cudnn=True,
+    fill_empty=True,
     threads=2,
 )
+# What every level but "off" pins.
+PINNED = {
+    "cudnn_benchmark": False,
+    "bf16_reduced_sums": False,
+    "fp16_reduced_sums": False,
+    "sdpa_cudnn": False,
+    "fill_empty": False,
+}
 
 
 @pytest.fixture(autouse=True)
 def _put_back() -> Iterator[None]:
-    before = snapshot()
+    before, workspace = snapshot(), read_workspace()
     yield
     assert snapshot() == before, "a test or the engine left a switch behind"
-    os.unsetenv(WORKSPACE_VARIABLE)
+    if workspace is None:
+        os.unsetenv(WORKSPACE_VARIABLE)
+    else:
+        os.putenv(WORKSPACE_VARIABLE, workspace)
 
 
 def config_of(*sets: str) -> Config:
@@ -70,16 +88,26 @@ def test_every_switch_is_set_and_put_back(field: str) -> None:
 def test_levels() -> None:
     one = replace(FOUND, threads=1)
     assert codegen_switches(config_of("determinism.level=off"), FOUND) == one
-    assert codegen_switches(config_of(), FOUND) == replace(one, cudnn_benchmark=False)
+    soft = replace(one, **PINNED)
+    assert codegen_switches(config_of(), FOUND) == soft
     strict = replace(
-        one,
+        soft,
         deterministic=2,
-        cudnn_benchmark=False,
         cudnn_deterministic=True,
         cudnn_allow_tf32=False,
         matmul_allow_tf32=False,
+        fill_empty=True,
     )
     assert codegen_switches(config_of("determinism.level=strict"), FOUND) == strict
+
+
+@pytest.mark.parametrize("level", ["soft", "strict"])
+def test_nothing_of_attention_and_sums_is_as_found(level: str) -> None:
+    """Whatever was in force before, two processes run the same kernels."""
+    names = [name for name in asdict(FOUND) if name.startswith("sdpa_") or name.endswith("_reduced_sums")]
+    other = replace(FOUND, **{name: not getattr(FOUND, name) for name in [*names, "fill_empty"]})
+    config = config_of(f"determinism.level={level}")
+    assert codegen_switches(config, other) == codegen_switches(config, FOUND)
 
 
 @pytest.mark.parametrize("found", [1, 2, 64])
@@ -191,7 +219,7 @@ def test_apply_switches_leaves_no_former_setting_half_in_place() -> None:
     assert snapshot().deterministic == 2 and snapshot().threads == 1
     restore(before)
     apply_switches(config_of())
-    assert snapshot() == replace(before, cudnn_benchmark=False, threads=1)
+    assert snapshot() == replace(before, **PINNED, threads=1)
     restore(before)
 
 
@@ -209,7 +237,7 @@ def test_in_force_puts_back_after_an_error() -> None:
         (("backend.threads=2", "determinism.single_thread=true"), "threads = 2 with determinism.single_thread"),
         (("backend.cublas_workspace=big",), "is no workspace"),
         (("backend.cublas_workspace=:0:0", "determinism.level=strict"), "strict needs"),
-        (("graphs.decoder=true",), "CUDA graphs"),
+        (("graphs.decoder=true",), "does not capture its decoder"),
     ],
 )
 def test_what_contradicts_itself_is_refused(sets: tuple[str, ...], said: str) -> None:
@@ -223,10 +251,9 @@ def test_one_thread_said_twice_is_no_conflict() -> None:
 
 
 def test_the_workspace_is_set_and_read_where_cublas_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    os.unsetenv(WORKSPACE_VARIABLE)
     assert read_workspace() is None
-    set_workspace(config_of())
-    assert read_workspace() is None
-    set_workspace(config_of("determinism.level=strict"))
+    set_workspace(config_of("determinism.level=off"))
     assert read_workspace() == ":4096:8"
     set_workspace(config_of("determinism.level=strict", "backend.cublas_workspace=:16:8"))
     assert read_workspace() == ":16:8"
@@ -235,6 +262,26 @@ def test_the_workspace_is_set_and_read_where_cublas_reads_it(monkeypatch: pytest
     assert shown.stdout.strip() == ":16:8"
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     set_workspace(config_of("backend.cublas_workspace=:16:8"))
+    with pytest.raises(EngineError, match="new process"):
+        set_workspace(config_of("backend.cublas_workspace=:32:8"))
+
+
+@pytest.mark.parametrize("level", ["off", "soft", "strict"])
+def test_strict_is_never_refused_after_an_engine_of_any_level(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.unsetenv(WORKSPACE_VARIABLE)
+    set_workspace(config_of(f"determinism.level={level}"))
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    set_workspace(config_of("determinism.level=strict"))
+    set_workspace(config_of("determinism.level=off"))
+    assert read_workspace() == ":4096:8"
+
+
+def test_strict_is_refused_where_cuda_has_started_without_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: something other than an engine may start CUDA first."""
+    os.unsetenv(WORKSPACE_VARIABLE)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    set_workspace(config_of())
+    assert read_workspace() is None
     with pytest.raises(EngineError, match="new process"):
         set_workspace(config_of("determinism.level=strict"))
 

@@ -11,16 +11,14 @@ from tests.simcuda.install import before_the_engine, install
 
 before_the_engine()
 
-from typer.testing import CliRunner  # noqa: E402
-
-from ttsctl.cli.main import app  # noqa: E402  after what the engine takes from torch is in place
+from ttsctl.cli.main import run  # noqa: E402  after what the engine takes from torch is in place
 
 # The built-in has all that a frame has; a released size would take an hour here.
-LINE = ("bench", "cuda", "--size", "builtin", "--frames", "8", "--runs", "1", "--no-times", "--no-tests", "--json")
+LINE = (
+    *("bench", "cuda", "--size", "builtin", "--frames", "2", "--packet", "2", "--runs", "1"),
+    *("--no-times", "--no-tests", "--json"),
+)
 
 if __name__ == "__main__":
     install()
-    result = CliRunner().invoke(app, [*LINE, "--out", sys.argv[1]], catch_exceptions=False)
-    sys.stderr.write(result.stderr)
-    sys.stdout.write(result.stdout)
-    sys.exit(result.exit_code)
+    run([*LINE, "--out", sys.argv[1]])

@@ -15,8 +15,11 @@ def command(
         list[str] | None,
         typer.Option("--size", help="0.6B, 1.7B (random weights), or a checkpoint; repeatable. Default: both sizes."),
     ] = None,
-    frames: Annotated[int, typer.Option("--frames", min=8, help="Frames of every run.")] = 24,
+    frames: Annotated[int, typer.Option("--frames", min=2, help="Frames of every run.")] = 24,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Runs of every setting.")] = 20,
+    packets: Annotated[
+        list[int] | None, typer.Option("--packet", min=1, help="Frames a packet; repeatable. Default: 1, 4 and 8.")
+    ] = None,
     times: Annotated[bool, typer.Option("--times/--no-times", help="Measure times too.")] = True,
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Run the tests marked cuda too.")] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random weights.")] = 0,
@@ -35,7 +38,15 @@ def command(
     from ttsctl.runs.resolve_config import resolve_config
 
     config = resolve_config(None, None, sets or [])
-    plan = Plan(frames=frames, runs=runs, sizes=tuple(sizes or Plan.sizes), times=times, tests=tests, seed=seed)
+    plan = Plan(
+        frames=frames,
+        runs=runs,
+        packets=tuple(packets or Plan.packets),
+        sizes=tuple(sizes or Plan.sizes),
+        times=times,
+        tests=tests,
+        seed=seed,
+    )
 
     def measure() -> BenchCudaSummary:
         return summarise_cuda(bench_cuda(config, plan, lambda what: typer.echo(what, err=True)), config)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from ttsctl.core.config import Config
+from ttsctl.engine.codegen.draw_steps import DrawSteps
+from ttsctl.engine.codegen.frame import FrameFunction
+from ttsctl.engine.codegen.frame_graphs import FrameGraphs
 from ttsctl.engine.codegen.generator import CodeGenerator
-from ttsctl.engine.codegen.sampling import plan_sampling
+from ttsctl.engine.codegen.sampling import SamplingPlan, plan_sampling
 from ttsctl.engine.codegen.stage import CodegenStage
 from ttsctl.engine.cpu.row_linear import split_linears
 from ttsctl.engine.cpu.row_pool import RowPool
 from ttsctl.engine.cuda.handover import decoder_stream
-from ttsctl.engine.cuda.kernels.steps import choose_steps
+from ttsctl.engine.cuda.kernels.steps import choose_draws, choose_steps
+from ttsctl.engine.cuda.stand_in import graph_maker
 from ttsctl.engine.decode.stage import DecodeStage
 from ttsctl.engine.model.checkpoint import Checkpoint, load_module, open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder, SpeechTokenizer
@@ -44,14 +50,26 @@ def load_codegen(
     placement = place(config)
     sizes = checkpoint.sizes if networks is None else networks.talker.sizes
     steps = choose_steps(config.backend.kernels, placement, sizes)
+    draws = choose_draws(config.backend.kernels)
     if networks is None:
-        generator = open_generator(checkpoint, placement, steps)
+        generator = open_generator(checkpoint, placement, steps, draws)
     else:
-        generator = CodeGenerator(networks.talker, load_tokenizer(checkpoint.folder), steps)
-    pool = RowPool(row_threads(config))
+        generator = CodeGenerator(networks.talker, load_tokenizer(checkpoint.folder), steps, draws)
+    # What a graph's stand-in records is what its own thread does.
+    graphs = config.graphs.talker or config.graphs.predictor
+    pool = RowPool(1 if graphs else row_threads(config))
     split_linears(generator.talker, pool)
     plan = plan_sampling(config.sampling, checkpoint.generation)
+    if graphs:
+        with torch.inference_mode(), in_force:
+            generator.graphs = _capture(generator, plan, config, placement)
     return CodegenStage(generator, plan, config, placement, in_force, Voices(checkpoint, placement, in_force), pool)
+
+
+def _capture(generator: CodeGenerator, plan: SamplingPlan, config: Config, placement: Placement) -> FrameGraphs:
+    """The generator's frames as graphs or, on a CPU, as their stand-in. GraphFault if they cannot be captured."""
+    function = FrameFunction(generator.talker, generator.rules, plan, generator.steps, generator.draws)
+    return FrameGraphs(function, plan, config.engine.batch, graph_maker(placement.codegen_device), config.graphs)
 
 
 def load_decoder(
@@ -64,12 +82,14 @@ def load_decoder(
     return DecodeStage(decoder, config, placement, in_force, decoder_stream(placement))
 
 
-def open_generator(checkpoint: Checkpoint, placement: Placement, steps: LayerSteps | None = None) -> CodeGenerator:
-    """Load talker and code predictor on their device, and the tokenizer. ``steps`` None = the modules' own."""
+def open_generator(
+    checkpoint: Checkpoint, placement: Placement, steps: LayerSteps | None = None, draws: DrawSteps | None = None
+) -> CodeGenerator:
+    """Load talker and code predictor on their device, and the tokenizer. ``steps``, ``draws`` None = torch's."""
     check_layers(checkpoint.folder, talker_layers(checkpoint.sizes))
     codegen = build_on_meta(lambda: Codegen(checkpoint.sizes))
     load_module(codegen, checkpoint.folder, placement.codegen_device, placement.codegen_dtype)
-    return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder), steps)
+    return CodeGenerator(codegen.talker, load_tokenizer(checkpoint.folder), steps, draws)
 
 
 def open_decoder(checkpoint: Checkpoint, placement: Placement) -> CodecDecoder:

@@ -43,7 +43,6 @@ from ttsctl.engine.recording.recorder import Recorder
 from ttsctl.engine.switches import (
     codegen_switches,
     decoder_switches,
-    describe_switches,
     set_workspace,
     snapshot,
 )
@@ -281,11 +280,11 @@ class LocalEngine:
         return InlineSource(self._codegen, request, clock, probes)
 
     def _codegen_in_force(self) -> dict[str, object]:
-        """The switches of code generation, as they are read back where it runs."""
+        """What is in force in code generation, as it is read back where it runs."""
         if isinstance(self._codegen, CodegenWorker):
             return self._codegen.ready()
         with self._codegen.in_force:
-            return {**describe_switches(snapshot()), "threads": self._codegen.pool.threads}
+            return self._codegen.describe()
 
     def _held_switches(self) -> contextlib.AbstractContextManager[object]:
         """With two threads the switches stay in force from the request's start to its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
@@ -70,9 +70,13 @@ def _dtype(name: str, auto: torch.dtype) -> torch.dtype:
 
 def refuse_unavailable(config: Config) -> None:
     """InputError for settings that this engine does not have, or that contradict each other."""
-    for field in fields(config.graphs):
-        if getattr(config.graphs, field.name):
-            raise InputError(f"graphs.{field.name} = true: this engine does not have CUDA graphs yet", "leave it false")
+    if config.graphs.decoder:
+        raise InputError("graphs.decoder = true: this engine does not capture its decoder yet", "leave it false")
+    if (config.graphs.talker or config.graphs.predictor) and config.sampling.noise == "package":
+        raise InputError(
+            "graphs.talker or graphs.predictor with sampling.noise = 'package', a generator that a graph cannot hold",
+            "use the noise 'philox'",
+        )
     if config.engine.batch > 1 and config.sampling.noise == "package":
         raise InputError(
             f"engine.batch = {config.engine.batch} with sampling.noise = 'package', a generator of one request",

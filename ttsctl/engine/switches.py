@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+import torch.utils.deterministic
 
 from ttsctl.core.config import BackendConfig, Config
 from ttsctl.core.errors import EngineError, InputError
@@ -39,7 +40,12 @@ DEFAULT_THREADS = 2
 
 @dataclass(frozen=True)
 class Switches:
-    """One value of all process-wide switches. ``deterministic`` is torch's debug mode: 0 off, 1 warns, 2 raises."""
+    """One value of all process-wide switches. ``deterministic`` is torch's debug mode: 0 off, 1 warns, 2 raises.
+
+    ``bf16_reduced_sums`` and ``fp16_reduced_sums``: cuBLAS may round partial sums of a product to that dtype.
+    ``sdpa_*``: attention may choose that kernel. ``fill_empty``: under deterministic algorithms torch fills new memory,
+    so that a read of it before a write repeats.
+    """
 
     deterministic: int
     cudnn_benchmark: bool
@@ -47,6 +53,13 @@ class Switches:
     cudnn_allow_tf32: bool
     matmul_allow_tf32: bool
     mkldnn: bool
+    bf16_reduced_sums: bool
+    fp16_reduced_sums: bool
+    sdpa_flash: bool
+    sdpa_mem_efficient: bool
+    sdpa_math: bool
+    sdpa_cudnn: bool
+    fill_empty: bool
     threads: int
 
 
@@ -59,6 +72,13 @@ def snapshot() -> Switches:
         cudnn_allow_tf32=torch.backends.cudnn.allow_tf32,
         matmul_allow_tf32=torch.backends.cuda.matmul.allow_tf32,
         mkldnn=_one_dnn().enabled,
+        bf16_reduced_sums=_matmul().allow_bf16_reduced_precision_reduction,
+        fp16_reduced_sums=_matmul().allow_fp16_reduced_precision_reduction,
+        sdpa_flash=torch.backends.cuda.flash_sdp_enabled(),
+        sdpa_mem_efficient=torch.backends.cuda.mem_efficient_sdp_enabled(),
+        sdpa_math=torch.backends.cuda.math_sdp_enabled(),
+        sdpa_cudnn=torch.backends.cuda.cudnn_sdp_enabled(),
+        fill_empty=_deterministic().fill_uninitialized_memory,
         threads=torch.get_num_threads(),
     )
 
@@ -72,11 +92,27 @@ def restore(switches: Switches) -> None:
     torch.backends.cudnn.allow_tf32 = switches.cudnn_allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = switches.matmul_allow_tf32
     _one_dnn().enabled = switches.mkldnn
+    _matmul().allow_bf16_reduced_precision_reduction = switches.bf16_reduced_sums
+    _matmul().allow_fp16_reduced_precision_reduction = switches.fp16_reduced_sums
+    torch.backends.cuda.enable_flash_sdp(switches.sdpa_flash)
+    torch.backends.cuda.enable_mem_efficient_sdp(switches.sdpa_mem_efficient)
+    torch.backends.cuda.enable_math_sdp(switches.sdpa_math)
+    torch.backends.cuda.enable_cudnn_sdp(switches.sdpa_cudnn)
+    _deterministic().fill_uninitialized_memory = switches.fill_empty
     torch.set_num_threads(switches.threads)
 
 
-def _one_dnn() -> Any:  # torch's stubs do not know its properties
+# Torch's stubs do not know the properties of these.
+def _one_dnn() -> Any:
     return torch.backends.mkldnn
+
+
+def _matmul() -> Any:
+    return torch.backends.cuda.matmul
+
+
+def _deterministic() -> Any:
+    return torch.utils.deterministic
 
 
 def codegen_switches(config: Config, found: Switches) -> Switches:
@@ -100,13 +136,35 @@ def decoder_switches(config: Config, found: Switches) -> Switches:
 
 
 def _with_level(level: str, found: Switches) -> Switches:
-    """``off``: as found. ``soft``: no benchmarked kernels. ``strict``: also deterministic algorithms and no TF32."""
+    """``off``: as found. ``soft``: no kernel and no attention plan that a library chooses as it runs, and sums of
+    products in float32. ``strict``: also deterministic algorithms, no TF32, and no memory that is read before it is
+    written.
+    """
     if level == "off":
         return found
-    soft = replace(found, cudnn_benchmark=False)
+    soft = replace(
+        found,
+        cudnn_benchmark=False,
+        bf16_reduced_sums=False,
+        fp16_reduced_sums=False,
+        # Torch takes the first of the others that fits the shapes, and each sums in an order of its own. cuDNN chooses
+        # among plans by the machine.
+        sdpa_flash=True,
+        sdpa_mem_efficient=True,
+        sdpa_math=True,
+        sdpa_cudnn=False,
+        fill_empty=False,
+    )
     if level == "soft":
         return soft
-    return replace(soft, deterministic=2, cudnn_deterministic=True, cudnn_allow_tf32=False, matmul_allow_tf32=False)
+    return replace(
+        soft,
+        deterministic=2,
+        cudnn_deterministic=True,
+        cudnn_allow_tf32=False,
+        matmul_allow_tf32=False,
+        fill_empty=True,
+    )
 
 
 def _with_backend(config: Config, found: Switches) -> Switches:
@@ -160,21 +218,22 @@ class InForce:
 
 
 def set_workspace(config: Config) -> None:
-    """Set the cuBLAS workspace before CUDA starts: ``backend.cublas_workspace``, or ":4096:8" under strict.
+    """Set the cuBLAS workspace before CUDA starts: ``backend.cublas_workspace``, or ":4096:8".
 
-    It stays until the process ends. EngineError if CUDA has started with another one.
+    It stays until the process ends, so every level sets one that strict can work with later. EngineError if CUDA has
+    started with another one and the key is set, or with one under which strict is not possible.
     """
-    wanted = config.backend.cublas_workspace
-    if wanted is None and config.determinism.level == "strict":
-        wanted = REPEATABLE_WORKSPACES[0]
-    if wanted is None or read_workspace() == wanted:
+    asked, found = config.backend.cublas_workspace, read_workspace()
+    wanted = asked or REPEATABLE_WORKSPACES[0]
+    if found == wanted:
         return
-    if torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():
+        os.putenv(WORKSPACE_VARIABLE, wanted)
+    elif asked is not None or (config.determinism.level == "strict" and found not in REPEATABLE_WORKSPACES):
         raise EngineError(
-            f"cuBLAS workspace {wanted!r}: CUDA has started in this process with {read_workspace()!r}",
+            f"cuBLAS workspace {wanted!r}: CUDA has started in this process with {found!r}",
             "start a new process for this configuration",
         )
-    os.putenv(WORKSPACE_VARIABLE, wanted)
 
 
 def read_workspace() -> str | None:

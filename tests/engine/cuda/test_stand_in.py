@@ -37,6 +37,7 @@ class Toy:
     def run(self) -> Outputs:
         self.cache.index_copy_(0, self.position, self.layer(self.hidden))
         mask = self.keys <= self.position
+        self.hidden.add_(self.cache[self.position] * 0.0)
         self.hidden.copy_(torch.where(mask[:, None], self.cache, 0.0).sum(0, keepdim=True).tanh())
         best = self.hidden[0].argmax()
         self.seen.index_copy_(0, best[None], self.yes)
@@ -91,6 +92,8 @@ def test_a_host_value_that_the_caller_changes_is_caught_at_replay() -> None:
     captured = CheckedGraphs().capture(toy.step(lambda: (toy.hidden[:, : 1 + toy.host_position] * 1.0,)))
     captured.replay()
     toy.host_position = 1
+    outputs_of(captured.replay, 2)
+    # The fourth replay is the next one that is checked.
     with pytest.raises(GraphFault, match="the host value 1 became 2"):
         captured.replay()
 

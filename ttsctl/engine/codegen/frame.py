@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ttsctl.engine.codegen.draws import DrawShape, Group0Rules, Noise, decide, penalise
+from ttsctl.engine.codegen.draw_steps import Draw, Drawn, DrawSteps
+from ttsctl.engine.codegen.draws import DrawShape, Group0Rules, Noise, PhiloxNoise
 from ttsctl.engine.codegen.frame_state import FrameState
 from ttsctl.engine.codegen.sampling import Sampler, SamplingPlan
 from ttsctl.engine.model.layer_steps import LayerSteps
@@ -39,10 +41,18 @@ class FrameFunction:
     After a prompt: ``draw_group0``, ``predict``. Every later frame: ``advance``, ``draw_group0``, ``predict``.
     """
 
-    def __init__(self, talker: Talker, rules: Group0Rules, plan: SamplingPlan, steps: LayerSteps) -> None:
+    def __init__(
+        self,
+        talker: Talker,
+        rules: Group0Rules,
+        plan: SamplingPlan,
+        steps: LayerSteps,
+        draws: DrawSteps,
+    ) -> None:
         self.talker = talker
         self.rules = rules
         self.steps = steps
+        self.draws = draws
         self.talker_shape = DrawShape.of([plan.talker])
         self.predictor_shape = DrawShape.of([plan.predictor])
         device, groups = talker.codec_head.weight.device, talker.sizes.num_code_groups
@@ -68,11 +78,22 @@ class FrameFunction:
         """The frame's group 0 to ``code``; ``ended_at`` if it is the end token."""
         if watch is not None:
             watch.probes.at("draw", watch.frame)
-        shape, values = self.talker_shape, state.talker_sampler
-        logits = self.rules.apply(state.logits, state.seen, state.frame, values, shape.penalises)
-        drawn_noise = next(_noise(noise, shape, state, self._groups[:1], logits.shape[1]))
-        ids, scores = decide(logits, shape, values, drawn_noise)
-        ids = _drawn(watch, ids, logits, scores, watch.plan.talker if watch else None)
+        noise_of_it = next(self._noise(noise, self.talker_shape, state, self._groups[:1], state.logits.shape[1]))
+        drawn = self.draws.draw(
+            Draw(
+                logits=state.logits,
+                seen=state.seen,
+                shape=self.talker_shape,
+                values=state.talker_sampler,
+                seed=state.seed,
+                frame=state.frame,
+                group=0,
+                table=self.talker.model.codec_embedding.weight,
+                rules=self.rules,
+                noise=noise_of_it,
+            )
+        )
+        ids = _drawn(watch, drawn, watch.plan.talker if watch else None)
         state.code[:, 0] = ids
         state.seen.logical_or_(self.rules.ids == ids[:, None])
         state.ended_at.copy_(
@@ -82,30 +103,53 @@ class FrameFunction:
     def predict(self, state: FrameState, noise: Noise | None, watch: Watch | None = None) -> None:
         """Groups 1 to 15 after group 0, one after another; the frame to ``codes``, and the count moves on."""
         predictor, groups = self.talker.code_predictor, len(self._groups)
-        shape, values, cache = self.predictor_shape, state.predictor_sampler, state.predictor_cache
+        shape, cache, vocabulary = self.predictor_shape, state.predictor_cache, self.talker.sizes.predictor_vocab_size
+        tables: Any = predictor.model.codec_embedding
         drawn = [state.code[:, 0].clone()]
-        noises = _noise(noise, shape, state, self._groups[1:], self.talker.sizes.predictor_vocab_size)
-        seen: Tensor | None = None
+        noises = self._noise(noise, shape, state, self._groups[1:], vocabulary)
+        embedded = self.talker.embed_codec(drawn[0])
+        # The rules of a penalty count the ids of groups 1 on.
+        seen = torch.zeros((state.batch, vocabulary), dtype=torch.bool, device=state.code.device)
         for group in range(1, groups):
             if watch is not None:
                 watch.probes.at("predictor", watch.frame, group)
             if group == 1:
-                embedded = self.talker.embed_codec(drawn[0])
                 logits = predictor.begin(state.hidden, embedded, cache, self.steps)
             else:
-                logits = predictor.step(group - 1, drawn[-1], cache, self.steps)
-            logits = _seen_by(watch, "predictor.logits", logits).float()
+                logits = predictor.step(group - 1, embedded, cache, self.steps)
+            logits = _seen_by(watch, "predictor.logits", logits)
             if watch is not None:
                 watch.probes.at("draw", watch.frame, group)
-            if shape.penalises and seen is not None:
-                logits = penalise(logits, seen, values.penalty)
-            ids, scores = decide(logits, shape, values, next(noises))
-            ids = _drawn(watch, ids, logits, scores, watch.plan.predictor if watch else None)
+            result = self.draws.draw(
+                Draw(
+                    logits=logits,
+                    seen=seen,
+                    shape=shape,
+                    values=state.predictor_sampler,
+                    seed=state.seed,
+                    frame=state.frame,
+                    group=group,
+                    table=tables[group - 1].weight,
+                    rules=None,
+                    noise=next(noises),
+                )
+            )
+            ids = _drawn(watch, result, watch.plan.predictor if watch else None)
+            # An id that probes put in the place of the drawn one has another embedding.
+            embedded = result.embedded if watch is None else tables[group - 1](ids)
             if shape.penalises:
-                now = self.rules.ids[: logits.shape[1]] == ids[:, None]
-                seen = now if seen is None else seen | now
+                seen = seen | (self.rules.ids[:vocabulary] == ids[:, None])
             drawn.append(ids)
         self._finish(state, torch.stack(drawn, 1))
+
+    def _noise(
+        self, noise: Noise | None, shape: DrawShape, state: FrameState, groups: Tensor, ids: int
+    ) -> Iterator[Tensor | None]:
+        """The noise of some groups' draws, group after group; None where the best id is taken, or the draw has it."""
+        own = self.draws.has_noise and isinstance(noise, PhiloxNoise)
+        if not shape.draws or noise is None or own:
+            return iter([None] * len(groups))
+        return noise.groups(state.seed, state.frame, groups, ids)
 
     @staticmethod
     def _finish(state: FrameState, frame: Tensor) -> None:
@@ -116,23 +160,15 @@ class FrameFunction:
         state.frame.add_(1)
 
 
-def _noise(
-    noise: Noise | None, shape: DrawShape, state: FrameState, groups: Tensor, ids: int
-) -> Iterator[Tensor | None]:
-    """The noise of some groups' draws, group after group; None where the best id is taken."""
-    if not shape.draws or noise is None:
-        return iter([None] * len(groups))
-    return noise.groups(state.seed, state.frame, groups, ids)
-
-
 def _seen_by(watch: Watch | None, point: str, value: Tensor) -> Tensor:
     return value if watch is None else watch.probes.value(point, value)
 
 
-def _drawn(watch: Watch | None, ids: Tensor, logits: Tensor, scores: Tensor, sampler: Sampler | None) -> Tensor:
+def _drawn(watch: Watch | None, drawn: Drawn, sampler: Sampler | None) -> Tensor:
     """The ids (B,) to take: those drawn, but for what probes put in the place of their own."""
+    ids = drawn.ids
     if watch is None or sampler is None:
         return ids
     own = watch.sequence
-    taken = watch.probes.drawn(ids[own], logits[own], scores[own], sampler)
+    taken = watch.probes.drawn(ids[own], drawn.logits[own], drawn.scores[own], sampler)
     return taken[None] if len(ids) == 1 else torch.cat([ids[:own], taken[None], ids[own + 1 :]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -20,19 +21,32 @@ from ttsctl.engine.model.fixed_cache import FIRST_REACH, reach_of
 PROMPT_ROOM = 256
 
 
+@dataclass(frozen=True)
+class FrameSizes:
+    """What a request asks of a FrameState: sequences in its batch, positions, tokens and text rows of each."""
+
+    batch: int
+    positions: int
+    tokens: int
+    texts: int
+
+
 class FrameGraphs:
-    """Captured frames of a batch of one, and the state on which they work.
+    """Captured frames of one batch, and the state on which they work.
 
     ``graphs.talker`` captures the talker's step, ``graphs.predictor`` the draws and the predictor, both together one
     graph for all of a frame; each for every reach of attention that the cap allows.
     """
 
-    def __init__(self, function: FrameFunction, plan: SamplingPlan, maker: GraphMaker, which: GraphsConfig) -> None:
+    def __init__(
+        self, function: FrameFunction, plan: SamplingPlan, batch: int, maker: GraphMaker, which: GraphsConfig
+    ) -> None:
         most = function.talker.sizes.talker.max_position_embeddings
-        self.positions = reach_of(min(most, plan.max_new_tokens + PROMPT_ROOM))
-        self.tokens = min(most, plan.max_new_tokens)
+        tokens = min(most, plan.max_new_tokens)
+        positions = reach_of(min(most, tokens + PROMPT_ROOM))
+        self.room = FrameSizes(batch, positions, tokens, max(tokens, PROMPT_ROOM))
         self.function = function
-        self.state = FrameState.new(function.talker, 1, self.positions, self.tokens, self.tokens + 1)
+        self.state = FrameState.new(function.talker, batch, positions, tokens, self.room.texts)
         self.book = GraphBook[str | tuple[str, int]](maker, "error")
         self._which = which
         self._noise = PhiloxNoise()
@@ -40,14 +54,14 @@ class FrameGraphs:
         self._borrower: weakref.ref[object] | None = None
         self._capture(plan)
 
-    def why_not(self, plan: SamplingPlan, positions: int, tokens: int, texts: int, records: bool) -> str | None:
-        """Why a request of so many positions, tokens and text rows must be spoken eagerly; None if it need not."""
-        if records:
-            return "values are recorded or altered"
+    def why_not(self, plan: SamplingPlan, sizes: FrameSizes) -> str | None:
+        """Why a request under this plan and of these sizes must be spoken eagerly; None if it need not."""
         if (DrawShape.of([plan.talker]), DrawShape.of([plan.predictor])) != self._shapes:
             return "its draws have other steps than those captured"
-        if positions > self.positions or tokens > self.tokens or texts > self.state.texts.shape[1]:
-            return f"its prompt and cap need {positions} positions, and {self.positions} are captured"
+        if sizes.batch != self.room.batch:
+            return f"its batch is {sizes.batch}, and {self.room.batch} is captured"
+        if sizes.positions > self.room.positions or sizes.tokens > self.room.tokens or sizes.texts > self.room.texts:
+            return f"it needs {sizes}, and {self.room} is captured"
         if self._borrower is not None and self._borrower() is not None:
             return "another request has the graphs' memory"
         return None
@@ -83,14 +97,14 @@ class FrameGraphs:
 
     def _capture(self, plan: SamplingPlan) -> None:
         """Capture on a state that holds a request of no text; every later request is written over it."""
-        texts = self.state.texts[0, :1].clone()
-        self.state.begin(0, 0, plan, texts)
+        for sequence in range(self.state.batch):
+            self.state.begin(sequence, 0, plan, self.state.texts[sequence, :1].clone())
         # A frame reads the place before its own: the capture begins where a first step of the talker would.
         self.state.frame.fill_(1)
         if self._which.predictor:
             self.book.capture("draws", self._draws())
         reach = FIRST_REACH
-        while self._which.talker and reach <= self.positions:
+        while self._which.talker and reach <= self.room.positions:
             whole = self._which.predictor
             key, step = ("frame", self._whole(reach)) if whole else ("talker", self._advance(reach))
             self.book.capture((key, reach), step)

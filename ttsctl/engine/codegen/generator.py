@@ -13,8 +13,10 @@ from torch import Tensor
 from ttsctl.core.errors import InputError
 from ttsctl.core.request import Request
 from ttsctl.core.voice_prompt import VoicePrompt
+from ttsctl.engine.codegen.draw_steps import DrawSteps, TorchDraws
 from ttsctl.engine.codegen.draws import Group0Rules, Noise, PackageNoise, PhiloxNoise
 from ttsctl.engine.codegen.frame import FrameFunction, Watch
+from ttsctl.engine.codegen.frame_graphs import FrameGraphs, FrameSizes
 from ttsctl.engine.codegen.frame_state import NEVER, FrameState
 from ttsctl.engine.codegen.sampling import SamplingPlan
 from ttsctl.engine.model.fixed_cache import reach_of
@@ -30,7 +32,8 @@ class Generation:
 
     ``state`` is what the frame function works on, and ``sequence`` the request's place in its batch. ``positions`` the
     talker has taken and ``frames`` are whole so far, as the host counts them. ``ended`` is set by the end token,
-    ``truncated`` by the cap.
+    ``truncated`` by the cap. ``graphs``: what its frames are replayed from; None = eagerly, for the reason
+    ``eager_because`` where graphs were captured.
     """
 
     prompt: Prompt
@@ -42,6 +45,8 @@ class Generation:
     positions: int
     limit: int
     probes: CodegenProbes
+    graphs: FrameGraphs | None = None
+    eager_because: str | None = None
     frames: int = 0
     ended: bool = False
     truncated: bool = False
@@ -64,13 +69,18 @@ class _Prompted:
 class CodeGenerator:
     """Talker and predictor under one plan. Holds no request: every call gets the Generation it works on."""
 
-    def __init__(self, talker: Talker, tokenizer: Tokenizer, steps: LayerSteps | None = None) -> None:
+    def __init__(
+        self, talker: Talker, tokenizer: Tokenizer, steps: LayerSteps | None = None, draws: DrawSteps | None = None
+    ) -> None:
         self.talker = talker
         self.sizes = talker.sizes
         self.tokenizer = tokenizer
         self.device = talker.codec_head.weight.device
         self.rules = Group0Rules(self.sizes.codec_vocab_size, self.sizes.ids.codec_eos, self.device)
         self.steps = TorchSteps() if steps is None else steps
+        self.draws = TorchDraws() if draws is None else draws
+        # Captured at load, if the configuration wants graphs.
+        self.graphs: FrameGraphs | None = None
 
     def begin(
         self,
@@ -100,7 +110,11 @@ class CodeGenerator:
             everyone = [*others, own]
             positions = max(len(each.embeds) for each in everyone)
             texts = max(len(each.texts) for each in everyone)
-            state = FrameState.new(self.talker, len(everyone), reach_of(positions), limit, texts)
+            graphs, reason = self._graphs(plan, probes, FrameSizes(len(everyone), positions + limit, limit, texts))
+            if graphs is None:
+                state = FrameState.new(self.talker, len(everyone), reach_of(positions), limit, texts)
+            else:
+                state = graphs.state
             for sequence, each in enumerate(everyone):
                 if each is own:
                     probes.at("talker", 0)
@@ -109,17 +123,32 @@ class CodeGenerator:
                 self._prefill(state, sequence, each, probes if each is own else CodegenProbes())
             probes.pause()
             probes.sits(len(everyone), len(others))
-        return Generation(
+        generation = Generation(
             prompt=own.prompt,
             plan=plan,
             noise=PhiloxNoise() if generator is None else PackageNoise(generator),
-            function=FrameFunction(self.talker, self.rules, plan, self.steps),
+            function=FrameFunction(self.talker, self.rules, plan, self.steps, self.draws),
             state=state,
             sequence=len(others),
             positions=positions,
             limit=limit,
             probes=probes,
+            graphs=graphs,
+            eager_because=reason,
         )
+        if graphs is not None:
+            graphs.lend(generation)
+        return generation
+
+    def _graphs(
+        self, plan: SamplingPlan, probes: CodegenProbes, sizes: FrameSizes
+    ) -> tuple[FrameGraphs | None, str | None]:
+        """What a request's frames are replayed from; or None, and why they are not although graphs were captured."""
+        if self.graphs is None:
+            return None, None
+        records = probes.records or probes.forced is not None
+        reason = "values are recorded or altered" if records else self.graphs.why_not(plan, sizes)
+        return (self.graphs, None) if reason is None else (None, reason)
 
     def _prompted(self, request: Request, probes: CodegenProbes) -> _Prompted:
         """The prompt of a request, embedded."""
@@ -152,7 +181,7 @@ class CodeGenerator:
         ``check`` is called before every frame.
         """
         # On a CPU, and where values are recorded, nothing may be computed after the end; on a GPU a look costs a wait.
-        every_frame = self.device.type == "cpu" or generation.probes.records
+        every_frame = generation.graphs is None and (self.device.type == "cpu" or generation.probes.records)
         with generation.probes.attached():
             while not (generation.ended or generation.truncated):
                 first = generation.frames
@@ -162,11 +191,15 @@ class CodeGenerator:
                         break
                 if not every_frame:
                     self._look(generation)
+                if generation.graphs is not None and (generation.ended or generation.truncated):
+                    generation.graphs.take_back()
                 if generation.frames > first:
                     yield generation.state.codes[generation.sequence, first : generation.frames].clone()
 
     def _speak(self, generation: Generation, look: bool) -> bool:
         """The next frame, or the draw that ends the speech; whether there may be another one."""
+        if generation.graphs is not None:
+            return self._replay(generation, generation.graphs)
         state, noise, number = generation.state, generation.noise, generation.frames
         watch = (
             Watch(generation.probes, generation.plan, number, generation.sequence)
@@ -188,6 +221,19 @@ class CodeGenerator:
         generation.frames += 1
         generation.probes.pause()
         return True
+
+    def _replay(self, generation: Generation, graphs: FrameGraphs) -> bool:
+        """As ``_speak``, from graphs. They make whole frames alone, so after the last draw one more that is dropped."""
+        number = generation.frames
+        graphs.frame(number == 0, reach_of(generation.positions + 1))
+        generation.positions += number > 0
+        generation.frames += 1
+        if number < generation.limit - 1:
+            return True
+        self._look(generation)
+        generation.truncated = not generation.ended
+        generation.frames = min(generation.frames, number)
+        return False
 
     @staticmethod
     def _look(generation: Generation) -> None:

@@ -22,7 +22,7 @@ from ttsctl.engine.cuda.handover import DeviceCodes, stays_on_device, with_event
 from ttsctl.engine.cuda.host_copy import copy_to_host
 from ttsctl.engine.placement import Placement
 from ttsctl.engine.recording.probes import CodegenProbes
-from ttsctl.engine.switches import InForce
+from ttsctl.engine.switches import InForce, describe_switches, snapshot
 from ttsctl.engine.voice.voices import Voices
 
 
@@ -111,6 +111,12 @@ class CodegenStage:
     voices: Voices
     pool: RowPool
 
+    def describe(self) -> dict[str, object]:
+        """What is in force, read back: the switches, and what was captured. Call it inside ``in_force``."""
+        graphs = self.generator.graphs
+        found = describe_switches(snapshot()) | {"threads": self.pool.threads}
+        return found if graphs is None else {**found, "codegen_graphs": graphs.describe()}
+
     def begin(self, request: Request, probes: CodegenProbes | None = None) -> tuple[Generation, int | None]:
         """A request's state before its first draw, and the seed of its draws (None if nothing is drawn).
 
@@ -139,7 +145,8 @@ class CodegenStage:
             # Time spent waiting, or spent by the consumer, is not code generation's.
             since = clock.now_ms()
         draws, prints = probes.finish()
-        yield CodeEnd(generation.frames, generation.truncated, seed, generation.prompt.notes, draws, prints)
+        notes = (*generation.prompt.notes, *_graph_notes(generation))
+        yield CodeEnd(generation.frames, generation.truncated, seed, notes, draws, prints)
 
     def _hand_over(self, codes: Tensor) -> CodeArray | DeviceCodes:
         if stays_on_device(self.config, self.placement):
@@ -148,3 +155,10 @@ class CodegenStage:
         if self.config.stream.sync == "sync" and codes.is_cuda:
             torch.cuda.synchronize(codes.device)
         return host
+
+
+def _graph_notes(generation: Generation) -> tuple[str, ...]:
+    """How many frames ran eagerly although graphs were captured, and why."""
+    if generation.eager_because is None:
+        return ()
+    return (f"graphs: {generation.frames} frames ran eagerly: {generation.eager_because}",)

@@ -104,12 +104,12 @@ def _load(pipe: Connection, config: Config, switches: Switches) -> CodegenStage 
     """Load code generation and send Ready; send JobFailed and return None if that raises."""
     try:
         from ttsctl.engine.loading import load_codegen
-        from ttsctl.engine.switches import InForce, describe_switches, restore, set_workspace, snapshot
+        from ttsctl.engine.switches import InForce, restore, set_workspace
 
         set_workspace(config)
         restore(switches)
         stage = load_codegen(config, InForce(switches))
-        ready = Ready({**describe_switches(snapshot()), "threads": stage.pool.threads})
+        ready = Ready(stage.describe())
     except Exception as error:  # noqa: BLE001  the main process raises it
         pipe.send(JobFailed(_sendable(error)))
         return None

@@ -9,7 +9,8 @@ import math
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ttsctl.engine.cuda.graphs import GraphFault, Outputs
 
@@ -56,22 +56,27 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation: its flat operands (``Result``, ``Outside`` or a host value), and where its results go.
+    """One operation: its arguments, whose leaves are ``Result``, ``Outside`` or host values, and where its results go.
 
-    ``results`` has an index for each flat result that is a new tensor, else None. ``drop``: results that no later
-    operation needs.
+    ``results`` has an index for each flat result that is a new tensor, else None. ``site``: file and line that asked
+    for it. ``drop``: results that no later operation needs.
     """
 
     function: Any
-    operands: tuple[Any, ...]
-    structure: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     results: tuple[int | None, ...]
     shapes: tuple[tuple[int, ...], ...]
-    site: str
+    site: tuple[str, int]
     drop: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.function} at {self.site}"
+        return f"{self.function} at {shown(self.site)}"
+
+    @property
+    def operands(self) -> list[Any]:
+        """The leaves of its arguments."""
+        return leaves((self.args, self.kwargs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +99,9 @@ class OpList:
             return outside[operand.index] if isinstance(operand, Outside) else operand
 
         for operation in self.operations:
-            args, kwargs = tree_unflatten([value(operand) for operand in operation.operands], operation.structure)
-            results = tree_flatten(operation.function(*args, **kwargs))[0]
-            made.update((i, r) for i, r in zip(operation.results, results, strict=True) if i is not None)
+            out = operation.function(*mapped(value, operation.args), **mapped(value, operation.kwargs))
+            results = zip(operation.results, leaves(out), strict=True)
+            made.update((index, result) for index, result in results if index is not None)
             for index in operation.drop:
                 del made[index]
         return tuple(value(output) for output in self.outputs)
@@ -116,9 +121,10 @@ class OpList:
     def difference(self, later: OpList) -> str | None:
         """How a later list of the same function differs from this one; None if a replay still does what it does."""
         for mine, theirs in zip(self.operations, later.operations, strict=False):
-            if mine.function is not theirs.function or mine.structure != theirs.structure:
+            operands, later_operands = mine.operands, theirs.operands
+            if mine.function is not theirs.function or len(operands) != len(later_operands):
                 return f"{mine} became {theirs}"
-            for old, new in zip(mine.operands, theirs.operands, strict=True):
+            for old, new in zip(operands, later_operands, strict=True):
                 if isinstance(old, Outside) and isinstance(new, Outside):
                     same = self.layouts[old.index] == later.layouts[new.index]
                 else:
@@ -161,15 +167,14 @@ class Recorder:
 
     def add(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Issue an operation and note it down."""
-        flat, structure = tree_flatten((args, dict(kwargs)))
-        operands = tuple(self.refer(value) for value in flat)
         site = calling_line()
-        _refuse(function, args, flat, site)
+        _refuse(function, args, leaves((args, kwargs)), site)
+        operands, named = mapped(self.refer, args), mapped(self.refer, dict(kwargs))
         out = function(*args, **kwargs)
-        results = tree_flatten(out)[0]
+        results = leaves(out)
         indices = tuple(self._new(value) for value in results)
         shapes = tuple(tuple(value.shape) for value in results if isinstance(value, Tensor))
-        self.operations.append(Operation(function, operands, structure, indices, shapes, site))
+        self.operations.append(Operation(function, operands, named, indices, shapes, site))
         return out
 
     def _new(self, value: Any) -> int | None:
@@ -193,8 +198,7 @@ class Recorder:
         for index, at in last.items():
             drops.setdefault(at, []).append(index)
         operations = tuple(
-            Operation(o.function, o.operands, o.structure, o.results, o.shapes, o.site, tuple(drops.get(at, ())))
-            for at, o in enumerate(self.operations)
+            replace(operation, drop=tuple(drops.get(at, ()))) for at, operation in enumerate(self.operations)
         )
         layouts = tuple(Layout.of(tensor) for tensor in self.outside)
         return OpList(operations, tuple(weakref.ref(tensor) for tensor in self.outside), layouts, returned)
@@ -211,15 +215,15 @@ def record(run: Callable[[], Outputs]) -> tuple[OpList, Outputs]:
     with HostReads(), ListOperations(recorder):
         outputs = run()
     listed = recorder.finish(outputs)
-    sites = {i: str(o) for o in listed.operations for i in o.results if i is not None}
+    makers = {index: operation for operation in listed.operations for index in operation.results if index is not None}
     returned = {output.index for output in listed.outputs if isinstance(output, Result)}
     made = [(index, weakref.ref(tensor)) for index, tensor in enumerate(recorder.made) if index not in returned]
     del recorder
-    _refuse_escaped([sites[index] for index, tensor in made if tensor() is not None], listed)
+    _refuse_escaped([makers[index] for index, tensor in made if tensor() is not None], listed)
     return listed, outputs
 
 
-def _refuse_escaped(escaped: Sequence[str], listed: OpList) -> None:
+def _refuse_escaped(escaped: Sequence[Operation], listed: OpList) -> None:
     if escaped:
         raise GraphFault(
             f"{escaped[-1]}: its result outlives the step, in memory that the next replay writes again",
@@ -255,6 +259,7 @@ class ListOperations(TorchDispatchMode):
         return self._recorder.add(func, args, kwargs or {})
 
 
+@cache
 def consists_of_others(function: Any) -> bool:
     """Whether an operation has no kernel of its own. (That of SDPA chooses a kernel, on the host, by its operands.)"""
     key = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -275,32 +280,66 @@ class HostReads(TorchFunctionMode):
     ) -> Any:
         name = getattr(func, "__name__", "")
         if name in self.READS and args and isinstance(args[0], Tensor):
-            raise GraphFault(f"Tensor.{name} at {calling_line()}: the host waits for a value", "keep it on the device")
+            raise GraphFault(
+                f"Tensor.{name} at {shown(calling_line())}: the host waits for a value", "keep it on the device"
+            )
         return func(*args, **(kwargs or {}))
 
 
-def _refuse(function: Any, args: Sequence[Any], flat: Sequence[Any], site: str) -> None:
+def _refuse(function: Any, args: Sequence[Any], flat: Sequence[Any], site: tuple[str, int]) -> None:
     """GraphFault for an operation that waits for the device, draws from a generator, or copies between devices."""
-    name, tags = function._schema.name, set(function.tags)
-    masks = [index for index in args[1] if _is_mask(index)] if name in INDEXING else []
-    if masks or tags & {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}:
-        raise GraphFault(f"{name} at {site}: the host waits for a value", "keep it on the device, in a fixed shape")
+    name, tags = function._schema.name, function.tags
+    if name in INDEXING:
+        # Tagged as of no fixed shape, which holds for a mask alone.
+        waits = any(_is_mask(index) for index in args[1])
+    else:
+        waits = torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags
+    if waits:
+        raise GraphFault(
+            f"{name} at {shown(site)}: the host waits for a value", "keep it on the device, in a fixed shape"
+        )
     # Attention carries the tag for its dropout, which the engine does not use.
     seeded = torch.Tag.nondeterministic_seeded in tags and "scaled_dot_product" not in name
     if seeded or any(isinstance(value, torch.Generator) for value in flat):
-        raise GraphFault(f"{name} at {site}: a generator's state is on the host", "draw with sampling.noise = 'philox'")
+        raise GraphFault(
+            f"{name} at {shown(site)}: a generator's state is on the host", "draw with sampling.noise = 'philox'"
+        )
     if len({value.device for value in flat if isinstance(value, Tensor) and value.dim() > 0}) > 1:
-        raise GraphFault(f"{name} at {site}: a copy between devices", "make the copy outside of the step")
+        raise GraphFault(f"{name} at {shown(site)}: a copy between devices", "make the copy outside of the step")
 
 
 def _is_mask(index: object) -> bool:
     return isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8)
 
 
-def calling_line() -> str:
+def calling_line() -> tuple[str, int]:
     """File and line of the innermost caller outside of torch and of this file."""
     frame = sys._getframe(1)
     while frame.f_back is not None and (frame.f_code.co_filename == HERE or frame.f_code.co_filename.startswith(TORCH)):
         frame = frame.f_back
-    path = Path(frame.f_code.co_filename)
-    return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def shown(site: tuple[str, int]) -> str:
+    """A file and line, without the file's upper folders."""
+    path = Path(site[0])
+    return f"{path.parent.name}/{path.name}:{site[1]}"
+
+
+def leaves(value: Any) -> list[Any]:
+    """What stands in nested lists, tuples and dicts. (torch's own pytree takes longer than the operations.)"""
+    if isinstance(value, list | tuple):
+        return [leaf for part in value for leaf in leaves(part)]
+    if isinstance(value, dict):
+        return leaves(list(value.values()))
+    return [value]
+
+
+def mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """The same nesting of changed leaves."""
+    if isinstance(value, list | tuple):
+        parts = [mapped(change, part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    if isinstance(value, dict):
+        return {key: mapped(change, part) for key, part in value.items()}
+    return change(value)

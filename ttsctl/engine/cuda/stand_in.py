@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ttsctl.engine.cuda.graphs import WARM_UPS, GraphFault, Outputs, Step, restore, saved
-from ttsctl.engine.cuda.op_list import Layout, OpList, record
+from ttsctl.engine.cuda.graphs import WARM_UPS, CudaGraphs, GraphFault, GraphMaker, Outputs, Step, restore, saved
+from ttsctl.engine.cuda.op_list import Layout, OpList, leaves, record
 
 
 class Output(Tensor):
@@ -34,7 +34,7 @@ class Output(Tensor):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        for value in torch.utils._pytree.tree_leaves((args, kwargs)):
+        for value in leaves((args, kwargs)):
             if isinstance(value, Output) and value.stale is not None:
                 raise GraphFault(value.stale, "copy it before the next replay")
         # The results are plain tensors: only the output's own memory is overwritten.
@@ -45,8 +45,8 @@ class Output(Tensor):
 class CheckedReplay:
     """A step as the list of operations of its capture.
 
-    Replays number 1, 2, 4, 8, ... are checked: the step itself runs, is listed again and compared with the capture. If
-    nothing differs, its results are what a replay would have given. All other replays issue the captured list.
+    Replays number 1, 4, 16, 64, ... are checked: the step itself runs, is listed again and compared with the capture.
+    If nothing differs, its results are what a replay would have given. All other replays issue the captured list.
     """
 
     def __init__(self, step: Step, captured: OpList, layouts: Mapping[str, Layout], checked: bool) -> None:
@@ -55,6 +55,7 @@ class CheckedReplay:
         self._layouts = layouts
         self._checked = checked
         self._replays = 0
+        self._looks = frozenset(4**power for power in range(16))
         self._handed_out: tuple[Output, ...] = ()
 
     @property
@@ -68,7 +69,7 @@ class CheckedReplay:
         self._replays += 1
         self._overwrite()
         refuse_moved(self._step, self._layouts)
-        if self._checked and self._replays & (self._replays - 1) == 0:
+        if self._checked and self._replays in self._looks:
             outputs = self._run_and_compare()
         else:
             outputs = self._captured.replay()
@@ -119,6 +120,11 @@ class CheckedGraphs:
             refuse_difference(step, captured, record(step.run)[0])
         restore(step.state(), copies)
         return CheckedReplay(step, captured, layouts, self._checked)
+
+
+def graph_maker(device: torch.device) -> GraphMaker:
+    """What captures the steps of a stage on this device."""
+    return CudaGraphs(device) if device.type == "cuda" else CheckedGraphs()
 
 
 def refuse_moved(step: Step, layouts: Mapping[str, Layout]) -> None:

@@ -18,10 +18,14 @@ class StreamSpan:
     begun: torch.cuda.Event
     ended: torch.cuda.Event
 
-    def read_ms(self) -> float:
-        """Wait for the end -> the time between the two, in ms."""
-        self.ended.synchronize()
+    def ms(self) -> float:
+        """The time between the two, once the second is reached."""
         return float(self.begun.elapsed_time(self.ended))
+
+    def read_ms(self) -> float:
+        """Wait for the second -> ``ms``."""
+        self.ended.synchronize()
+        return self.ms()
 
 
 class WorkTime:
@@ -61,5 +65,5 @@ class WorkTime:
     def _collect(self) -> None:
         """Add what has ended already, so that a long stream keeps few events."""
         while self._queued and self._queued[0].ended.query():
-            self._done_ms += self._queued[0].read_ms()
+            self._done_ms += self._queued[0].ms()
             self._queued = self._queued[1:]

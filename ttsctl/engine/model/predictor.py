@@ -56,10 +56,10 @@ class CodePredictor(nn.Module):
         out = self._run(both, cache, at, steps).view(len(hidden), 2, -1)
         return steps.linear(self.lm_head[0], out[:, 1])
 
-    def step(self, group: int, code: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
-        """The drawn ids (B,) int64 of ``group`` (1..14) -> logits (B, vocab) of the next group."""
-        at = cache.places[group + 1 : group + 2].repeat(len(code))
-        out = self._run(self.model.codec_embedding[group - 1](code), cache, at, steps)
+    def step(self, group: int, embedded: Tensor, cache: FixedCache, steps: LayerSteps) -> Tensor:
+        """The embeddings (B, talker hidden) of the ids of ``group`` (1..14) -> logits (B, vocab) of the next group."""
+        at = cache.places[group + 1 : group + 2].repeat(len(embedded))
+        out = self._run(embedded, cache, at, steps)
         return steps.linear(self.lm_head[group], out)
 
     def _run(self, x: Tensor, cache: FixedCache, at: Tensor, steps: LayerSteps) -> Tensor:

@@ -50,7 +50,8 @@ def run_cuda_tests(subject: Subject) -> str:
 
 def wait_for_nothing(subject: Subject) -> str:
     """Frames under torch's sync-debug mode "error": a frame that waits for the device, or copies from it, raises."""
-    frames = subject.plan.sync_frames
+    # 50 by default.
+    frames = 2 * subject.plan.frames + 2
     config = subject.config(sampling={"max_new_tokens": frames + 2, "policy": "seeded", "top_p": 0.9})
     with subject.engine(config) as engine, torch.inference_mode(), engine.codegen_stage.in_force:
         generation, _ = engine.codegen_stage.begin(subject.request)
@@ -143,5 +144,6 @@ def has_triton(device: torch.device) -> bool:
         from triton.runtime import driver
 
         return device.type == "cuda" and bool(driver.active.get_current_device() >= 0)
-    except (ImportError, RuntimeError, AttributeError):
+    except (ImportError, RuntimeError, AttributeError, AssertionError):
+        # Without a driver Triton asserts that it found one.
         return False

@@ -13,13 +13,13 @@ from ttsctl.engine.codegen.generator import Generation
 from ttsctl.engine.cuda.graphs import CudaGraphs, Step
 from ttsctl.engine.model.fixed_cache import reach_of
 
-FRAMES = 6
+FRAMES = 3
 # About a tenth of a second on any GPU: long enough that a stream that does not wait is always too early.
 SLEEP_CYCLES = 200_000_000
 
 
 def notice_a_frozen_position(subject: Subject) -> str:
-    """A frame captured with its position as a number of the host's: replays must part from the eager frames."""
+    """A frame captured with its position as a number of the host's: the logits must part from the eager frames'."""
     clean, frozen = (_captured_frames(subject, frozen) for frozen in (False, True))
     wanted = _eager_frames(subject)
     if not torch.equal(clean, wanted):
@@ -87,7 +87,7 @@ def _eager_frames(subject: Subject) -> Tensor:
     generation, _ = _begun(subject)
     for number in range(FRAMES):
         speak_frame(generation, number)
-    return generation.state.codes[0, :FRAMES].cpu()
+    return generation.state.logits[0].float().cpu()
 
 
 @torch.inference_mode()
@@ -108,7 +108,7 @@ def _captured_frames(subject: Subject, frozen: bool) -> Tensor:
     captured = CudaGraphs(subject.device).capture(Step("frame", run, lambda: written_by_frames(generation)))
     for _ in range(1, FRAMES):
         captured.replay()
-    return state.codes[0, :FRAMES].cpu()
+    return state.logits[0].float().cpu()
 
 
 def written_by_frames(generation: Generation) -> Mapping[str, Tensor]:

@@ -32,7 +32,6 @@ class Plan:
 
     frames: int = 24
     runs: int = 20
-    sync_frames: int = 50
     packets: tuple[int, ...] = (1, 4, 8)
     timed_packets: tuple[int, ...] = (1, 2, 4)
     sizes: tuple[str, ...] = ("0.6B", "1.7B")

@@ -17,14 +17,23 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from ttsctl.engine.cuda.kernels.device import attention, projections
+from ttsctl.engine.codegen.draws import DrawShape
+from ttsctl.engine.cuda.kernels.device import attention, draw, projections
+from ttsctl.engine.cuda.kernels.draws import constants
 from ttsctl.engine.cuda.kernels.order import HEAD_LANES, LINEAR_LANES, NORM_LANES, PLACES, lanes
 from ttsctl.engine.cuda.kernels.plan import HEAD_WARPS, PER_LAUNCH, ROWS
 from ttsctl.engine.model.sizes import TransformerSizes
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 # Arguments that are neither tensors of the storage's dtype nor constants.
-TYPES = {"at": "*i64", "capacity": "i32"}
+TYPES = {
+    **dict.fromkeys(("at", "top_k", "seed", "frame", "ids_out"), "*i64"),
+    **dict.fromkeys(("penalty", "temperature", "top_p", "processed", "scores"), "*fp32"),
+    **dict.fromkeys(("capacity", "group"), "i32"),
+    "seen": "*u8",
+}
+# Numbers that need be no multiple of 16.
+UNALIGNED = ("group",)
 
 
 @dataclass(frozen=True)
@@ -77,13 +86,19 @@ def layer_sources(sizes: TransformerSizes) -> Iterator[KernelSource]:
     yield KernelSource("norm", projections.rms_norm, {"EPS": eps, "K": hidden, "NORM_LANES": norm_lanes}, warps)
 
 
+def draw_source(shape: DrawShape, vocabulary: int, hidden: int, end_token: int | None) -> KernelSource:
+    """The draw's kernel, which a stack's layers do not hold."""
+    return KernelSource("draw", draw.draw, constants(shape, vocabulary, hidden, end_token), HEAD_WARPS)
+
+
 def compile_source(source: KernelSource, dtype: str, capability: int, fusion: bool = False) -> Compiled:
     """Compile for compute ``capability`` (80, 90, 100), with "bf16" or "fp32" storage. Triton caches the binary."""
     names: list[str] = source.kernel.arg_names
     types = {name: TYPES.get(name, f"*{dtype}") for name in names}
     signature = {name: "constexpr" if name in source.constants else types[name] for name in names}
     # As at a launch: memory of torch and the cache's capacity are multiples of 16.
-    aligned = {(index,): [["tt.divisibility", 16]] for index, name in enumerate(names) if name not in source.constants}
+    apart = {*source.constants, *UNALIGNED}
+    aligned = {(index,): [["tt.divisibility", 16]] for index, name in enumerate(names) if name not in apart}
     ast = ASTSource(source.kernel, signature, constexprs=source.constants, attrs=aligned)
     options = {**PER_LAUNCH, "num_warps": source.warps, "enable_fp_fusion": fusion}
     built = triton.compile(ast, target=GPUTarget("cuda", capability, 32), options=options)

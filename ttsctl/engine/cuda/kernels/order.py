@@ -14,8 +14,6 @@ HEAD_LANES = 64
 NORM_LANES = 1024
 # Cache places that attention takes at once.
 PLACES = 32
-# The sums of softmax and of probabilities over a vocabulary.
-VOCABULARY_LANES = 1024
 
 
 def lanes(size: int, most: int) -> int:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ttsctl.core.errors import InputError
+from ttsctl.engine.codegen.draw_steps import DrawSteps, TorchDraws
 from ttsctl.engine.cuda.kernels import twins
+from ttsctl.engine.cuda.kernels.draws import TritonDraws
 from ttsctl.engine.cuda.kernels.order import power_of_two
 from ttsctl.engine.cuda.kernels.sizes import CacheLayer, ProjectionWeights
 from ttsctl.engine.model.fixed_cache import FixedCache
@@ -76,6 +78,11 @@ def choose_steps(kernels: Literal["torch", "triton"], placement: Placement, size
     if placement.codegen_device.type == "cuda" and find_spec("triton") is None:
         raise InputError("backend.kernels = 'triton': Triton is not installed", "pip install 'ttsctl[cuda]'")
     return TritonSteps()
+
+
+def choose_draws(kernels: Literal["torch", "triton"]) -> DrawSteps:
+    """As ``choose_steps``, for the draws."""
+    return TorchDraws() if kernels == "torch" else TritonDraws()
 
 
 def _refuse_sizes(sizes: TransformerSizes, where: str) -> None:

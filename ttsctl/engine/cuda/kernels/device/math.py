@@ -12,7 +12,8 @@ import triton.language as tl
 
 
 @triton.constexpr_function
-def _log2(size):
+def log2(size):
+    """Of a power of two."""
     return size.bit_length() - 1
 
 
@@ -32,7 +33,7 @@ def rounded(x, dtype: tl.constexpr):
 @triton.jit
 def sum_pairs(x, ROWS: tl.constexpr, LANES: tl.constexpr):
     """x [ROWS, LANES] -> the sums [ROWS]: neighbouring lanes are added until one is left."""
-    for level in tl.static_range(_log2(LANES)):
+    for level in tl.static_range(log2(LANES)):
         x = tl.sum(tl.reshape(x, [ROWS, LANES >> (level + 1), 2]), 2)
     return tl.reshape(x, [ROWS])
 
@@ -40,7 +41,7 @@ def sum_pairs(x, ROWS: tl.constexpr, LANES: tl.constexpr):
 @triton.jit
 def sum_first_pairs(x, LANES: tl.constexpr, COLUMNS: tl.constexpr):
     """x [LANES, COLUMNS] -> the sums [COLUMNS], over the first axis as ``sum_pairs`` over the last."""
-    for level in tl.static_range(_log2(LANES)):
+    for level in tl.static_range(log2(LANES)):
         x = tl.sum(tl.reshape(x, [LANES >> (level + 1), 2, COLUMNS]), 1)
     return tl.reshape(x, [COLUMNS])
 
