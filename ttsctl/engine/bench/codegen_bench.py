@@ -44,7 +44,7 @@ class _TimedFunction(FrameFunction):
     """The frame function, with the ms of every call by stage."""
 
     def __init__(self, own: FrameFunction, rules: Group0Rules, plan: SamplingPlan) -> None:
-        super().__init__(own.talker, rules, plan, own.steps)
+        super().__init__(own.talker, rules, plan, own.steps, own.draws)
         self.ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
 
     def advance(self, state: FrameState, reach: int, watch: Watch | None = None) -> None:
