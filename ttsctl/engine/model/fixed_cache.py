@@ -37,7 +37,9 @@ class FixedCache:
         self.places = torch.arange(capacity, device=device)
         # Where each sequence begins among all places of the batch.
         self.starts = torch.arange(batch, device=device) * capacity
-        self.cos, self.sin = rope_table(self.places, sizes.head_dim, sizes.rope_theta, dtype)
+        # Of the CPU, whatever the device: its cosines are not another's to the last bit.
+        cos, sin = rope_table(torch.arange(capacity), sizes.head_dim, sizes.rope_theta, dtype)
+        self.cos, self.sin = cos.to(device), sin.to(device)
 
     @property
     def batch(self) -> int:

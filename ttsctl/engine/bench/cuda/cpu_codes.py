@@ -13,7 +13,7 @@ from ttsctl.core.config import Config
 from ttsctl.core.files import write_json
 from ttsctl.engine.bench.cuda.subject import Plan, Subject, speak
 
-MAX_NEW_TOKENS = 7
+MAX_NEW_TOKENS = 5
 SAMPLINGS: dict[str, dict[str, Any]] = {
     "greedy": {"policy": "greedy"},
     "seeded": {"policy": "seeded", "seed": 7},

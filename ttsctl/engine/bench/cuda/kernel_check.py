@@ -14,7 +14,7 @@ from ttsctl.engine.model.cached_stack import CachedStack
 from ttsctl.engine.model.fixed_cache import FIRST_REACH, FixedCache
 
 POSITIONS = 70
-# One rounding of the dtype, of the largest value: exp and rsqrt of the device are not the CPU's to the last bit.
+# One rounding of the dtype, of the largest value. Kernels and twins have the same order and roundings: 0 is expected.
 TOLERANCE = {"bfloat16": 2.0**-8, "float32": 2.0**-20}
 
 
