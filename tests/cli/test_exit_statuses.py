@@ -41,6 +41,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "bench decode": ("--frames", "4", *SMALL),
     "bench pops": ("--seconds", "1", "--align-seconds", "2"),
     "bench trace": ("--frames", "1", *SMALL),
+    "bench codegen": ("--frames", "1", "--checkpoint", "builtin", *ONE_THREAD),
     "bench voice": ("--checkpoint", "builtin-base", "--rounds", "1", "--seconds", "1", *ONE_THREAD),
     "schema": ("synth",),
 }
@@ -60,6 +61,7 @@ BROKEN: dict[str, tuple[str, ...]] = {
     "bench decode": ("--frames", "x"),
     "bench pops": ("--seconds", "x"),
     "bench trace": ("--frames", "x"),
+    "bench codegen": ("--frames", "x"),
     "bench voice": ("--seconds", "x"),
     "schema": ("empty",),
 }

@@ -16,6 +16,7 @@ from ttsctl.core.config import Config
 from ttsctl.core.errors import CannotJudge, InputError
 from ttsctl.dumps.compare import DEFAULT_PACKET_TOKENS, compare_dumps, judge_comparison
 from ttsctl.dumps.manifest import write_manifest
+from ttsctl.dumps.matching import condition_differences, config_differences
 
 
 def bare(path: Any, codes: Any) -> Any:
@@ -140,6 +141,13 @@ def test_what_differs_around_the_codes_is_said(tmp_path: Path, codes: Any, put: 
     found = compare_dumps([put(tmp_path, codes, "a"), put(tmp_path, codes, "b", provenance=other)])
     assert found.pairs[0].condition_differences == ["cpu: a cpu against b cpu", "package numpy: 2.0 against 2.1"]
     assert found.pairs[0].request_differences == []
+
+
+def test_what_other_kernels_may_change_is_said(codes: Any, make_meta: Any) -> None:
+    a, b = (replace(make_meta(codes), config={"backend": {"kernels": name}}) for name in ("torch", "triton"))
+    (line,) = condition_differences(a, b)
+    assert line.startswith("config backend.kernels: torch against triton; ") and "near-tie" in line
+    assert config_differences({"engine": {"a": 1}}, {"engine": {"a": 2}}) == ["config engine.a: 1 against 2"]
 
 
 def test_another_request_is_no_drift_and_said_so(tmp_path: Path, codes: Any, put: Any) -> None:

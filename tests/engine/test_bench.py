@@ -18,12 +18,17 @@ from ttsctl.core.bench_results import DecodeBench, with_relative_costs
 from ttsctl.core.config import Config, DecoderConfig, StreamConfig
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
+from ttsctl.engine.bench.codegen_bench import bench_codegen, weight_bytes_a_frame
 from ttsctl.engine.bench.decode_bench import bench_decode, full_packets, growth_of
-from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec
+from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec, released_talker
 from ttsctl.engine.bench.voice_bench import bench_voice
 from ttsctl.engine.model.codec import SpeechTokenizer
+from ttsctl.engine.model.meta_init import build_on_meta
+from ttsctl.engine.model.talker import Codegen
 from ttsctl.report.bench import BenchDecodeSummary, BenchPopsSummary, summarise_decode, summarise_pops
+from ttsctl.report.bench_codegen import BenchCodegenSummary
 from ttsctl.report.bench_voice import BenchVoiceSummary
+from ttsctl.report.summary import Summary
 
 CHECKPOINT = str(Path(__file__).parents[1] / "data" / "oracle" / "projected")
 FRAMES = 30
@@ -115,6 +120,29 @@ def test_alignment_target_goes_with_its_length() -> None:
     assert [(target.limit, target.held) for target in summary.targets] == [(100.0, True), (2.5, False)]
 
 
+def test_a_frame_of_code_generation_stands_beside_its_memory_floor() -> None:
+    bench = bench_codegen(Config(), "builtin", frames=3)
+    assert [stage.stage for stage in bench.stages] == ["talker", "draw", "predictor"] and bench.frames == 3
+    assert all(0 < stage.fastest_ms <= stage.ms <= stage.slowest_ms for stage in bench.stages)
+    assert 0 < bench.frame_fastest_ms <= bench.frame_ms
+    assert bench.floor_ms == pytest.approx(bench.weight_bytes / bench.memory_gb_s / 1e6)
+    assert bench.over_floor == pytest.approx(bench.frame_fastest_ms / bench.floor_ms)
+
+
+def test_the_weights_of_a_released_frame_are_those_of_its_products() -> None:
+    """0.6B, counted by hand: 28 layers once and 5 layers 15 times of 15.73 M, the heads of 3072 and 15 times 2048."""
+    talker = build_on_meta(lambda: Codegen(released_talker(1000))).talker
+    layer, norms = 1024 * (2 * 2048 + 2 * 1024 + 3 * 3072), 2 * 1024 + 2 * 128
+    heads = 1024 * (3072 + 15 * 2048) + 16 * 1024
+    assert weight_bytes_a_frame(talker) == 4 * ((28 + 15 * 5) * (layer + norms) + heads)
+
+
+@pytest.mark.parametrize(("options", "says"), [({"frames": 0}, "at least one"), ({"size": "3B"}, "0.6B or 1.7B")])
+def test_a_bench_of_code_generation_that_cannot_run_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        bench_codegen(Config(), **options)
+
+
 def test_the_stages_of_a_voice_and_what_a_second_costs() -> None:
     bench = bench_voice(Config(), "builtin-base", seconds=0.5, rounds=2)
     assert bench.frames == 7
@@ -160,12 +188,15 @@ def test_random_codec_is_made_from_its_seed_alone() -> None:
     ("arguments", "model"),
     [
         (["decode", "--checkpoint", CHECKPOINT, "--frames", "8", "--rounds", "1"], BenchDecodeSummary),
+        (["codegen", "--checkpoint", CHECKPOINT, "--frames", "2"], BenchCodegenSummary),
         (["voice", "--checkpoint", "builtin-base", "--seconds", "1", "--rounds", "2"], BenchVoiceSummary),
         (["pops", "--seconds", "2", "--align-seconds", "4"], BenchPopsSummary),
     ],
 )
 def test_command_prints_its_summary_alone(
-    arguments: list[str], model: type[BenchDecodeSummary | BenchVoiceSummary | BenchPopsSummary], tmp_path: Path
+    arguments: list[str],
+    model: type[Summary],
+    tmp_path: Path,
 ) -> None:
     app = typer.Typer()
     app.add_typer(bench_cli.app, name="bench")

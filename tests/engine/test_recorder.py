@@ -150,7 +150,8 @@ def test_module_prints_are_those_of_their_outputs(engine: LocalEngine) -> None:
     talker = engine.generator.talker
     leaves = [(f"talker.{path}", m) for path, m in talker.named_modules() if isinstance(m, LEAF_TYPES)]
     handles = [module.register_forward_hook(keep(path)) for path, module in leaves]  # type: ignore[arg-type]
-    list(engine.stream(REQUEST))
+    # Recorded, as else a draw may embed its id itself.
+    traced(engine, "codes")
     for handle in handles:
         handle.remove()
     found = [
@@ -177,7 +178,8 @@ def test_codec_prints_are_those_of_their_frames() -> None:
     leaves = [(f"decoder.{path}", m) for path, m in engine.decoder.named_modules() if isinstance(m, LEAF_TYPES)]
     leaves = [(p, m) for p, m in leaves if not p.endswith(".conv")]
     handles = [module.register_forward_hook(keep(path)) for path, module in leaves]  # type: ignore[arg-type]
-    list(engine.stream(REQUEST))
+    # Recorded, as else a draw may embed its id itself.
+    traced(engine, "codes")
     for handle in handles:
         handle.remove()
     found = [

@@ -46,7 +46,7 @@ FOUND = Switches(
     sdpa_math=True,
     sdpa_cudnn=True,
     fill_empty=True,
-    threads=2,
+    operation_threads=2,
 )
 # What every level but "off" pins.
 PINNED = {
@@ -77,7 +77,7 @@ def config_of(*sets: str) -> Config:
 def test_every_switch_is_set_and_put_back(field: str) -> None:
     before = snapshot()
     value = getattr(before, field)
-    changed: Any = 3 - value if field == "threads" else 2 - value if type(value) is int else not value
+    changed: Any = 3 - value if field == "operation_threads" else 2 - value if type(value) is int else not value
     other = replace(before, **{field: changed})
     restore(other)
     assert snapshot() == other != before
@@ -86,7 +86,7 @@ def test_every_switch_is_set_and_put_back(field: str) -> None:
 
 
 def test_levels() -> None:
-    one = replace(FOUND, threads=1)
+    one = replace(FOUND, operation_threads=1)
     assert codegen_switches(config_of("determinism.level=off"), FOUND) == one
     soft = replace(one, **PINNED)
     assert codegen_switches(config_of(), FOUND) == soft
@@ -113,14 +113,15 @@ def test_nothing_of_attention_and_sums_is_as_found(level: str) -> None:
 @pytest.mark.parametrize("found", [1, 2, 64])
 def test_an_operation_has_one_thread_and_the_source_of_the_pool_s_number_is_told(found: int) -> None:
     """Last bits may go with the threads within an operation; those of the pool change none."""
-    before = replace(FOUND, threads=found)
+    before = replace(FOUND, operation_threads=found)
     for sets, threads, chosen_by in (
         ((), min(2, len(os.sched_getaffinity(0))), "the default: two, where there are two cores"),
         (("determinism.single_thread=true",), 1, "determinism.single_thread"),
         (("backend.threads=4",), 4, "backend.threads"),
     ):
         config = config_of(*sets)
-        assert codegen_switches(config, before).threads == decoder_switches(config, before).threads == 1
+        for switches in (codegen_switches(config, before), decoder_switches(config, before)):
+            assert switches.operation_threads == 1
         assert row_threads(config) == threads and threads_chosen_by(config) == chosen_by
 
 
@@ -150,7 +151,7 @@ def test_strict_is_for_the_decoder_only_if_told_so(sets: tuple[str, ...], strict
         ("backend.matmul_allow_tf32=true", "matmul_allow_tf32", True),
         ("backend.mkldnn=false", "mkldnn", False),
         ("backend.threads=2", "operation_threads", 1),
-        ("determinism.single_thread=true", "threads", 1),
+        ("determinism.single_thread=true", "operation_threads", 1),
     ],
 )
 def test_the_backend_table_is_read_back_of_both_stages(setting: str, field: str, value: Any) -> None:
@@ -216,10 +217,10 @@ def test_a_stream_in_a_thread_holds_its_switches_until_the_last_is_closed() -> N
 def test_apply_switches_leaves_no_former_setting_half_in_place() -> None:
     before = snapshot()
     apply_switches(config_of("determinism.level=strict"))
-    assert snapshot().deterministic == 2 and snapshot().threads == 1
+    assert snapshot().deterministic == 2 and snapshot().operation_threads == 1
     restore(before)
     apply_switches(config_of())
-    assert snapshot() == replace(before, **PINNED, threads=1)
+    assert snapshot() == replace(before, **PINNED, operation_threads=1)
     restore(before)
 
 

@@ -25,7 +25,7 @@ FEW = (*ONE_THREAD, "--set", "sampling.max_new_tokens=6")
 # What depends on the machine or on the hour: only its presence and its type are pinned.
 BLANK = re.compile(
     r"(_ms|^rtf.*|_rtf|_p(50|95)|^ms|_utc|^hosts?|^pid|^machines?|machine_id|^seconds.*|^wall_s|^frames_a_second|^held"
-    r"|^x_realtime|^wall_x_realtime|^cpu_s|^targets?|^path|^folder|^file|^python|threads?|relative_cost.*|^growth|^clock|_baseline|^low|^high"
+    r"|^x_realtime|^wall_x_realtime|^memory_gb_s|^over_floor|^cpu_s|^targets?|^path|^folder|^file|^python|threads?|relative_cost.*|^growth|^clock|_baseline|^low|^high"
     r"|^total_s|^wall_max_s|^total_(p50|p95|max)_s|^wall_rtf_.*|^stall(s|ed))$"
 )
 TIMES = re.compile(r"(?<![\w.])\d+(\.\d+)?(e-?\d+)?( (ms|s)\b)?")
@@ -101,6 +101,7 @@ def summaries(folder: Path) -> Iterator[tuple[str, Any]]:
     yield "bench-trace", _run(folder, "bench", "trace", "--frames", "2", *small)
     cloning = ("--checkpoint", "builtin-base", "--rounds", "1", "--seconds", "1", *ONE_THREAD)
     yield "bench-voice", _run(folder, "bench", "voice", *cloning)
+    yield "bench-codegen", _run(folder, "bench", "codegen", "--frames", "2", *small[:2], *ONE_THREAD)
     yield "bench-pops", _run(folder, "bench", "pops", "--seconds", "1", "--align-seconds", "2")
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 from tests.simcuda.device import CPU, SimTensor
 from ttsctl.engine.codegen import sampling
-from ttsctl.engine.cuda import handover
+from ttsctl.engine.cuda import handover, host_copy
 
 
 @contextlib.contextmanager
@@ -23,6 +23,13 @@ def no_wait_for_the_event() -> Iterator[None]:
         return handed.codes
 
     with mock.patch.object(handover.CodesReceiver, "receive", receive):
+        yield
+
+
+@contextlib.contextmanager
+def host_copy_read_at_once() -> Iterator[None]:
+    """The host reads pinned memory without a wait for the copy."""
+    with mock.patch.object(host_copy.HostCopy, "read", lambda copy: copy.tensor.numpy().copy()):
         yield
 
 
@@ -73,6 +80,7 @@ def operand_on_the_host() -> Iterator[None]:
 
 PLANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "no_wait_for_the_event": no_wait_for_the_event,
+    "host_copy_read_at_once": host_copy_read_at_once,
     "id_read_in_the_frame": id_read_in_the_frame,
     "generator_on_the_host": generator_on_the_host,
     "operand_on_the_host": operand_on_the_host,

@@ -64,6 +64,7 @@ COMPARED = ("greedy", "none", "thread-event", "all-limits")
 REPLAYED = ("graphs", "graph-of-the-predictor")
 FAULTS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "no_wait_for_the_event": ((*SEEDED, "stream.overlap=thread", "stream.sync=event"), "problems", "race: "),
+    "host_copy_read_at_once": ((*SEEDED, "stream.overlap=thread"), "problems", "race: the host reads what"),
     "generator_on_the_host": ((*SEEDED, "sampling.noise=package"), "problems", "a generator on cpu"),
     "operand_on_the_host": (SEEDED, "problems", "mixed devices"),
     "id_read_in_the_frame": (SEEDED, "frame_waits", "aten::_local_scalar_dense"),

@@ -1,4 +1,4 @@
-"""``ttsctl bench``: times decode modes, pops, recording and cloning on this machine, and checks and times a GPU."""
+"""``ttsctl bench``: times code generation, decoding, pops, recording and cloning here, and checks and times a GPU."""
 
 from __future__ import annotations
 
@@ -120,6 +120,38 @@ def voice(
         return summarise_voice(bench_voice(config, checkpoint, seconds, rounds, seed, _tell), config)
 
     report_bench(BenchVoiceSummary, measure, render_voice, out, as_json)
+
+
+@app.command("codegen")
+def codegen(
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint", help="builtin, builtin-base, a folder or a hub id; default: released size, random weights."
+        ),
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="Without a checkpoint: 0.6B or 1.7B.")] = "0.6B",
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to time.")] = 8,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="As backend.threads.")] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="As engine.codegen_dtype.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random weights.")] = 0,
+    sets: SetOption = None,
+    out: OutOption = DEFAULT_OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Time a frame's stages on the CPU, beside the time that reading its weights takes there."""
+    from ttsctl.engine.bench.codegen_bench import bench_codegen
+    from ttsctl.report.bench_codegen import BenchCodegenSummary, render_codegen, summarise_codegen
+    from ttsctl.runs.resolve_config import resolve_config
+
+    named = {"backend.threads": threads, "engine.codegen_dtype": dtype}
+    own = [f"{key}={value}" for key, value in named.items() if value is not None]
+    config = resolve_config({"engine": {"device": "cpu"}}, None, [*own, *(sets or [])])
+
+    def measure() -> BenchCodegenSummary:
+        return summarise_codegen(bench_codegen(config, checkpoint, size, frames, seed, _tell), config)
+
+    report_bench(BenchCodegenSummary, measure, render_codegen, out, as_json)
 
 
 def _tell(what: str, done: int, total: int) -> None:

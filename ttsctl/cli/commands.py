@@ -59,6 +59,7 @@ COMMANDS = (
     Command("bench decode", "ttsctl.cli.bench", "ttsctl.report.bench:BenchDecodeSummary"),
     Command("bench pops", "ttsctl.cli.bench", "ttsctl.report.bench:BenchPopsSummary"),
     Command("bench trace", "ttsctl.cli.bench", "ttsctl.report.bench:BenchTraceSummary"),
+    Command("bench codegen", "ttsctl.cli.bench", "ttsctl.report.bench_codegen:BenchCodegenSummary"),
     Command("bench voice", "ttsctl.cli.bench", "ttsctl.report.bench_voice:BenchVoiceSummary"),
     Command("schema", "ttsctl.cli.schema"),
 )

@@ -136,6 +136,42 @@ class VoiceBench:
     provenance: Provenance
 
 
+@dataclass(frozen=True)
+class CodegenStageTime:
+    """What one stage of a frame takes, in wall ms: the median, fastest and slowest frame."""
+
+    __pydantic_config__ = CHECKED
+    stage: str
+    ms: float
+    fastest_ms: float
+    slowest_ms: float
+
+
+@dataclass(frozen=True)
+class CodegenBench:
+    """Frames of code generation on the CPU, and the time that reading their weights takes: the floor.
+
+    ``frame_ms`` is the median wall time, ``frame_cpu_ms`` the process's own, mean of all frames and threads.
+    ``weight_bytes`` are read a frame; ``memory_gb_s`` (1e9 bytes a second) is what as many threads read of memory in
+    sums, measured in the same run; ``floor_ms`` is one over the other, ``over_floor`` the fastest frame over it.
+    """
+
+    network: str
+    frames: int
+    threads: int
+    dtype: str
+    stages: tuple[CodegenStageTime, ...]
+    frame_ms: float
+    frame_fastest_ms: float
+    frame_cpu_ms: float
+    weight_bytes: int
+    memory_gb_s: float
+    floor_ms: float
+    over_floor: float
+    in_force: dict[str, object]
+    provenance: Provenance
+
+
 def with_relative_costs(modes: Iterable[ModeTime]) -> tuple[ModeTime, ...]:
     """The modes with ``relative_cost`` over oneshot's ``frame_ms``; None if either is missing."""
     modes = tuple(modes)

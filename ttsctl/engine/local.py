@@ -168,7 +168,10 @@ class LocalEngine:
         clock, stream = Clock.start(), self.config.stream
         samples = chunk_samples(stream.chunk_ms, self.info.sample_rate)
         request, use = self.cloned.prompted(request, clock, codegen_probes)
-        with self._held_switches(), contextlib.closing(self._source(request, clock, codegen_probes)) as source:
+        with contextlib.ExitStack() as closed:
+            closed.enter_context(self._held_switches())
+            closed.callback(self.decode_stage.wait)
+            source = closed.enter_context(contextlib.closing(self._source(request, clock, codegen_probes)))
             session, use = self.cloned.session(request, use, clock, decode_probes)
             decoding = Decoding(self.decode_stage, decode_probes, session)
             for item in deliver(source, decoding, clock, stream.decode_every, self.info.num_codebooks, samples):

@@ -86,6 +86,11 @@ def refuse_unavailable(config: Config) -> None:
             "graphs.talker or graphs.predictor with sampling.noise = 'package', a generator that a graph cannot hold",
             "use the noise 'philox'",
         )
+    if config.backend.kernels == "triton" and config.record.trace == "modules":
+        raise InputError(
+            "record.trace = 'modules' with backend.kernels = 'triton', which runs no module by itself",
+            "record.trace=stages, or set backend.kernels=torch",
+        )
     if config.engine.batch > 1 and config.sampling.noise == "package":
         raise InputError(
             f"engine.batch = {config.engine.batch} with sampling.noise = 'package', a generator of one request",

@@ -60,7 +60,7 @@ class Switches:
     sdpa_math: bool
     sdpa_cudnn: bool
     fill_empty: bool
-    threads: int
+    operation_threads: int
 
 
 def snapshot() -> Switches:
@@ -79,7 +79,7 @@ def snapshot() -> Switches:
         sdpa_math=torch.backends.cuda.math_sdp_enabled(),
         sdpa_cudnn=torch.backends.cuda.cudnn_sdp_enabled(),
         fill_empty=_deterministic().fill_uninitialized_memory,
-        threads=torch.get_num_threads(),
+        operation_threads=torch.get_num_threads(),
     )
 
 
@@ -99,7 +99,7 @@ def restore(switches: Switches) -> None:
     torch.backends.cuda.enable_math_sdp(switches.sdpa_math)
     torch.backends.cuda.enable_cudnn_sdp(switches.sdpa_cudnn)
     _deterministic().fill_uninitialized_memory = switches.fill_empty
-    torch.set_num_threads(switches.threads)
+    torch.set_num_threads(switches.operation_threads)
 
 
 # Torch's stubs do not know the properties of these.
@@ -170,7 +170,7 @@ def _with_level(level: str, found: Switches) -> Switches:
 def _with_backend(config: Config, found: Switches) -> Switches:
     backend: BackendConfig = config.backend
     named = {key: value for key, value in asdict(backend).items() if value is not None and hasattr(found, key)}
-    return replace(found, **{**named, "threads": OPERATION_THREADS})
+    return replace(found, **{**named, "operation_threads": OPERATION_THREADS})
 
 
 def row_threads(config: Config) -> int:
@@ -280,6 +280,5 @@ def threads_chosen_by(config: Config) -> str:
 def describe_switches(switches: Switches) -> dict[str, object]:
     """As it stands in a summary's ``in_force``."""
     described: dict[str, object] = asdict(switches)
-    described["operation_threads"] = described.pop("threads")
     described["deterministic_algorithms"] = described.pop("deterministic") == 2
     return described

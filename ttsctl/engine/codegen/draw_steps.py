@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from ttsctl.engine.codegen.draws import DrawShape, Group0Rules, SamplerValues, decide, penalise
@@ -33,10 +32,13 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """ids (B,) int64, their embeddings (B, hidden), processed logits and the scores of the best, (B, V) float32."""
+    """ids (B,) int64, processed logits and the scores of which each id is the best, (B, V) float32.
+
+    ``embedded`` (B, hidden): the ids' rows of the table; None = whoever needs them looks them up.
+    """
 
     ids: Tensor
-    embedded: Tensor
+    embedded: Tensor | None
     logits: Tensor
     scores: Tensor
 
@@ -64,4 +66,4 @@ class TorchDraws:
             if draw.shape.penalises:
                 logits = penalise(logits, draw.seen, draw.values.penalty)
         ids, scores = decide(logits, draw.shape, draw.values, draw.noise)
-        return Drawn(ids, torch.nn.functional.embedding(ids, draw.table), logits, scores)
+        return Drawn(ids, None, logits, scores)

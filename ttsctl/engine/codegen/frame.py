@@ -107,15 +107,17 @@ class FrameFunction:
         tables: Any = predictor.model.codec_embedding
         drawn = [state.code[:, 0].clone()]
         noises = self._noise(noise, shape, state, self._groups[1:], vocabulary)
-        embedded = self.talker.embed_codec(drawn[0])
+        embedded: Tensor | None = None
         # The rules of a penalty count the ids of groups 1 on.
         seen = torch.zeros((state.batch, vocabulary), dtype=torch.bool, device=state.code.device)
         for group in range(1, groups):
             if watch is not None:
                 watch.probes.at("predictor", watch.frame, group)
             if group == 1:
-                logits = predictor.begin(state.hidden, embedded, cache, self.steps)
+                group0 = self.talker.embed_codec(drawn[0])
+                logits = predictor.begin(state.hidden, group0, cache, self.steps)
             else:
+                embedded = tables[group - 2](drawn[-1]) if embedded is None else embedded
                 logits = predictor.step(group - 1, embedded, cache, self.steps)
             logits = _seen_by(watch, "predictor.logits", logits)
             if watch is not None:
@@ -136,7 +138,7 @@ class FrameFunction:
             )
             ids = _drawn(watch, result, watch.plan.predictor if watch else None)
             # An id that probes put in the place of the drawn one has another embedding.
-            embedded = result.embedded if watch is None else tables[group - 1](ids)
+            embedded = result.embedded if watch is None else None
             if shape.penalises:
                 seen = seen | (self.rules.ids[:vocabulary] == ids[:, None])
             drawn.append(ids)

@@ -187,7 +187,7 @@ def _generate(
     try:
         with torch.inference_mode(), stage.in_force:
             # The number of threads is set for each thread apart, and decides the order in which sums are formed.
-            torch.set_num_threads(stage.in_force.switches.threads)
+            torch.set_num_threads(stage.in_force.switches.operation_threads)
             for item in stage.packets(request, clock, probes, permit):
                 items.put(item)
     except Stopped:

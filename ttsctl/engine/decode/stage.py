@@ -50,6 +50,14 @@ class DecodeStage:
         with self.in_force, on_stream(self.own_stream):
             yield
 
+    def wait(self) -> None:
+        """Wait until nothing is queued on the decoder's stream, as when a stream is closed early.
+
+        What it reads may be given back afterwards.
+        """
+        if self.own_stream is not None:
+            self.own_stream.synchronize()
+
     def to_device(self, codes: CodeArray) -> Tensor:
         """Codes (n, Q) on the decoder's device, for use inside ``working``."""
         return copy_to_device(codes, self.placement.decoder_device)

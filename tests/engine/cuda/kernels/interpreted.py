@@ -6,6 +6,7 @@ Each value is the largest difference in roundings of the storage's dtype at the 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +14,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ttsctl.engine.codegen.draw_steps import Draw, TorchDraws
+from ttsctl.engine.codegen.draws import DrawShape, Group0Rules, PhiloxNoise, SamplerValues
 from ttsctl.engine.codegen.noise import philox, uniform
+from ttsctl.engine.codegen.sampling import Sampler
 from ttsctl.engine.cuda.kernels import launch, twins
+from ttsctl.engine.cuda.kernels.draws import draw_by_kernel, draw_by_twin
 from ttsctl.engine.cuda.kernels.order import LINEAR_LANES, PLACES
 from ttsctl.engine.cuda.kernels.sizes import CacheLayer, ProjectionWeights
 
@@ -128,6 +133,57 @@ def other_orders() -> dict[str, float]:
     }
 
 
+DRAWS = {
+    "greedy": Sampler(False, 1.0, 0, 1.0, 1.1),
+    "top_k": Sampler(True, 0.7, 50, 1.0, 1.05),
+    "top_p": Sampler(True, 0.9, 20, 0.8, 1.0),
+}
+
+
+def drawn() -> dict[str, dict[str, bool]]:
+    """Whether the kernel's ids, embeddings, logits and scores are the twin's; and its ids those of torch's operations.
+
+    bfloat16 logits, so that there are ties. ``alone``: the last row by itself. ``control``: another frame's scores.
+    """
+    random = torch.Generator().manual_seed(5)
+    batch, vocabulary, end = 3, 1100, 80
+    logits = (torch.randn((batch, vocabulary), generator=random) * 3).bfloat16()
+    seen = torch.rand((batch, vocabulary), generator=random) < 0.1
+    table = torch.randn((vocabulary, 24), generator=random)
+    found = {}
+    for name, sampler in DRAWS.items():
+        values = SamplerValues.new(batch, torch.device("cpu"))
+        for row in range(batch):
+            values.set(row, sampler)
+        draw = Draw(
+            logits=logits,
+            seen=seen,
+            shape=DrawShape.of([sampler]),
+            values=values,
+            seed=torch.tensor([3, 2**62 + 5, 9]),
+            frame=torch.tensor([0, 1, 77]),
+            group=2,
+            table=table,
+            rules=Group0Rules(vocabulary, end, torch.device("cpu")) if sampler.draw else None,
+            noise=None,
+        )
+        group = torch.tensor([draw.group])
+        noise = next(PhiloxNoise().groups(draw.seed, draw.frame, group, vocabulary)) if sampler.draw else None
+        kernel, twin, modules = draw_by_kernel(draw), draw_by_twin(draw), TorchDraws().draw(replace(draw, noise=noise))
+        last = SamplerValues(*(value[-1:] for value in vars(values).values()))
+        parts = {key: getattr(draw, key)[-1:] for key in ("logits", "seen", "seed", "frame")}
+        single = draw_by_kernel(replace(draw, values=last, **parts))
+        other = draw_by_kernel(replace(draw, frame=draw.frame + 2))
+        names = ("ids", "embedded", "logits", "scores")
+        found[name] = {
+            "twin": all(torch.equal(getattr(kernel, part), getattr(twin, part)) for part in names),
+            "modules": torch.equal(kernel.ids, modules.ids),
+            "alone": all(torch.equal(getattr(kernel, part)[-1:], getattr(single, part)) for part in names),
+            "control": torch.equal(kernel.scores, other.scores),
+        }
+    return found
+
+
 @triton.jit  # type: ignore[untyped-decorator]
 def draw_words(seeds, frames, group, words, uniforms, IDS: tl.constexpr):  # type: ignore[no-untyped-def]
     row, ids = tl.program_id(0), tl.arange(0, IDS)
@@ -163,6 +219,7 @@ def main() -> None:
         "beyond": beyond_the_length(),
         "orders": other_orders(),
         "noise": noise(),
+        "drawn": drawn(),
     }
     print(json.dumps(found))
 

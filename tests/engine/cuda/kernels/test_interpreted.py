@@ -53,3 +53,9 @@ def test_another_order_of_a_sum_is_seen(found: dict[str, Any]) -> None:
 
 def test_triton_and_torch_draw_the_same_noise(found: dict[str, Any]) -> None:
     assert found["noise"] == {"words": True, "uniforms": True, "control": True}
+
+
+@pytest.mark.parametrize("name", ["greedy", "top_k", "top_p"])
+def test_a_draw_is_its_twins_and_that_of_torch(found: dict[str, Any], name: str) -> None:
+    # The control: noise of another frame gives other scores, where there is noise, or the frame's rules, at all.
+    assert found["drawn"][name] == {"twin": True, "modules": True, "alone": True, "control": name == "greedy"}

@@ -32,7 +32,7 @@ def spoken(*sets: str, company: tuple[Request, ...] = ()) -> np.ndarray:
 
 @pytest.mark.parametrize("policy", ["greedy", "seeded"])
 def test_codes_of_the_builtin_are_those_of_the_modules(policy: str) -> None:
-    settings = (f"sampling.policy={policy}", "sampling.max_new_tokens=24")
+    settings = (f"sampling.policy={policy}", "sampling.max_new_tokens=10")
     assert np.array_equal(spoken(*settings), spoken(*settings, TRITON))
 
 
@@ -91,7 +91,7 @@ def test_a_row_does_not_depend_on_its_batch_or_reach(dtype: torch.dtype, monkeyp
 @pytest.mark.parametrize("settings", [(), ("sampling.policy=seeded", "sampling.top_p=0.9")], ids=["greedy", "seeded"])
 def test_codes_of_a_batch_are_those_of_the_request_alone(settings: tuple[str, ...]) -> None:
     company = tuple(replace(REQUEST, text=text) for text in TEXTS)
-    own = (*settings, "sampling.max_new_tokens=12", TRITON)
+    own = (*settings, "sampling.max_new_tokens=7", TRITON)
     assert np.array_equal(spoken(*own), spoken(*own, company=company))
 
 
@@ -111,3 +111,9 @@ def test_what_the_kernels_lack_is_refused(change: dict[str, Any]) -> None:
         patch.setattr("ttsctl.engine.cuda.kernels.steps.find_spec", lambda name: None)
         with pytest.raises(InputError, match="not installed"):
             choose_steps("triton", cuda, sizes)
+
+
+def test_a_trace_of_modules_that_do_not_run_is_refused() -> None:
+    with pytest.raises(InputError, match="runs no module by itself"):
+        make_engine("builtin", TRITON, "record.trace=modules")
+    assert make_engine("builtin", TRITON, "record.trace=stages")

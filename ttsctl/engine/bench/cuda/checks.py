@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-import ttsctl
 from ttsctl.engine.bench.cuda.subject import Subject, speak
 from ttsctl.engine.codegen.generator import Generation
 from ttsctl.engine.model.fixed_cache import reach_of
@@ -34,7 +33,7 @@ def run_cuda_tests(subject: Subject) -> str:
     """The tests marked ``cuda``, in a process of their own; they lie beside the package in a checkout alone."""
     if not subject.plan.tests:
         raise CheckSkipped("left out as asked")
-    root = Path(ttsctl.__file__).parents[1]
+    root = Path(__file__).parents[4]
     if not (root / "tests" / "engine").is_dir():
         raise CheckSkipped("this is no checkout: the tests are not here")
     line = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "cuda", "-p", "no:cacheprovider", "tests"]
