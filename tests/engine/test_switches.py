@@ -115,7 +115,7 @@ def test_an_operation_has_one_thread_and_the_source_of_the_pool_s_number_is_told
     """Last bits may go with the threads within an operation; those of the pool change none."""
     before = replace(FOUND, operation_threads=found)
     for sets, threads, chosen_by in (
-        ((), min(2, len(os.sched_getaffinity(0))), "the default: two, where there are two cores"),
+        ((), 1, "the default: one, as backend.threads is not set"),
         (("determinism.single_thread=true",), 1, "determinism.single_thread"),
         (("backend.threads=4",), 4, "backend.threads"),
     ):

@@ -124,8 +124,7 @@ class DeterminismConfig:
 class BackendConfig:
     """Process-wide switches of the numeric libraries; None = leave as found.
 
-    ``threads``: how many share a product's rows on the CPU; None = two, where there are two cores. Bits do not depend
-    on it.
+    ``threads``: how many share a product's rows on the CPU; None = one. Bits do not depend on it.
     ``kernels``: what computes a frame, torch's operations or ttsctl's own in Triton (their torch twins on a CPU).
     """
 

@@ -34,8 +34,9 @@ THREADS_PER_CORE = 4
 # thread, and 28 s on two. ``backend.threads`` share the blocks of a product instead (``cpu.row_pool``).
 OPERATION_THREADS = 1
 # Threads that share a product's blocks, unless ``backend.threads`` says how many. Bits do not depend on their number.
-# Not more than two, because memory traffic bounds a frame and two cores nearly exhaust it.
-DEFAULT_THREADS = 2
+# One, until a second was measured to help: on two cores with one to two other processes the released 0.6B size took
+# 990 ms a frame on one thread and 1174 on two in float32, 547 and 624 in bfloat16. An idle machine was not timed yet.
+DEFAULT_THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -174,12 +175,8 @@ def _with_backend(config: Config, found: Switches) -> Switches:
 
 
 def row_threads(config: Config) -> int:
-    """How many threads share a product's blocks on the CPU: as the config says, else two where there are two cores."""
-    if config.determinism.single_thread:
-        return 1
-    # Not on every system can a process be kept to some of the cores.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return config.backend.threads or min(DEFAULT_THREADS, cores)
+    """How many threads share a product's blocks on the CPU: as the config says, else one."""
+    return 1 if config.determinism.single_thread else config.backend.threads or DEFAULT_THREADS
 
 
 def apply_switches(config: Config) -> None:
@@ -274,7 +271,7 @@ def threads_chosen_by(config: Config) -> str:
     """Where the number of threads in force comes from, as it stands in a summary's ``in_force``."""
     if config.determinism.single_thread:
         return "determinism.single_thread"
-    return "backend.threads" if config.backend.threads else "the default: two, where there are two cores"
+    return "backend.threads" if config.backend.threads else "the default: one, as backend.threads is not set"
 
 
 def describe_switches(switches: Switches) -> dict[str, object]:
