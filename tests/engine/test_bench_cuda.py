@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from shutil import which
 from typing import Any, get_args
@@ -14,7 +13,7 @@ import pytest
 
 from tests.cli.cli_helpers import start
 from ttsctl.core.cuda_results import CudaCheck, CudaFigure, Outcome
-from ttsctl.engine.bench.cuda.checks import CPU_CODES
+from ttsctl.engine.bench.cuda import checks
 from ttsctl.engine.bench.cuda.cpu_codes import cpu_codes
 from ttsctl.report.bench_cuda import judge_checks
 
@@ -26,7 +25,7 @@ def check(outcome: Outcome) -> CudaCheck:
 
 
 def test_the_stored_codes_are_this_cpus() -> None:
-    stored = json.loads(files("ttsctl.engine.bench.cuda").joinpath(CPU_CODES).read_text(encoding="utf-8"))
+    stored = json.loads(Path(checks.__file__).with_name(checks.CPU_CODES).read_text(encoding="utf-8"))
     assert cpu_codes() == stored
     assert len({case["sha256"] for case in stored["cases"]}) == len(stored["cases"]) == 4
 

@@ -162,6 +162,18 @@ def test_module_prints_are_those_of_their_outputs(engine: LocalEngine) -> None:
     assert found == seen
 
 
+def test_what_the_talker_takes_is_the_frame_before(engine: LocalEngine) -> None:
+    """Prints are made later than values, and the state is written in place: the input must be a copy of it."""
+    trace, codes = traced(engine, "modules"), run(engine)[0]
+    taken = {
+        frame: value
+        for point, stage, frame, _, is_input, value in rows(trace.codegen)
+        if point == "talker.model.codec_embedding" and stage == "talker" and is_input and frame
+    }
+    assert taken == {frame + 1: fingerprint(codes[frame, :1]) for frame in range(len(codes))}
+    assert taken != {frame + 1: fingerprint(codes[frame, 1:2]) for frame in range(len(codes))}
+
+
 def test_codec_prints_are_those_of_their_frames() -> None:
     """One step for the whole stream, outputs cut by hand: the rows of a frame, at every leaf's own rate."""
     engine = make_engine("builtin", CAP, "stream.packet_tokens=4")

@@ -61,6 +61,7 @@ COMMANDS = (
     Command("bench trace", "ttsctl.cli.bench", "ttsctl.report.bench:BenchTraceSummary"),
     Command("bench codegen", "ttsctl.cli.bench", "ttsctl.report.bench_codegen:BenchCodegenSummary"),
     Command("bench voice", "ttsctl.cli.bench", "ttsctl.report.bench_voice:BenchVoiceSummary"),
+    Command("bench cuda", "ttsctl.cli.bench", "ttsctl.report.bench_cuda:BenchCudaSummary"),
     Command("schema", "ttsctl.cli.schema"),
 )
 

@@ -67,7 +67,8 @@ class FrameFunction:
             watch.probes.at("talker", watch.frame)
         row = torch.minimum(state.frame - 1, state.last_text)
         text = state.texts.gather(1, row[:, None, None].expand(-1, 1, state.texts.shape[2]))[:, 0]
-        x = _seen_by(watch, "talker.input", self.talker.embed_frames(state.code) + text)
+        # A copy, as probes keep what modules take, and the next draw writes over ``code``.
+        x = _seen_by(watch, "talker.input", self.talker.embed_frames(state.code.clone()) + text)
         hidden = self.talker.model.step(x, state.talker_cache, state.position, reach, self.steps)
         hidden = _seen_by(watch, "talker.hidden", hidden)
         state.hidden.copy_(hidden)

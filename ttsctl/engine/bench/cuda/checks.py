@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 
 import torch
 
+from ttsctl.core.files import read_json
 from ttsctl.engine.bench.cuda.subject import Subject, speak
 from ttsctl.engine.codegen.generator import Generation
 from ttsctl.engine.model.fixed_cache import reach_of
@@ -79,7 +78,7 @@ def speak_frame(generation: Generation, number: int) -> None:
 
 def give_the_cpus_codes(subject: Subject) -> str:
     """The built-in's float32 codes on this device against those that a CPU gave."""
-    stored = json.loads(files("ttsctl.engine.bench.cuda").joinpath(CPU_CODES).read_text(encoding="utf-8"))
+    stored = read_json(Path(__file__).with_name(CPU_CODES), "the CPU's codes")
     builtin = Subject("builtin", subject.base, subject.plan, subject.device)
     for case in stored["cases"]:
         config = builtin.config(
