@@ -67,8 +67,11 @@ class LocalForensics:
     def record(self, request: Request, level: TraceLevel, grafts: Values | None = None) -> Run:
         """One streamed run at a trace level; each value of ``grafts`` takes the place of the one computed there.
 
-        CannotJudge if a site was never reached, or a value does not have its place's number of elements.
+        Under ``backend.kernels = triton``, which runs no module by itself, a trace has stages at most. CannotJudge if a
+        site was never reached, or a value does not have its place's number of elements.
         """
+        if level == "modules" and self.config.backend.kernels == "triton":
+            level = "stages"
         recorder = Recorder(level, self._alterations, grafts or {})
         recorded, unreached = self._run(request, recorder)
         if unreached:
