@@ -34,8 +34,9 @@ THREADS_PER_CORE = 4
 # thread, and 28 s on two. ``backend.threads`` share the blocks of a product instead (``cpu.row_pool``).
 OPERATION_THREADS = 1
 # Threads that share a product's blocks, unless ``backend.threads`` says how many. Bits do not depend on their number.
-# One, until a second was measured to help: on two cores with one to two other processes the released 0.6B size took
-# 990 ms a frame on one thread and 1174 on two in float32, 547 and 624 in bfloat16. An idle machine was not timed yet.
+# One: alone on two cores the released 0.6B size took 583 ms a frame on one thread and 513 on two in float32, 643 and
+# 463 in bfloat16 (fastest of 12), for half as much CPU time again; beside one to two other processes 990 and 1174, 547
+# and 624. Who has the machine for himself sets two.
 DEFAULT_THREADS = 1
 
 

@@ -45,11 +45,16 @@ def bench_cuda(config: Config, plan: Plan, tell: Callable[[str], None] = lambda 
         raise InputError(f"bench cuda: code generation is on {device}", "run it where a CUDA device is")
     set_workspace(config)
     made = list(_checks(config, plan, device, tell))
+    measured: list[CudaFigure] = []
+    if plan.times:
+        for size in plan.sizes:
+            subject = Subject(size, config, replace(plan, sizes=(size,)), device)
+            made.append(_made("times", size, lambda one: _measure(one, measured), subject, tell))
     return CudaBench(
         device=torch.cuda.get_device_name(device),
         simulated=not hasattr(torch._C, "_cuda_getDeviceCount"),
         checks=tuple(made),
-        figures=tuple(_figures(config, plan, device, tell)) if plan.times else (),
+        figures=tuple(measured),
         in_force=read_back(placement),
         provenance=with_threads(collect_provenance()),
     )
@@ -80,10 +85,8 @@ def _made(name: str, size: str | None, check: Check, subject: Subject, tell: Cal
     return CudaCheck(name, size, outcome, found, time.perf_counter() - started)  # type: ignore[arg-type]
 
 
-def _figures(config: Config, plan: Plan, device: torch.device, tell: Callable[[str], None]) -> Iterator[CudaFigure]:
-    for size in plan.sizes:
-        tell(f"times, {size}")
-        try:
-            yield from figures.measure(Subject(size, config, replace(plan, sizes=(size,)), device))
-        except (RuntimeError, TtsctlError) as error:
-            yield CudaFigure("times", size, "", "", None, runs=0, reason=error_line(error))
+def _measure(subject: Subject, measured: list[CudaFigure]) -> str:
+    """All figures of a size, into ``measured`` as they come, so that those before a failure are kept."""
+    before = len(measured)
+    measured.extend(figures.measure(subject))
+    return f"{len(measured) - before} figures"

@@ -10,6 +10,7 @@ import torch
 
 from ttsctl.core.cuda_results import CudaFigure
 from ttsctl.engine.bench.cuda.checks import kernel_sets
+from ttsctl.engine.bench.cuda.peers import measure_peers
 from ttsctl.engine.bench.cuda.subject import Spoken, Subject, speak
 from ttsctl.engine.codegen.generator import Generation
 from ttsctl.engine.local import LocalEngine
@@ -30,6 +31,7 @@ def measure(subject: Subject) -> Iterator[CudaFigure]:
     yield CudaFigure("memory_bandwidth", subject.size, "copy", "GB/s", bandwidth / 1e9, runs=COPIES)
     for kernels, graphs in product(kernel_sets(subject), (False, True)):
         yield from _of_setup(subject, kernels, graphs, bandwidth)
+    yield from measure_peers(subject)
 
 
 def copy_bandwidth(device: torch.device) -> float:
@@ -86,8 +88,7 @@ def _frame_figures(
             generation, _ = stage.begin(subject.request)
             yield from _stage_figures(subject, setup, generation)
             generation, _ = stage.begin(subject.request)
-            launches = _launches(lambda: _first_frame(generation))
-            yield CudaFigure("launches_first_frame", subject.size, setup, "kernels", launches)
+            yield _launch_figure(subject, setup, generation)
 
 
 def bytes_a_frame(talker: Talker) -> int:
@@ -126,10 +127,19 @@ def _first_frame(generation: Generation) -> None:
     generation.function.predict(generation.state, generation.noise)
 
 
+def _launch_figure(subject: Subject, setup: str, generation: Generation) -> CudaFigure:
+    """Kernels that a first frame launches; missing where torch has no profiler for the device."""
+    name, unit = "launches_first_frame", "kernels"
+    try:
+        return CudaFigure(name, subject.size, setup, unit, _launches(lambda: _first_frame(generation)))
+    except (RuntimeError, AssertionError) as error:
+        return CudaFigure(name, subject.size, setup, unit, None, runs=0, reason=f"torch's profiler: {error}")
+
+
 def _launches(work: Callable[[], object]) -> int:
     """Kernels that the work launches, as torch's profiler counts them."""
-    activities = [torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=activities) as profile:
+    kinds = torch.profiler.ProfilerActivity
+    with torch.profiler.profile(activities=[kinds.CPU, kinds.CUDA]) as profile:
         work()
         torch.cuda.synchronize()
     return sum(event.device_type == torch._C._autograd.DeviceType.CUDA for event in profile.events() or ())

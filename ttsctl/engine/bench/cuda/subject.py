@@ -74,11 +74,15 @@ class Subject:
     @contextmanager
     def engine(self, config: Config) -> Iterator[LocalEngine]:
         """An engine of these networks, closed at the end."""
-        engine = load_engine(config, self.networks(config) if self.is_random else None)
+        engine = self.open(config)
         try:
             yield engine
         finally:
             engine.close()
+
+    def open(self, config: Config) -> LocalEngine:
+        """As ``engine``; the caller closes it."""
+        return load_engine(config, self.networks(config) if self.is_random else None)
 
     def networks(self, config: Config) -> Networks:
         """Random networks of this size in the configuration's dtypes."""
