@@ -35,7 +35,7 @@ ELEVEN = {
     "backend.cudnn_deterministic": "true",
 }
 # A text of which bfloat16 flips a near-tie of the built-in checkpoint within its first frames.
-TEXT = "The ferry left the harbour before sunrise."
+TEXT = "The old clock left the harbour before sunrise."
 CULPRIT = {"engine.codegen_dtype": '"bfloat16"'}
 Bisect = Callable[..., tuple[int, dict[str, Any], str]]
 

@@ -43,8 +43,10 @@ LINES: dict[str, tuple[str, ...]] = {
     "bench trace": ("--frames", "1", *SMALL),
     "bench codegen": ("--frames", "1", "--checkpoint", "builtin", *ONE_THREAD),
     "bench voice": ("--checkpoint", "builtin-base", "--rounds", "1", "--seconds", "1", *ONE_THREAD),
+    "bench cuda": ("--set", "engine.device=cpu"),
     "schema": ("synth",),
 }
+NEEDS_A_GPU = "bench cuda"
 LIGHT = ("compare-hash", "pop-align", "schema")
 BROKEN: dict[str, tuple[str, ...]] = {
     "synth": (" ",),
@@ -63,6 +65,7 @@ BROKEN: dict[str, tuple[str, ...]] = {
     "bench trace": ("--frames", "x"),
     "bench codegen": ("--frames", "x"),
     "bench voice": ("--seconds", "x"),
+    "bench cuda": ("--frames", "x"),
     "schema": ("empty",),
 }
 NAMES = [command.name for command in COMMANDS]
@@ -161,7 +164,7 @@ def test_a_light_command(light: Run, folder: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in LIGHT])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*LIGHT, NEEDS_A_GPU)])
 def test_a_command_that_loads_the_engine(heavy: Run, folder: Path, name: str) -> None:
     few = [STREAMS[0], STREAMS[4], STREAMS[6]]
     check_streams(heavy, folder, (*name.split(), *LINES[name], *out(folder, name)), few)

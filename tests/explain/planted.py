@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ttsctl.engine.codegen import frame as frame_function
+from ttsctl.engine.codegen import draw_steps
 from ttsctl.engine.decode.fixed_step import STEP_FRAMES
 from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.local import LocalEngine
@@ -154,7 +154,7 @@ def module_at(engine: LocalEngine, path: str) -> nn.Module:
 
 
 def replace_decide(make: Callable[[Any], Any]) -> Plant:
-    return lambda engine: replaced(frame_function, "decide", make)
+    return lambda engine: replaced(draw_steps, "decide", make)
 
 
 def corrupted(path: str, call: int, which: str, layer: int, once: bool) -> Plant:
