@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engine_help import make_engine
 from tests.overlap_help import REQUEST
+from ttsctl.core.request import Request
 from ttsctl.engine.codegen.generator import CodeGenerator, Generation
 from ttsctl.engine.model.fixed_cache import FIRST_REACH
 from ttsctl.engine.recording.recorder import Recorder
@@ -105,14 +106,15 @@ def test_nothing_of_the_state_moves() -> None:
 def test_speech_beyond_the_first_reach() -> None:
     """A cache that grows holds what it held: draws after 256 positions are as with a large one from the start."""
     engine = make_engine("builtin")
-    forced = torch.randint(0, 60, (250, 16), generator=torch.Generator().manual_seed(2))
+    request = Request("One word comes after another. " * 15, REQUEST.voice, text_mode="whole")
+    forced = torch.randint(0, 60, (40, 16), generator=torch.Generator().manual_seed(2))
     draws = []
     for large in (False, True):
         probes = Recorder("codes").codegen(engine.generator.talker, forced)
-        generation, _ = engine.codegen_stage.begin(REQUEST, probes)
+        generation, _ = engine.codegen_stage.begin(request, probes)
         if large:
             generation.state.talker_cache = generation.state.talker_cache.grown(1024)
-        assert len(list(engine.generator.frames(generation))) == 250
-        assert generation.positions > FIRST_REACH
+        assert len(list(engine.generator.frames(generation))) == 40
+        assert generation.positions > FIRST_REACH > generation.positions - 40
         draws.append(probes.finish()[0])
-    assert (draws[0].best == draws[1].best).all() and len(draws[0].best) == 250 * 16 + 1
+    assert (draws[0].best == draws[1].best).all() and len(draws[0].best) == 40 * 16 + 1

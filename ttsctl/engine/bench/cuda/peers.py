@@ -56,7 +56,7 @@ def _timed(subject: Subject, name: str, prepare: Callable[[], Speak]) -> CudaFig
 
 def _ours(subject: Subject) -> Speak:
     graphs = dict.fromkeys(("talker", "predictor"), True)
-    engine = subject.open(subject.config(graphs=graphs))
+    engine = subject.load(subject.config(graphs=graphs))
     return lambda: len(engine.offline(subject.request).require_codes())
 
 

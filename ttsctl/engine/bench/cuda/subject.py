@@ -74,13 +74,13 @@ class Subject:
     @contextmanager
     def engine(self, config: Config) -> Iterator[LocalEngine]:
         """An engine of these networks, closed at the end."""
-        engine = self.open(config)
+        engine = self.load(config)
         try:
             yield engine
         finally:
             engine.close()
 
-    def open(self, config: Config) -> LocalEngine:
+    def load(self, config: Config) -> LocalEngine:
         """As ``engine``; the caller closes it."""
         return load_engine(config, self.networks(config) if self.is_random else None)
 
