@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.simcuda import memory
 from tests.simcuda.clocks import LOCAL, current, host
 from tests.simcuda.findings import FOUND
+from ttsctl.engine.cuda.arguments import consists_of_others, leaves, mapped
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 COPIES = frozenset(("aten::_to_copy", "aten::copy_"))
@@ -71,25 +72,6 @@ class Simulated(TorchDispatchMode):
         return dispatch(func, args, kwargs or {})
 
 
-def leaves(value: Any) -> list[Any]:
-    """What stands in nested lists, tuples and dicts. (torch's own pytree takes most of the time of an operation.)"""
-    if isinstance(value, list | tuple):
-        return [leaf for part in value for leaf in leaves(part)]
-    if isinstance(value, dict):
-        return leaves(list(value.values()))
-    return [value]
-
-
-def mapped(change: Callable[[Any], Any], value: Any) -> Any:
-    """The same nesting of changed leaves."""
-    if isinstance(value, list | tuple):
-        parts = [mapped(change, part) for part in value]
-        return parts if isinstance(value, list) else tuple(parts)
-    if isinstance(value, dict):
-        return {key: mapped(change, part) for key, part in value.items()}
-    return change(value)
-
-
 def real(value: Any) -> Any:
     """The CPU values of a simulated tensor; anything else as it is."""
     return value.held if isinstance(value, SimTensor) else value
@@ -97,7 +79,7 @@ def real(value: Any) -> Any:
 
 def dispatch(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """One operation, on simulated tensors or not."""
-    if _consists_of_others(function):
+    if consists_of_others(function):
         with Simulated():  # type: ignore[no-untyped-call]
             out = function.decompose(*args, **kwargs)
         if out is not NotImplemented:
@@ -260,14 +242,6 @@ def _is_view(function: Any) -> bool:
         return True
     returns = function._schema.returns
     return any(value.alias_info is not None and not value.alias_info.is_write for value in returns)
-
-
-@cache
-def _consists_of_others(function: Any) -> bool:
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
-    if function._schema.name == "aten::scaled_dot_product_attention":
-        return False
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), key))
 
 
 class SimGenerator(torch.Generator):

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any
 
 from tests.simcuda.clocks import LOCAL, Stream, current, use_stream
-from tests.simcuda.device import SimTensor, dispatch, leaves
+from tests.simcuda.device import SimTensor, dispatch
+from ttsctl.engine.cuda.arguments import leaves
 
 
 class SimGraph:

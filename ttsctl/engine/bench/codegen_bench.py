@@ -15,8 +15,8 @@ from ttsctl.core.bench_results import CodegenBench, CodegenStageTime
 from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
-from ttsctl.core.request import Request, Voice
 from ttsctl.engine.bench.random_networks import random_talker, released_talker
+from ttsctl.engine.bench.request import bench_request
 from ttsctl.engine.codegen.draws import Group0Rules, Noise
 from ttsctl.engine.codegen.frame import FrameFunction, Watch
 from ttsctl.engine.codegen.frame_state import FrameState
@@ -37,7 +37,6 @@ Tell = Callable[[str, int, int], None]
 STAGES = ("talker", "draw", "predictor")
 # Read by blocks, as products read weights; far more than a CPU's caches hold, and so is a block's share of them.
 MEMORY_BYTES, MEMORY_BLOCKS, MEMORY_ROUNDS = 1 << 29, 64, 5
-_TEXT = "Please call a taxi for half past seven tomorrow morning, and ask the driver to wait at the gate."
 
 
 class _TimedFunction(FrameFunction):
@@ -156,8 +155,7 @@ def _generator(opened: Checkpoint, placement: Placement, size: str | None, seed:
 
 def _begin(generator: CodeGenerator, opened: Checkpoint, config: Config, frames: int) -> Generation:
     """A text after its prompt, with room for frame 0, ``frames`` more and the last draw."""
-    speaker = min(opened.sizes.speakers, default=None)
-    request = Request(_TEXT, Voice("bench", speaker, instruct=None if speaker else "A calm voice."))
+    request = bench_request(opened.sizes)
     plan = replace(plan_sampling(config.sampling, opened.generation), max_new_tokens=frames + 2)
     seed = drawn_seed(config.sampling, request)
     return generator.begin(request, plan, seed, new_generator(config.sampling, seed, generator.device))

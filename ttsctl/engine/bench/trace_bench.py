@@ -17,16 +17,16 @@ from ttsctl.core.config import Config
 from ttsctl.core.errors import InputError
 from ttsctl.core.machine import collect_provenance
 from ttsctl.core.provenance import Provenance
-from ttsctl.core.request import Request, Voice
+from ttsctl.core.request import Request
 from ttsctl.core.trace import TraceLevel
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec, random_talker, released_talker
+from ttsctl.engine.bench.request import bench_request
 from ttsctl.engine.codegen.generator import CodeGenerator
 from ttsctl.engine.codegen.sampling import SamplingPlan, drawn_seed, new_generator, plan_sampling
 from ttsctl.engine.decode.sessions import new_session
 from ttsctl.engine.loading import open_decoder, open_generator
 from ttsctl.engine.model.checkpoint import open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder
-from ttsctl.engine.model.sizes import TalkerSizes
 from ttsctl.engine.model.text import load_tokenizer
 from ttsctl.engine.placement import Placement, place, read_back, refuse_unavailable
 from ttsctl.engine.provenance import engine_provenance, with_threads
@@ -38,7 +38,6 @@ Clock = Literal["cpu", "wall"]
 LEAST_ROUNDS = 6
 CONFIDENCE = 0.95
 LEVELS: tuple[TraceLevel, ...] = get_args(TraceLevel)
-_TEXT = "Please call a taxi for half past seven tomorrow morning, and ask the driver to wait at the gate."
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _random(config: Config, placement: Placement, seed: int) -> _Network:
         generator=CodeGenerator(talker, load_tokenizer(opened.folder)),
         decoder=codec.decoder,
         plan=plan_sampling(config.sampling, opened.generation),
-        request=_request(opened.sizes),
+        request=bench_request(opened.sizes),
         provenance=with_threads(collect_provenance()),
     )
 
@@ -137,15 +136,9 @@ def _loaded(config: Config, placement: Placement, checkpoint: str) -> _Network:
         generator=open_generator(opened, placement),
         decoder=decoder,
         plan=plan_sampling(config.sampling, opened.generation),
-        request=_request(opened.sizes),
+        request=bench_request(opened.sizes),
         provenance=engine_provenance(opened),
     )
-
-
-def _request(sizes: TalkerSizes) -> Request:
-    """A text by the first speaker, or by a described voice if the checkpoint has no speakers."""
-    speaker = min(sizes.speakers, default=None)
-    return Request(_TEXT, Voice("bench", speaker, instruct=None if speaker else "A calm voice."))
 
 
 def _speak(network: _Network, config: Config, level: TraceLevel, clock: Clock) -> _Run:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ttsctl.engine.codegen.draws import SamplerValues
 from ttsctl.engine.codegen.sampling import SamplingPlan
-from ttsctl.engine.model.fixed_cache import FixedCache
+from ttsctl.engine.model.fixed_cache import FixedCache, reach_of
 from ttsctl.engine.model.talker import Talker
 
 # No frame: an end that was not reached.
@@ -85,6 +85,16 @@ class FrameState:
         self.predictor_sampler.set(sequence, plan.predictor)
         self.texts[sequence, : len(texts)] = texts
         self.last_text[sequence] = len(texts) - 1
+
+    def reach_for(self, positions: int) -> int:
+        """The reach of attention that holds ``positions``; a cache that does not is replaced by a larger one.
+
+        Only for eager frames: a graph's cache is as large as it will get.
+        """
+        reach = reach_of(positions)
+        if reach > self.talker_cache.capacity:
+            self.talker_cache = self.talker_cache.grown(reach)
+        return reach
 
     def spoken_to(self, sequence: int, hidden: Tensor, logits: Tensor, positions: int) -> None:
         """The prompt has run: its last hidden state (hidden,), its logits (vocab,), and how many positions it took."""

@@ -207,8 +207,7 @@ class CodeGenerator:
             else None
         )
         if number:
-            self._make_room(generation)
-            generation.function.advance(state, reach_of(generation.positions + 1), watch)
+            generation.function.advance(state, state.reach_for(generation.positions + 1), watch)
             generation.positions += 1
         generation.function.draw_group0(state, noise, watch)
         last = number == generation.limit - 1
@@ -242,13 +241,6 @@ class CodeGenerator:
         if ended_at != NEVER:
             generation.ended, generation.truncated = True, False
             generation.frames = min(generation.frames, ended_at)
-
-    @staticmethod
-    def _make_room(generation: Generation) -> None:
-        """A larger cache where the next position is beyond this one. (A graph's cache is as large as it will get.)"""
-        state, reach = generation.state, reach_of(generation.positions + 1)
-        if reach > state.talker_cache.capacity:
-            state.talker_cache = state.talker_cache.grown(reach)
 
     def _limit(self, prompt: Prompt, max_new_tokens: int) -> int:
         """Tokens that may be drawn. InputError if prompt and trailing text need more positions than the model has."""

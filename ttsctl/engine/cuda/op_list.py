@@ -10,7 +10,6 @@ import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ttsctl.engine.cuda.arguments import consists_of_others, leaves, mapped
 from ttsctl.engine.cuda.graphs import GraphFault, Outputs
 
 HERE = __file__
@@ -259,15 +259,6 @@ class ListOperations(TorchDispatchMode):
         return self._recorder.add(func, args, kwargs or {})
 
 
-@cache
-def consists_of_others(function: Any) -> bool:
-    """Whether an operation has no kernel of its own. (That of SDPA chooses a kernel, on the host, by its operands.)"""
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
-    if function._schema.name == "aten::scaled_dot_product_attention":
-        return False
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), key))
-
-
 class HostReads(TorchFunctionMode):
     """Refuses the methods that bring values to the host, which on the CPU issue no operation."""
 
@@ -324,22 +315,3 @@ def shown(site: tuple[str, int]) -> str:
     """A file and line, without the file's upper folders."""
     path = Path(site[0])
     return f"{path.parent.name}/{path.name}:{site[1]}"
-
-
-def leaves(value: Any) -> list[Any]:
-    """What stands in nested lists, tuples and dicts. (torch's own pytree takes longer than the operations.)"""
-    if isinstance(value, list | tuple):
-        return [leaf for part in value for leaf in leaves(part)]
-    if isinstance(value, dict):
-        return leaves(list(value.values()))
-    return [value]
-
-
-def mapped(change: Callable[[Any], Any], value: Any) -> Any:
-    """The same nesting of changed leaves."""
-    if isinstance(value, list | tuple):
-        parts = [mapped(change, part) for part in value]
-        return parts if isinstance(value, list) else tuple(parts)
-    if isinstance(value, dict):
-        return {key: mapped(change, part) for key, part in value.items()}
-    return change(value)

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ttsctl.engine.cuda.arguments import leaves
 from ttsctl.engine.cuda.graphs import WARM_UPS, CudaGraphs, GraphFault, GraphMaker, Outputs, Step, restore, saved
-from ttsctl.engine.cuda.op_list import Layout, OpList, leaves, record
+from ttsctl.engine.cuda.op_list import Layout, OpList, record
 
 
 class Output(Tensor):

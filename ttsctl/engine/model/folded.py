@@ -23,7 +23,7 @@ class Folded(nn.Module):
 
     def fold(self) -> tuple[Tensor, ...]:
         """The constants, computed from the parameters in their dtype."""
-        raise NotImplementedError(f"{type(self).__name__} has no constants")
+        raise RuntimeError(f"{type(self).__name__} has no constants")
 
     def refold(self) -> None:
         """Compute the constants from the parameters as they are now."""

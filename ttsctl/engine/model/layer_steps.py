@@ -28,7 +28,7 @@ class StepPlace:
 class MaskedPlace(StepPlace):
     """A place for torch's attention over the first ``reach`` places.
 
-    ``rows`` (B · n,) int64 are the flat rows of the cache, the mask (B, 1, n, reach) is True where a row may attend,
+    ``rows`` (B · n,) int64 are the flat rows of the cache, the mask (B, 1, n, reach) is added: 0 or -inf,
     cos, sin (B · n, head_dim) are the rotations.
     """
 

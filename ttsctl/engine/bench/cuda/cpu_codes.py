@@ -11,6 +11,7 @@ import torch
 
 from ttsctl.core.config import Config
 from ttsctl.core.files import write_json
+from ttsctl.engine.bench.cuda.checks import CPU_CODES
 from ttsctl.engine.bench.cuda.subject import Plan, Subject, speak
 
 MAX_NEW_TOKENS = 5
@@ -41,4 +42,4 @@ def cpu_codes() -> dict[str, Any]:
 if __name__ == "__main__":
     from pathlib import Path
 
-    write_json(Path(__file__).with_name("cpu_codes.json"), cpu_codes())
+    write_json(Path(__file__).with_name(CPU_CODES), cpu_codes())

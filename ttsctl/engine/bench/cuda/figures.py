@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import product
 
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 
 from ttsctl.core.cuda_results import CudaFigure
-from ttsctl.engine.bench.cuda.checks import kernel_sets
+from ttsctl.engine.bench.codegen_bench import weight_bytes_a_frame
+from ttsctl.engine.bench.cuda.checks import kernel_sets, speak_frame
 from ttsctl.engine.bench.cuda.peers import measure_peers
 from ttsctl.engine.bench.cuda.subject import Spoken, Subject, speak
 from ttsctl.engine.codegen.generator import Generation
+from ttsctl.engine.decode.stage import Decoding
 from ttsctl.engine.local import LocalEngine
-from ttsctl.engine.model.fixed_cache import reach_of
-from ttsctl.engine.model.talker import Talker
+from ttsctl.engine.recording.probes import DecodeProbes
 
 # What was aimed at on an H100: ms a frame of code generation, to the first audio at packets of 4, of a decoder step.
 FRAME_LIMIT_MS = {"0.6B": 2.5, "1.7B": 3.5}
@@ -81,7 +83,7 @@ def _frame_figures(
         taken = [_milliseconds(lambda: next(frames), subject.device) for _ in range(subject.plan.frames - 1)]
         times = taken[WARM_UP_FRAMES:]
         yield _figure("frame_ms", subject.size, setup, "ms", times, FRAME_LIMIT_MS.get(subject.size))
-        floor_ms = bytes_a_frame(talker) / bandwidth * 1e3
+        floor_ms = weight_bytes_a_frame(talker) / bandwidth * 1e3
         yield CudaFigure("memory_floor_ms", subject.size, setup, "ms", floor_ms)
         yield CudaFigure("share_of_floor", subject.size, setup, "", floor_ms / float(np.median(times)))
         if not graphs:
@@ -91,26 +93,13 @@ def _frame_figures(
             yield _launch_figure(subject, setup, generation)
 
 
-def bytes_a_frame(talker: Talker) -> int:
-    """Bytes of weights that a frame of one request reads: each layer of the predictor 15 times, no embedding tables."""
-    predictor = talker.code_predictor
-    once = [*talker.model.layers.parameters(), *talker.model.norm.parameters(), *talker.codec_head.parameters()]
-    each = [*predictor.model.layers.parameters(), *predictor.model.norm.parameters()]
-    each += predictor.small_to_mtp_projection.parameters()
-    heads = list(predictor.lm_head.parameters())
-    steps = talker.sizes.num_code_groups - 1
-    return sum(w.nbytes for w in once) + steps * sum(w.nbytes for w in each) + sum(w.nbytes for w in heads)
-
-
 def _stage_figures(subject: Subject, setup: str, generation: Generation) -> Iterator[CudaFigure]:
     """The talker's step, the draw of group 0, and the predictor's steps and draws, each apart."""
     function, state, noise = generation.function, generation.state, generation.noise
     times: dict[str, list[float]] = {"talker_ms": [], "draw_ms": [], "predictor_ms": []}
-    _first_frame(generation)
+    speak_frame(generation, 0)
     for number in range(1, subject.plan.frames - 1):
-        reach = reach_of(generation.positions + number)
-        if reach > state.talker_cache.capacity:
-            state.talker_cache = state.talker_cache.grown(reach)
+        reach = state.reach_for(generation.positions + number)
         stages: dict[str, Callable[[], object]] = {
             "talker_ms": lambda reach=reach: function.advance(state, reach),  # type: ignore[misc]
             "draw_ms": lambda: function.draw_group0(state, noise),
@@ -122,16 +111,11 @@ def _stage_figures(subject: Subject, setup: str, generation: Generation) -> Iter
         yield _figure(name, subject.size, setup, "ms", found[WARM_UP_FRAMES:])
 
 
-def _first_frame(generation: Generation) -> None:
-    generation.function.draw_group0(generation.state, generation.noise)
-    generation.function.predict(generation.state, generation.noise)
-
-
 def _launch_figure(subject: Subject, setup: str, generation: Generation) -> CudaFigure:
     """Kernels that a first frame launches; missing where torch has no profiler for the device."""
     name, unit = "launches_first_frame", "kernels"
     try:
-        return CudaFigure(name, subject.size, setup, unit, _launches(lambda: _first_frame(generation)))
+        return CudaFigure(name, subject.size, setup, unit, _launches(lambda: speak_frame(generation, 0)))
     except (RuntimeError, AssertionError) as error:
         return CudaFigure(name, subject.size, setup, unit, None, runs=0, reason=f"torch's profiler: {error}")
 
@@ -148,9 +132,6 @@ def _launches(work: Callable[[], object]) -> int:
 @torch.inference_mode()
 def _decoder_figure(subject: Subject, setup: str, engine: LocalEngine) -> CudaFigure:
     """ms of a push of 4 frames, a step of the default decode mode, in a running stream."""
-    from ttsctl.engine.decode.stage import Decoding
-    from ttsctl.engine.recording.probes import DecodeProbes
-
     decoding = Decoding(engine.decode_stage, DecodeProbes())
     codes = np.zeros((4, engine.info.num_codebooks), np.int64)
     times = []
@@ -162,8 +143,6 @@ def _decoder_figure(subject: Subject, setup: str, engine: LocalEngine) -> CudaFi
 
 def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
     """Wall ms of the work with all that it queues, between two synchronisations."""
-    import time
-
     torch.cuda.synchronize(device)
     started = time.perf_counter()
     work()

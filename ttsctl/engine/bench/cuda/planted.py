@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from ttsctl.engine.bench.cuda.checks import CheckFailed, CheckSkipped, speak_frame
 from ttsctl.engine.bench.cuda.subject import Subject
+from ttsctl.engine.codegen.frame_graphs import tensors_of
 from ttsctl.engine.codegen.generator import Generation
 from ttsctl.engine.cuda.graphs import CudaGraphs, Step
-from ttsctl.engine.model.fixed_cache import reach_of
 
 FRAMES = 3
 # About a tenth of a second on any GPU: long enough that a stream that does not wait is always too early.
@@ -76,10 +74,7 @@ def _begun(subject: Subject) -> tuple[Generation, int]:
     config = subject.config(sampling={"max_new_tokens": FRAMES + 2})
     with subject.engine(config) as engine, engine.codegen_stage.in_force:
         generation, _ = engine.codegen_stage.begin(subject.request)
-    state, reach = generation.state, reach_of(generation.positions + FRAMES)
-    if reach > state.talker_cache.capacity:
-        state.talker_cache = state.talker_cache.grown(reach)
-    return generation, reach
+    return generation, generation.state.reach_for(generation.positions + FRAMES)
 
 
 @torch.inference_mode()
@@ -105,16 +100,7 @@ def _captured_frames(subject: Subject, frozen: bool) -> Tensor:
         function.advance(state, reach)
         return ()
 
-    captured = CudaGraphs(subject.device).capture(Step("frame", run, lambda: written_by_frames(generation)))
+    captured = CudaGraphs(subject.device).capture(Step("frame", run, lambda: tensors_of(state)))
     for _ in range(1, FRAMES):
         captured.replay()
     return state.logits[0].float().cpu()
-
-
-def written_by_frames(generation: Generation) -> Mapping[str, Tensor]:
-    """The tensors that a frame writes in place."""
-    state = generation.state
-    written = {name: value for name, value in vars(state).items() if isinstance(value, Tensor)}
-    for name, cache in (("talker", state.talker_cache), ("predictor", state.predictor_cache)):
-        written |= {f"{name}.keys": cache.keys, f"{name}.values": cache.values}
-    return written

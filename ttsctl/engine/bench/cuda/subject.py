@@ -13,17 +13,17 @@ import torch
 from ttsctl.core.audio import pcm_sha256
 from ttsctl.core.codes import CodeArray, codes_sha256
 from ttsctl.core.config import Config
-from ttsctl.core.request import Chunk, End, Packet, Request, Voice
+from ttsctl.core.request import Chunk, End, Packet, Request
 from ttsctl.core.timing import RunTiming, chunk_timing, stream_timing
 from ttsctl.engine.bench.random_networks import RELEASED_CODEC, random_codec, random_talker, released_talker
+from ttsctl.engine.bench.request import bench_request
 from ttsctl.engine.loading import Networks
 from ttsctl.engine.local import LocalEngine, load_engine
+from ttsctl.engine.model.build_released import SIZES
 from ttsctl.engine.model.checkpoint import open_checkpoint
 from ttsctl.engine.model.codec import CodecDecoder
 from ttsctl.engine.model.talker import Talker
 from ttsctl.engine.placement import DTYPES
-
-TEXT = "Please call a taxi for half past seven tomorrow morning, and ask the driver to wait at the gate."
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,12 @@ class Subject:
     @property
     def is_random(self) -> bool:
         """Whether it has the released sizes and random weights; else it is a checkpoint."""
-        return self.size in ("0.6B", "1.7B")
+        return self.size in SIZES
 
     @property
     def request(self) -> Request:
         """What every run speaks."""
-        speaker = min(open_checkpoint(self._checkpoint).sizes.speakers, default=None)
-        return Request(TEXT, Voice("bench", speaker, instruct=None if speaker else "A calm voice."))
+        return bench_request(open_checkpoint(self._checkpoint).sizes)
 
     def config(self, **tables: dict[str, Any]) -> Config:
         """The base configuration on the device, with the given tables' keys changed."""
